@@ -1,0 +1,99 @@
+"""What a search chooses among: candidates, and the utterances that verifiers hear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from llasa_search.voice import Voice
+
+FloatArray = NDArray[np.float64]
+Audio = NDArray[np.float32]
+Codes = NDArray[np.int32]
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One verifier's verdict on one utterance.
+
+    Attributes:
+        value: in the verifier's own unit (a WER, a cosine); NaN unless `status` is "scored".
+        detail: what the verifier saw, for example a transcript; the error's text when it failed.
+        status: "scored"; "failed" (ranks last); "skipped" (could no longer win);
+            "abstained" (speech shorter than the verifier's minimum: no row is cut on it).
+    """
+
+    value: float
+    detail: str = ""
+    status: Literal["scored", "failed", "skipped", "abstained"] = "scored"
+
+
+@dataclass
+class Candidate:
+    """One sampled utterance, or one row's worth of history steps ending in it.
+
+    Attributes:
+        index: its place in the search; with the same seed, always the same speech.
+        key: the seed key of its row.
+        text: what it should say.
+        codes: speech codes [frames], 0-based (not vocabulary ids), 50 a second, without END.
+        logprobs: log-probability of each code (and of END, when reached) under the model at
+            temperature 1, float32 [frames] or [frames + 1].
+        finish_reason: "stop" when the model ended it, "length" when the limit did.
+        parent: index of the candidate it was forked from, or None.
+        history: candidates of the steps before it (in-context search).
+        scores: by the verifier's printed expression.
+        reward: the final reward, once known; NaN before.
+        audio: float32 [samples] mono, once decoded.
+    """
+
+    index: int
+    key: int
+    text: str
+    codes: Codes
+    logprobs: NDArray[np.float32]
+    finish_reason: FinishReason
+    parent: int | None = None
+    history: tuple[Candidate, ...] = ()
+    scores: dict[str, Score] = field(default_factory=dict)
+    reward: float = float("nan")
+    audio: Audio | None = None
+
+    @property
+    def mean_logprob(self) -> float:
+        """Mean log-probability a token, in nats; NaN for an empty candidate."""
+        return float(self.logprobs.mean()) if len(self.logprobs) else float("nan")
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What a verifier hears.
+
+    Attributes:
+        text: what should have been said.
+        language: "en" or "zh".
+        audio: read-only float32 mono [samples], in [-1, 1].
+        sample_rate: in Hz.
+        codes: the speech codes it was decoded from, or None for foreign speech.
+        voice: the voice prompt, or None.
+        final: False while the speech is unfinished.
+        logprobs: as in `Candidate`, or None for foreign speech.
+    """
+
+    text: str
+    language: str
+    audio: Audio
+    sample_rate: int
+    codes: Codes | None = None
+    voice: Voice | None = None
+    final: bool = True
+    logprobs: NDArray[np.float32] | None = None
+
+    @property
+    def seconds(self) -> float:
+        return len(self.audio) / self.sample_rate
