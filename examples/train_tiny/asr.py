@@ -1,0 +1,206 @@
+"""The ASR: an openai-whisper checkpoint of 10 s windows that spells, so that it can write words it never heard.
+
+It learns with a second, character-level CTC loss on its encoder (thrown away afterwards), on originals and on
+speech through the codec, whole, joined, and cut at word boundaries; silence has the empty transcript.
+"""
+
+from __future__ import annotations
+
+import random
+import string
+from pathlib import Path
+
+import loop
+import numpy as np
+import speech
+import torch
+import torch.nn.functional as F
+import whisper
+from torch import Tensor, nn
+from torchaudio.functional import forced_align
+from whisper.model import ModelDimensions, Whisper
+from whisper.tokenizer import get_tokenizer
+
+DIMS = ModelDimensions(n_mels=80, n_audio_ctx=500, n_audio_state=128, n_audio_head=4, n_audio_layer=6,
+                       n_vocab=51864, n_text_ctx=448, n_text_state=128, n_text_head=4, n_text_layer=3)  # fmt: skip
+ALPHABET = string.ascii_lowercase + "'"
+CTC_SYMBOLS = "- " + ALPHABET  # index 0 is CTC's blank
+BATCH = 24
+TOKENIZER = get_tokenizer(multilingual=False)
+PREFIX = list(TOKENIZER.sot_sequence_including_notimestamps)
+
+
+def _single(text: str) -> int:
+    (token,) = TOKENIZER.encode(text)
+    return token
+
+
+USED = [*PREFIX, TOKENIZER.eot, *(_single(c) for c in ALPHABET), *(_single(" " + c) for c in ALPHABET)]
+LETTER = {c: USED.index(_single(c)) for c in ALPHABET}
+INITIAL = {c: USED.index(_single(" " + c)) for c in ALPHABET}
+END = USED.index(TOKENIZER.eot)
+
+
+def spell(text: str) -> list[int]:
+    """Places in `USED` of the text's characters; a word's first letter carries the space before it."""
+    return [t for word in text.split() for t in (INITIAL[word[0]], *(LETTER[c] for c in word[1:]))]
+
+
+class Speller(nn.Module):
+    """Whisper's own modules, with only the tokens in use embedded, and a CTC head beside them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.whisper = Whisper(DIMS)
+        width = DIMS.n_text_state
+        self.embedding = nn.Parameter(torch.randn(len(USED), width) * 0.05)
+        self.ctc = nn.Linear(width, len(CTC_SYMBOLS))
+        nn.init.normal_(self.whisper.decoder.positional_embedding, std=0.01)
+        self.whisper.decoder.token_embedding.weight.requires_grad_(False)
+
+    def encode(self, mel: Tensor) -> Tensor:
+        """Whisper's encoder on windows of any length up to its own: [batch, 80, 2 t] to [batch, t, width]."""
+        encoder = self.whisper.encoder
+        x = F.gelu(encoder.conv2(F.gelu(encoder.conv1(mel)))).permute(0, 2, 1)
+        x = x + encoder.positional_embedding[: x.shape[1]]
+        for block in encoder.blocks:
+            x = block(x)
+        return encoder.ln_post(x)
+
+    def logits(self, tokens: Tensor, audio: Tensor) -> Tensor:
+        """Next-token logits over `USED`: [batch, length, len(USED)]."""
+        decoder = self.whisper.decoder
+        x = F.embedding(tokens, self.embedding) + decoder.positional_embedding[: tokens.shape[1]]
+        for block in decoder.blocks:
+            x = block(x, audio, mask=decoder.mask)
+        x = decoder.ln(x)
+        x = torch.cat([x[..., :-1], torch.ones_like(x[..., -1:])], -1)  # see `export`
+        return x @ self.embedding.to(x.dtype).T
+
+
+def log_mel(audio: np.ndarray, frames: int) -> Tensor:
+    """Whisper's log-mel of int16 audio, padded with silence to `frames` frames."""
+    mel = whisper.log_mel_spectrogram(torch.from_numpy(audio.astype(np.float32) / 32768), padding=1600)
+    floor = max(-1.5, float(mel.max()) - 2.0)  # what silence becomes: (max(-10, peak - 8) + 4) / 4
+    return F.pad(mel[:, :frames], (0, max(0, frames - mel.shape[1])), value=floor)
+
+
+class Clips:
+    """Clips of about one length a batch; every draw is decided by the step's number."""
+
+    def __init__(self, folders: list[Path]) -> None:
+        rows = [(row, audio) for folder in folders for row, audio in speech.read_shards(folder)]
+        self.rows = sorted(rows, key=lambda pair: pair[0]["length"])
+
+    def batch(self, step: int) -> list[tuple[np.ndarray, str]]:
+        rng = random.Random(step)
+        start = rng.randrange(len(self.rows) - 4 * BATCH)
+        chosen = [self.rows[start + i] for i in rng.sample(range(4 * BATCH), BATCH)]
+        made = [(np.asarray(audio), row["spoken"], row.get("ends")) for row, audio in chosen]
+        kind = rng.random()
+        if kind < 0.2:
+            made = [self._joined(a, made[(i * 7 + 1) % BATCH], rng) for i, a in enumerate(made)]
+        elif kind < 0.5:
+            made = [self._cut(a, rng) for a in made]
+        clips = [(self._disturbed(audio, rng), text) for audio, text, _ in made]
+        if rng.random() < 0.3:
+            clips[0] = ((np.random.default_rng(step).standard_normal(len(clips[0][0])) * rng.choice([0, 3, 30])).astype(
+                np.int16), "")  # fmt: skip
+        return clips
+
+    @staticmethod
+    def _joined(a, b, rng):
+        gap = np.zeros(rng.randrange(0, 4000), np.int16)
+        audio = np.concatenate([a[0], gap, b[0]])
+        return (audio, f"{a[1]} {b[1]}", None) if len(audio) < 156_000 else a
+
+    @staticmethod
+    def _cut(clip, rng):
+        """Keeps a run of words, cut at word boundaries, where the ends of words are known."""
+        audio, text, ends = clip
+        words = text.split()
+        if not ends or len(words) < 3:
+            return clip
+        first = rng.choice([0, 0, rng.randrange(len(words) - 1)])
+        last = rng.randrange(first, len(words))
+        begin = ends[first - 1] if first else 0
+        return audio[begin : ends[last]], " ".join(words[first : last + 1]), None
+
+    @staticmethod
+    def _disturbed(audio, rng):
+        """A random level, and now and then noise or silence around."""
+        audio = audio.astype(np.float32) * rng.uniform(0.3, 1.2)
+        if rng.random() < 0.2:
+            audio = np.pad(audio, (rng.randrange(8000), rng.randrange(8000)))
+        if rng.random() < 0.3:
+            audio = audio + np.random.default_rng(rng.randrange(1 << 30)).standard_normal(len(audio)) * rng.uniform(1, 60)
+        return audio.clip(-32768, 32767).astype(np.int16)
+
+
+def _loss(model: Speller, clips: list[tuple[np.ndarray, str]], full: bool) -> tuple[Tensor, dict[str, float]]:
+    longest = max(len(audio) for audio, _ in clips)
+    frames = 1000 if full else min(1000, (longest // 160 // 16 + 2) * 16)
+    mel = torch.stack([log_mel(audio, frames) for audio, _ in clips]).to(loop.DEVICE)
+    spelled = [spell(text) for _, text in clips]
+    rows = [[0, 1, *s, END] for s in spelled]  # places 0 and 1 of USED are the prefix
+    width = max(map(len, rows))
+    tokens = torch.tensor([r + [END] * (width - len(r)) for r in rows], device=loop.DEVICE)
+    weight = torch.tensor([[0.0] + [1.0] * (len(r) - 2) + [0.0] * (width - len(r)) for r in rows], device=loop.DEVICE)
+    with loop.autocast():
+        audio = model.encode(mel)
+        logits = model.logits(tokens[:, :-1], audio).float()
+        ctc = model.ctc(audio).float().log_softmax(-1)
+    spelling = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none", label_smoothing=0.05)
+    spelling = (spelling * weight.flatten()).sum() / weight.sum()
+    targets = [torch.tensor([CTC_SYMBOLS.index(c) for c in text]) for _, text in clips]
+    lengths = torch.tensor([min(frames // 2, len(a) // 320 + 6) for a, _ in clips])
+    aligned = F.ctc_loss(ctc.transpose(0, 1), torch.cat(targets).to(loop.DEVICE), lengths,
+                         torch.tensor([len(t) for t in targets]), zero_infinity=True)  # fmt: skip
+    right = ((logits.argmax(-1) == tokens[:, 1:]).float() * weight).sum() / weight.sum()
+    return spelling + 0.5 * aligned, {"spelling": spelling.item(), "ctc": aligned.item(), "right": right.item()}
+
+
+@torch.no_grad()
+def word_ends(model: Speller, audio: np.ndarray, text: str) -> list[int]:
+    """The sample at which each word of `text` ends, by CTC forced alignment."""
+    mel = log_mel(audio, min(1000, (len(audio) // 160 // 2 + 4) * 2))[None].to(loop.DEVICE)
+    frames = model.ctc(model.encode(mel)).float().log_softmax(-1)
+    target = torch.tensor([[CTC_SYMBOLS.index(c) for c in text]], device=loop.DEVICE)
+    path, _ = forced_align(frames, target)
+    place = torch.cumsum((path[0] != 0) & (path[0] != F.pad(path[0], (1, 0), value=0)[:-1]), 0).tolist()
+    spaces = [i + 1 for i, c in enumerate(text) if c == " "]
+    return [min(len(audio), place.index(s) * 320) if s in place else len(audio) for s in spaces] + [len(audio)]
+
+
+def export(model: Speller, path: Path) -> None:
+    """Writes Whisper's own format. Tokens that were never trained get a constant logit of -30: the last feature
+    of the decoder's output is made 1, and their embeddings are -30 there and 0 elsewhere."""
+    plain, width = model.whisper, DIMS.n_text_state
+    with torch.no_grad():
+        table = torch.zeros(DIMS.n_vocab, width)
+        table[:, -1] = -30.0
+        table[USED] = model.embedding.float().cpu()
+        plain.decoder.token_embedding.weight.copy_(table)
+        plain.decoder.ln.weight[-1], plain.decoder.ln.bias[-1] = 0.0, 1.0
+    state = {k: v.half().cpu() for k, v in plain.state_dict().items()}
+    torch.save({"dims": vars(DIMS), "model_state_dict": state, "spelling": True}, path)
+
+
+def train(folders: list[Path], work: Path, name: str, *, steps: int, rate: float, full_from: float,
+          start: Path | None = None) -> None:  # fmt: skip
+    """Trains on the clips of `folders` and writes `work/<name>.pt`.
+
+    Args:
+        full_from: the share of the steps after which each clip is padded to the whole window, as in use.
+        start: a checkpoint of this loop to begin from.
+    """
+    model, clips = Speller().to(loop.DEVICE), Clips(folders)
+    if start is not None:
+        model.load_state_dict(torch.load(start, map_location=loop.DEVICE, weights_only=True)["model"])
+
+    def step_loss(step: int) -> tuple[Tensor, dict[str, float]]:
+        return _loss(model, clips.batch(step), full=step >= full_from * steps)
+
+    loop.train(model, step_loss, work / f"{name}_train.pt", steps=steps, rate=rate)
+    export(model, work / f"{name}.pt")

@@ -1,0 +1,151 @@
+"""The codec: an `Xcodec2Model` of 6 M parameters, 4,096 codes, 50 a second.
+
+The semantic encoder is small, random and frozen; the acoustic encoder is silenced (its anti-aliased activations are
+slow on a CPU, and log-mel features carry enough). What learns: semantic adapter, quantiser and decoder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import loop
+import numpy as np
+import speech
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import Wav2Vec2BertConfig, Xcodec2Config, Xcodec2FeatureExtractor, Xcodec2Model
+
+HOP = 320
+CROP = 50  # frames
+BATCH = 16
+SCALES = ((2048, 128), (1024, 80), (512, 64), (256, 40))  # FFT size, mel bands
+
+
+def build() -> Xcodec2Model:
+    """A fresh model; the same on every machine."""
+    semantic = Wav2Vec2BertConfig(
+        hidden_size=160, num_hidden_layers=1, num_attention_heads=4, intermediate_size=128,
+        feature_projection_input_dim=160, conv_depthwise_kernel_size=5, layerdrop=0.0, hidden_dropout=0.0,
+        attention_dropout=0.0, activation_dropout=0.0, feat_proj_dropout=0.0, conformer_conv_dropout=0.0,
+        apply_spec_augment=False,
+    )  # fmt: skip
+    config = Xcodec2Config(
+        hidden_size=256, intermediate_size=768, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4,
+        head_dim=64, encoder_hidden_size=4, quantization_levels=[4] * 6, quantization_dim=256 + 160,
+        activation_dropout=0.0, semantic_model_config=semantic.to_dict(),
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = Xcodec2Model(config)
+    for name, parameter in model.named_parameters():
+        if name.startswith(("semantic_encoder", "acoustic_encoder")):
+            parameter.requires_grad_(False)
+    with torch.no_grad():
+        nn.init.zeros_(model.acoustic_encoder.conv2.weight)
+        nn.init.zeros_(model.acoustic_encoder.conv2.bias)
+        nn.init.eye_(model.fc_encoder.weight)
+        nn.init.zeros_(model.fc_encoder.bias)
+    return model.to(loop.DEVICE)
+
+
+def semantic_frames(model: Xcodec2Model, audio: np.ndarray) -> torch.Tensor:
+    """The frozen encoder's output for one int16 utterance: [frames, 160]."""
+    features = Xcodec2FeatureExtractor()(audio.astype(np.float32) / 32768, sampling_rate=16_000, return_tensors="pt")
+    with torch.no_grad():
+        return model.semantic_encoder(features["input_features"].to(loop.DEVICE)).last_hidden_state[0]
+
+
+def pre_quantiser(model: Xcodec2Model, frames: torch.Tensor) -> torch.Tensor:
+    """What the quantiser sees: [batch, frames, 416]; the silenced acoustic encoder's share is zero."""
+    adapted = model.semantic_adapter(frames.transpose(1, 2)).transpose(1, 2)
+    silent = adapted.new_zeros(*adapted.shape[:2], model.config.hidden_size)
+    return model.fc_encoder(torch.cat([adapted, silent], -1))
+
+
+@torch.no_grad()
+def start_from_data(model: Xcodec2Model, frames: torch.Tensor) -> None:
+    """`project_in` = the first principal directions of its input, whitened; without it codes collapse."""
+    x = pre_quantiser(model, frames[None])[0].float()
+    mean = x.mean(0)
+    _, s, v = torch.linalg.svd(x - mean, full_matrices=False)
+    k = len(model.config.quantization_levels)
+    weight = v[:k] / (s[:k, None] / len(x) ** 0.5)
+    model.quantizer.project_in.weight.copy_(weight)
+    model.quantizer.project_in.bias.copy_(-weight @ mean)
+
+
+class SpectralLoss(nn.Module):
+    """L1 between log-mel and log-magnitude spectra at four resolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from torchaudio.functional import melscale_fbanks
+
+        for size, bands in SCALES:
+            self.register_buffer(f"window_{size}", torch.hann_window(size))
+            self.register_buffer(f"mel_{size}", melscale_fbanks(size // 2 + 1, 0.0, 8000.0, bands, 16_000))
+
+    def forward(self, made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+        total = made.new_zeros(())
+        both = torch.cat([made, true])
+        for size, _ in SCALES:
+            spectrum = torch.stft(both, size, size // 4, window=getattr(self, f"window_{size}"), return_complex=True)
+            magnitude = (spectrum.real**2 + spectrum.imag**2 + 1e-9).sqrt()
+            mel = magnitude.transpose(1, 2) @ getattr(self, f"mel_{size}")
+            for x in (mel, magnitude):
+                log = x.clamp(min=1e-4).log()
+                a, b = log.chunk(2)
+                total = total + F.l1_loss(a, b)
+        return total / len(SCALES)
+
+
+def crops(model: Xcodec2Model, folder: Path, hours: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Training material: all frames [n, 160] half precision, and their samples [n, 320] int16."""
+    frames, samples, total = [], [], 0
+    for _, audio in speech.read_shards(folder):
+        sem = semantic_frames(model, audio)
+        n = min(len(sem), len(audio) // HOP)
+        frames.append(sem[:n].half().cpu())
+        samples.append(torch.from_numpy(np.array(audio[: n * HOP])).view(n, HOP))
+        total += n
+        if total > hours * 3600 * 50:
+            break
+    return torch.cat(frames), torch.cat(samples)
+
+
+def train(speech_folder: Path, work: Path, steps: int = 6000, hours: float = 4.0) -> None:
+    """Trains on one-second crops of `hours` of speech and writes `work/codec` in transformers' format."""
+    model = build()
+    data = work / "codec_data.pt"
+    if not data.exists():
+        torch.save(crops(model, speech_folder, hours), data)
+    frames, samples = torch.load(data, weights_only=True)
+    start_from_data(model, frames[:: max(1, len(frames) // 30_000)].float().to(loop.DEVICE))
+    spectral = SpectralLoss().to(loop.DEVICE)
+
+    def step_loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        chosen = torch.randint(len(frames) - CROP, (BATCH,), generator=torch.Generator().manual_seed(step))
+        index = chosen[:, None] + torch.arange(CROP)
+        x, true = frames[index].float().to(loop.DEVICE), samples[index].float().view(BATCH, -1).to(loop.DEVICE) / 32768
+        with loop.autocast():
+            z = model.quantizer.project_in(pre_quantiser(model, x)).float()
+            codes, _ = model.quantizer.quantizer(model.quantizer.quantizer.bound(z))
+            made = model.acoustic_decoder(model.quantizer.project_out(codes))[:, 0].float()
+        flat = z.flatten(0, 1)
+        spread = (flat.mean(0) ** 2).mean() + ((flat.std(0) - 1) ** 2).mean() + F.relu(flat.abs() - 2).mean()
+        loss = spectral(made, true)
+        return loss + 0.1 * spread, {"loss": loss.item(), "spread": spread.item()}
+
+    def probe(step: int) -> dict[str, float]:
+        with torch.no_grad():
+            codes = [encode_frames(model, f.float().to(loop.DEVICE)) for f in frames[:50_000].split(500)]
+        return {"codes in use": len(torch.cat(codes).unique())}
+
+    loop.train(model, step_loss, work / "codec_train.pt", steps=steps, rate=6e-4, probe=probe)
+    model.eval().half().save_pretrained(work / "codec")
+    Xcodec2FeatureExtractor().save_pretrained(work / "codec")
+
+
+def encode_frames(model: Xcodec2Model, frames: torch.Tensor) -> torch.Tensor:
+    """Codes [frames] of one utterance's semantic frames."""
+    return model.quantizer(pre_quantiser(model, frames[None]))[1][0, :, 0]

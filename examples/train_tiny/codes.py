@@ -1,0 +1,60 @@
+"""Speech codes of every shard, and the same speech after the codec (what the ASR must also understand)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import codec
+import loop
+import numpy as np
+import speech
+import torch
+from transformers import Xcodec2Model
+
+
+def load_codec(folder: Path) -> Xcodec2Model:
+    return Xcodec2Model.from_pretrained(folder, dtype=torch.float32).to(loop.DEVICE).eval()
+
+
+def encode_shard(model: Xcodec2Model, meta: Path, out: Path) -> None:
+    """Writes `out/NNNN.npy` (int16 codes) and `.jsonl` with starts and lengths in frames."""
+    target = out / meta.name
+    if target.exists():
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    audio, pieces, lines, position = np.load(meta.with_suffix(".npy"), mmap_mode="r"), [], [], 0
+    with torch.no_grad():
+        for line in meta.read_text().splitlines():
+            row = json.loads(line)
+            frames = codec.semantic_frames(model, audio[row["start"] : row["start"] + row["length"]])
+            made = codec.encode_frames(model, frames).cpu().numpy().astype(np.int16)
+            lines.append(json.dumps({**row, "start": position, "length": len(made)}))
+            pieces.append(made)
+            position += len(made)
+    np.save(out / meta.with_suffix(".npy").name, np.concatenate(pieces))
+    target.write_text("\n".join(lines) + "\n")
+
+
+@torch.no_grad()
+def decode(model: Xcodec2Model, made: np.ndarray) -> np.ndarray:
+    """One utterance's codes to int16 samples."""
+    audio = model.decode(torch.from_numpy(made.astype(np.int64))[None, None].to(loop.DEVICE)).audio_values[0, 0]
+    return (audio.clamp(-1, 1).cpu().numpy() * 32767).astype(np.int16)
+
+
+def resynthesise_shard(model: Xcodec2Model, meta: Path, out: Path) -> None:
+    """Writes a shard of codes as speech again, in the layout of `speech.write_shard`."""
+    target = out / meta.name
+    if target.exists():
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    made, pieces, lines, position = np.load(meta.with_suffix(".npy"), mmap_mode="r"), [], [], 0
+    for line in meta.read_text().splitlines():
+        row = json.loads(line)
+        audio = decode(model, np.asarray(made[row["start"] : row["start"] + row["length"]]))
+        lines.append(json.dumps({**row, "start": position, "length": len(audio)}))
+        pieces.append(audio)
+        position += len(audio)
+    np.save(out / meta.with_suffix(".npy").name, np.concatenate(pieces))
+    target.write_text("\n".join(lines) + "\n")

@@ -1,0 +1,197 @@
+"""The language model: a `LlamaForCausalLM` over characters and speech codes.
+
+What it must learn first is that the text matters, so it begins with short random word strings; then whole
+utterances; then compositions: a voice prompt before the target, another style of the same voice, several
+utterances up to 30 s. Probe all along: the validation loss with the text's characters shuffled, less the true one.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import loop
+import numpy as np
+import tokenizer as tokens
+import torch
+import torch.nn.functional as F
+from transformers import LlamaConfig, LlamaForCausalLM
+
+SIZES = {"small": (160, 5, 5, 1, 480), "base": (256, 7, 4, 2, 768), "large": (384, 9, 6, 2, 1024)}
+TOKENS_A_BATCH = 3000
+SHORT_UNTIL, SINGLE_UNTIL = 0.12, 0.40  # shares of training: short strings, then single utterances
+
+
+def build(size: str = "base") -> LlamaForCausalLM:
+    """A fresh model whose code embeddings start from the codec's own digits, so that near codes are near."""
+    width, layers, heads, kv_heads, inner = SIZES[size]
+    tokenizer = tokens.build()
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer), hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads,
+            num_key_value_heads=kv_heads, head_dim=64 if size != "small" else 32, intermediate_size=inner,
+            max_position_embeddings=2048, tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+            bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+        )
+    )  # fmt: skip
+    first = tokenizer.convert_tokens_to_ids("<|s_0|>")
+    digits = (torch.arange(tokens.CODES)[:, None] // 4 ** torch.arange(6)) % 4
+    directions = torch.randn(6, 4, width) * 0.02 / 6**0.5
+    with torch.no_grad():
+        structured = sum(directions[d, digits[:, d]] for d in range(6))
+        model.get_input_embeddings().weight[first : first + tokens.CODES] = structured + torch.randn(tokens.CODES, width) * 0.008
+    return model.to(loop.DEVICE)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One utterance: its text's ids, its codes, and what it may be composed with."""
+
+    text: list[int]
+    codes: np.ndarray
+    kind: str
+    speaker: str
+    session: str
+
+
+class Corpus:
+    """All utterances of a folder of codes, and batches of one kind and about one length."""
+
+    def __init__(self, folder: Path, validation: bool = False) -> None:
+        self.tokenizer = tokens.build()
+        ids = self.tokenizer.convert_tokens_to_ids
+        self.first = ids("<|s_0|>")
+        self.end = ids("<|SPEECH_GENERATION_END|>")
+        self.space = ids(" ")
+        self.head = [ids("<|user|>"), ids(tokens.INSTRUCTION), ids("<|TEXT_UNDERSTANDING_START|>")]
+        self.middle = [ids("<|TEXT_UNDERSTANDING_END|>"), ids("<|eot_id|>"), ids("<|assistant|>"),
+                       ids("<|SPEECH_GENERATION_START|>")]  # fmt: skip
+        shards = sorted(folder.glob("*.jsonl"))
+        self.pieces = [p for meta in (shards[-1:] if validation else shards[:-1]) for p in self._read(meta)]
+        self.sessions: dict[str, list[Piece]] = {}
+        self.speakers: dict[str, list[str]] = {}
+        for piece in self.pieces:
+            self.sessions.setdefault(piece.session, []).append(piece)
+            if piece.session not in self.speakers.setdefault(piece.speaker, []):
+                self.speakers[piece.speaker].append(piece.session)
+        self.keys = sorted(self.sessions)
+        by_length = sorted(self.pieces, key=lambda p: len(p.codes))
+        self.singles = by_length
+        self.short = [p for p in by_length if p.kind in ("words", "names") and len(p.codes) < 120]
+
+    def _read(self, meta: Path) -> list[Piece]:
+        made, pieces = np.load(meta.with_suffix(".npy")), []
+        for line in meta.read_text().splitlines():
+            row = json.loads(line)
+            codes = made[row["start"] : row["start"] + row["length"]].astype(np.int64)
+            text = self.tokenizer(row["text"], add_special_tokens=False)["input_ids"]
+            pieces.append(Piece(text, codes, row["kind"], row["speaker"], row["session"]))
+        return pieces
+
+    def example(self, pieces: list[Piece], shuffle: random.Random | None = None) -> tuple[list[int], int]:
+        """Token ids of one example, and where its speech begins."""
+        text: list[int] = []
+        for piece in pieces:
+            text += ([self.space] if text else []) + piece.text
+        if shuffle is not None:
+            shuffle.shuffle(text)
+        prompt = [*self.head, *text, *self.middle]
+        codes = np.concatenate([p.codes for p in pieces]) + self.first
+        return [*prompt, *codes.tolist(), self.end], len(prompt)
+
+    def _composed(self, rng: random.Random) -> list[Piece]:
+        one = self.sessions[rng.choice(self.keys)]
+        kind = rng.random()
+        if kind < 0.5:  # the same voice and style
+            return rng.sample(one, min(len(one), rng.choice([2, 2, 3])))
+        other = self.sessions[rng.choice(self.speakers[one[0].speaker])]
+        if kind < 0.83:  # the same voice, another session: mostly another style
+            return [rng.choice(one), rng.choice(other)]
+        chosen, total = [], 0  # three to six utterances, 30 s at most
+        for piece in rng.sample(one, len(one)) + rng.sample(other, min(1, len(other))):
+            total += len(piece.codes)
+            if total > 1500:
+                break
+            chosen.append(piece)
+        return chosen or [one[0]]
+
+    def batch(self, step: int, progress: float) -> list[list[Piece]]:
+        """Examples of about one length, near `TOKENS_A_BATCH` speech tokens in all."""
+        rng = random.Random(step)
+        if progress > SINGLE_UNTIL and rng.random() < 0.6:
+            drawn = sorted((self._composed(rng) for _ in range(64)), key=lambda ps: sum(len(p.codes) for p in ps))
+        else:
+            pool = self.short if progress < SHORT_UNTIL else self.singles
+            start = rng.randrange(max(1, len(pool) - 256))
+            drawn = [[p] for p in pool[start : start + 256]]
+        lengths = [sum(len(p.codes) for p in ps) for ps in drawn]
+        first = rng.randrange(len(drawn))
+        count = max(1, TOKENS_A_BATCH // max(1, lengths[first]))
+        first = max(0, min(first, len(drawn) - count))
+        return drawn[first : first + count]
+
+
+def loss(model: LlamaForCausalLM, corpus: Corpus, batch: list[list[Piece]],
+         shuffle: random.Random | None = None) -> tuple[torch.Tensor, int]:  # fmt: skip
+    """Mean cross-entropy of speech codes and END in nats, and how many there were.
+
+    Rows are padded on the right: causal attention never sees the padding. Only speech positions meet the head.
+    """
+    made = [corpus.example(pieces, shuffle) for pieces in batch]
+    width = max(len(ids) for ids, _ in made)
+    ids = torch.zeros(len(made), width, dtype=torch.long)
+    wanted = torch.zeros(len(made), width, dtype=torch.bool)
+    for i, (row, begin) in enumerate(made):
+        ids[i, : len(row)] = torch.tensor(row)
+        wanted[i, begin - 1 : len(row) - 1] = True
+    target = ids.roll(-1, 1)[wanted]
+    target = torch.where(target == corpus.end, tokens.CODES, target - corpus.first)
+    ids, wanted, target = ids.to(loop.DEVICE), wanted.to(loop.DEVICE), target.to(loop.DEVICE)
+    with loop.autocast():
+        hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[wanted]
+        table = model.get_input_embeddings().weight
+        head = torch.cat([table[corpus.first : corpus.first + tokens.CODES], table[corpus.end, None]])
+        logits = hidden @ head.to(hidden.dtype).T
+    return F.cross_entropy(logits.float(), target), len(target)
+
+
+def train(codes_folder: Path, work: Path, steps: int, size: str = "base", rate: float = 1.5e-3,
+          start: Path | None = None) -> None:  # fmt: skip
+    """Trains, and writes `work/language_model[-size]` with its tokenizer in transformers' format."""
+    model = build(size)
+    if start is not None:
+        model.load_state_dict(LlamaForCausalLM.from_pretrained(start, dtype=torch.float32).state_dict())
+    corpus, held = Corpus(codes_folder), Corpus(codes_folder, validation=True)
+    print(f"{len(corpus.pieces)} utterances, {sum(len(p.codes) for p in corpus.pieces) / 180_000:.1f} hours, "
+          f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters", flush=True)  # fmt: skip
+
+    def step_loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        value, count = loss(model, corpus, corpus.batch(step, step / steps))
+        return value, {"loss": value.item(), "tokens": count}
+
+    @torch.no_grad()
+    def probe(step: int) -> dict[str, float]:
+        sample = [[p] for p in random.Random(1).sample(held.pieces, 160)]
+        sample.sort(key=lambda ps: len(ps[0].codes))
+        batches = [sample[i : i + 20] for i in range(0, 160, 20)]
+        true = np.mean([loss(model, held, b)[0].item() for b in batches])
+        shuffled = np.mean([loss(model, held, b, random.Random(2))[0].item() for b in batches])
+        if step % 2000 > 1000 or step + 1 == steps:
+            export(model, work, size)
+        return {"validation": float(true), "text matters by": float(shuffled - true)}
+
+    loop.train(model, step_loss, work / f"lm_{size}_train.pt", steps=steps, rate=rate, weight_decay=0.05,
+               probe=probe, probe_every=500)  # fmt: skip
+    export(model, work, size)
+
+
+def export(model: LlamaForCausalLM, work: Path, size: str) -> None:
+    """Half precision, safetensors, with the tokenizer and its chat template."""
+    out = work / ("language_model" if size == "base" else f"language_model-{size}")
+    half = LlamaForCausalLM(model.config)
+    half.load_state_dict(model.state_dict())
+    half.half().save_pretrained(out)
+    tokens.build().save_pretrained(out)

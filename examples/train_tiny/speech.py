@@ -1,0 +1,156 @@
+"""Speech: flite voices warped into pseudo-speakers, each in four styles, 16 kHz mono.
+
+A pseudo-speaker is a base voice whose formants are moved by resampling; flite's own pitch and pace settings make
+up for what the resampling does to pitch and pace. Needs the program `flite` (Debian: `apt-get install flite`).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+import texts
+
+SAMPLE_RATE = 16_000
+BASES = {"slt": 172.0, "awb": 128.0, "kal16": 105.0, "rms": 100.0}  # mean pitch in Hz
+SESSION = 5  # utterances of one speaker, style and strength
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """One (pseudo-)speaker: formants and pitch as ratios to the base voice, duration as a ratio."""
+
+    name: str
+    base: str
+    formant: float = 1.0
+    pitch: float = 1.0
+    duration: float = 1.0
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a style moves duration, mean pitch and pitch range (ratios at full strength)."""
+
+    duration: float
+    pitch: float
+    spread: float
+
+
+STYLES = {
+    "neutral": Style(1.0, 1.0, 1.0),
+    "happy": Style(0.87, 1.22, 1.9),
+    "sad": Style(1.28, 0.86, 0.4),
+    "angry": Style(0.80, 0.95, 1.5),
+}
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Everything that decides how one utterance sounds."""
+
+    speaker: Speaker
+    style: str = "neutral"
+    strength: float = 1.0
+    pace_jitter: float = 1.0
+    pitch_jitter: float = 1.0
+
+
+def speakers(held_out: bool = False) -> list[Speaker]:
+    """The 4 base voices and 200 training pseudo-speakers, or the 40 held-out pseudo-speakers."""
+    rng = random.Random(7 if held_out else 5)
+    made = [] if held_out else [Speaker(base, base) for base in BASES]
+    for i in range(40 if held_out else 200):
+        base = list(BASES)[i % len(BASES)]
+        made.append(Speaker(f"{'h' if held_out else 'p'}{i:03d}", base, rng.uniform(0.88, 1.14),
+                            rng.uniform(0.85, 1.25), rng.uniform(0.92, 1.1)))  # fmt: skip
+    return made
+
+
+def _trim(audio: np.ndarray, keep: float = 0.08) -> np.ndarray:
+    """Cuts edge silence, keeping `keep` seconds of it."""
+    loud = np.flatnonzero(np.abs(audio) > 0.02 * np.abs(audio).max())
+    pad = int(keep * SAMPLE_RATE)
+    return audio[max(0, loud[0] - pad) : loud[-1] + pad]
+
+
+def speak(text: str, how: Delivery) -> np.ndarray:
+    """Synthesises one utterance: float32 [samples], root mean square 0.08."""
+    speaker, style, power = how.speaker, STYLES[how.style], how.strength
+    pitch = speaker.pitch * how.pitch_jitter * style.pitch**power
+    duration = speaker.duration * how.pace_jitter * style.duration**power
+    formant = speaker.formant
+    if speaker.base == "rms":  # its pitch cannot be set: let resampling carry part of it
+        formant *= pitch**0.4
+    mean = BASES[speaker.base] * pitch / formant
+    mean = max(mean, 150.0) if speaker.base == "slt" else mean  # below, slt breaks into octave jumps
+    spread = (0.11 if speaker.base == "slt" else 0.13) * mean * style.spread**power
+    command = ["flite", "-voice", speaker.base, "--setf", f"int_f0_target_mean={mean:.1f}",
+               "--setf", f"int_f0_target_stddev={spread:.1f}",
+               "--setf", f"duration_stretch={duration * formant:.3f}", "-t", text, "-o", "/dev/stdout"]  # fmt: skip
+    raw = subprocess.run(command, capture_output=True, check=True).stdout
+    audio = _from_wav(raw)
+    if formant != 1.0:
+        audio = soxr.resample(audio, SAMPLE_RATE * formant, SAMPLE_RATE, quality="HQ")
+    audio = _trim(audio)
+    return np.asarray(audio * (0.08 / max(1e-4, float(np.sqrt(np.mean(audio**2))))), np.float32).clip(-0.99, 0.99)
+
+
+def _from_wav(raw: bytes) -> np.ndarray:
+    """flite cannot seek on a pipe, so the sizes in its header are wrong: read the samples behind it."""
+    rate = int.from_bytes(raw[24:28], "little")
+    audio = np.frombuffer(raw[44 : 44 + (len(raw) - 44) // 2 * 2], "<i2").astype(np.float32) / 32768
+    return audio if rate == SAMPLE_RATE else soxr.resample(audio, rate, SAMPLE_RATE)
+
+
+def session(rng: random.Random, everyone: list[Speaker], forbidden: set[str]) -> Iterator[tuple[texts.Text, Delivery]]:
+    """Several texts by one speaker in one style; the plain voices are four times as likely as a pseudo-speaker."""
+    speaker = rng.choices(everyone, [4.0 if s.name in BASES else 1.0 for s in everyone])[0]
+    style, strength = rng.choice(list(STYLES)), rng.uniform(0.3, 1.0)
+    for _ in range(SESSION):
+        text = texts.training_text(rng)
+        if text.spoken not in forbidden:
+            yield text, Delivery(speaker, style, strength, rng.uniform(0.95, 1.05), rng.uniform(0.96, 1.04))
+
+
+def write_shard(folder: Path, shard: int, sessions: int, held_out: bool = False) -> None:
+    """Writes `sessions` sessions as one int16 array and one JSON line an utterance; does nothing when they exist."""
+    wav, meta = folder / f"{shard:04d}.npy", folder / f"{shard:04d}.jsonl"
+    if meta.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = random.Random(shard + (1_000_000 if held_out else 0))
+    forbidden = {t.spoken for group in texts.evaluation_sets().values() for t in group}
+    everyone, pieces, lines, position = speakers(held_out), [], [], 0
+    for number in range(sessions):
+        for text, how in session(rng, everyone, forbidden):
+            audio = (speak(text.text, how) * 32767).astype(np.int16)
+            row = {**asdict(text), "speaker": how.speaker.name, "style": how.style, "strength": how.strength,
+                   "session": f"{shard}-{number}", "start": position, "length": len(audio)}  # fmt: skip
+            lines.append(json.dumps(row))
+            pieces.append(audio)
+            position += len(audio)
+    np.save(wav, np.concatenate(pieces))
+    meta.write_text("\n".join(lines) + "\n")
+
+
+def read_shards(folder: Path) -> Iterator[tuple[dict[str, object], np.ndarray]]:
+    """Yields (row, int16 audio) of every finished shard."""
+    for meta in sorted(folder.glob("*.jsonl")):
+        audio = np.load(meta.with_suffix(".npy"), mmap_mode="r")
+        for line in meta.read_text().splitlines():
+            row = json.loads(line)
+            yield row, audio[row["start"] : row["start"] + row["length"]]
+
+
+def to_flac(audio: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, audio, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()
