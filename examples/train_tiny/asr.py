@@ -6,6 +6,8 @@ speech through the codec, whole, joined, and cut at word boundaries; silence has
 
 from __future__ import annotations
 
+import itertools
+import json
 import random
 import string
 from pathlib import Path
@@ -89,7 +91,8 @@ def log_mel(audio: np.ndarray, frames: int) -> Tensor:
 class Clips:
     """Clips of about one length a batch; every draw is decided by the step's number."""
 
-    def __init__(self, folders: list[Path]) -> None:
+    def __init__(self, folders: list[Path], ends: dict[str, list[int]]) -> None:
+        self.ends = ends
         rows = [(row, audio) for folder in folders for row, audio in speech.read_shards(folder)]
         self.rows = sorted(rows, key=lambda pair: pair[0]["length"])
 
@@ -97,7 +100,7 @@ class Clips:
         rng = random.Random(step)
         start = rng.randrange(len(self.rows) - 4 * BATCH)
         chosen = [self.rows[start + i] for i in rng.sample(range(4 * BATCH), BATCH)]
-        made = [(np.asarray(audio), row["spoken"], row.get("ends")) for row, audio in chosen]
+        made = [(np.asarray(audio), row["spoken"], self.ends.get(_key(row))) for row, audio in chosen]
         kind = rng.random()
         if kind < 0.2:
             made = [self._joined(a, made[(i * 7 + 1) % BATCH], rng) for i, a in enumerate(made)]
@@ -161,6 +164,10 @@ def _loss(model: Speller, clips: list[tuple[np.ndarray, str]], full: bool) -> tu
     return spelling + 0.5 * aligned, {"spelling": spelling.item(), "ctc": aligned.item(), "right": right.item()}
 
 
+def _key(row: dict[str, object]) -> str:
+    return f"{row['session']} {row['spoken']}"
+
+
 @torch.no_grad()
 def word_ends(model: Speller, audio: np.ndarray, text: str) -> list[int]:
     """The sample at which each word of `text` ends, by CTC forced alignment."""
@@ -171,6 +178,17 @@ def word_ends(model: Speller, audio: np.ndarray, text: str) -> list[int]:
     place = torch.cumsum((path[0] != 0) & (path[0] != F.pad(path[0], (1, 0), value=0)[:-1]), 0).tolist()
     spaces = [i + 1 for i, c in enumerate(text) if c == " "]
     return [min(len(audio), place.index(s) * 320) if s in place else len(audio) for s in spaces] + [len(audio)]
+
+
+def write_word_ends(checkpoint: Path, folder: Path, out: Path, shards: int) -> None:
+    """Aligns the first shards of `folder`; speech through the codec has the same timing and the same keys."""
+    model = Speller().to(loop.DEVICE).eval()
+    model.load_state_dict(torch.load(checkpoint, map_location=loop.DEVICE, weights_only=True)["model"])
+    found = {}
+    for row, audio in itertools.islice(speech.read_shards(folder), shards * 1000):
+        if " " in str(row["spoken"]) and len(audio) < 158_000:
+            found[_key(row)] = word_ends(model, np.asarray(audio), str(row["spoken"]))
+    out.write_text(json.dumps(found))
 
 
 def export(model: Speller, path: Path) -> None:
@@ -188,14 +206,16 @@ def export(model: Speller, path: Path) -> None:
 
 
 def train(folders: list[Path], work: Path, name: str, *, steps: int, rate: float, full_from: float,
-          start: Path | None = None) -> None:  # fmt: skip
+          start: Path | None = None, ends: Path | None = None) -> None:  # fmt: skip
     """Trains on the clips of `folders` and writes `work/<name>.pt`.
 
     Args:
         full_from: the share of the steps after which each clip is padded to the whole window, as in use.
         start: a checkpoint of this loop to begin from.
+        ends: where `write_word_ends` wrote; without it no clip is cut.
     """
-    model, clips = Speller().to(loop.DEVICE), Clips(folders)
+    known = json.loads(ends.read_text()) if ends else {}
+    model, clips = Speller().to(loop.DEVICE), Clips(folders, known)
     if start is not None:
         model.load_state_dict(torch.load(start, map_location=loop.DEVICE, weights_only=True)["model"])
 

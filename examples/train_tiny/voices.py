@@ -1,0 +1,30 @@
+"""The built-in voices: four plain voices and four pseudo-speakers, each in four styles, as FLAC with transcripts."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import speech
+import texts
+
+
+def write(folder: Path) -> None:
+    """Writes `<voice>-<style>.flac` and `voices.json`; the texts are in no evaluation set."""
+    folder.mkdir(parents=True, exist_ok=True)
+    taken = {t.spoken for group in texts.evaluation_sets().values() for t in group}
+    everyone = speech.speakers()
+    chosen = [s for s in everyone if s.name in speech.BASES] + everyone[len(speech.BASES) :][:4]
+    rng, index = random.Random(11), {}
+    for speaker in chosen:
+        index[speaker.name] = {}
+        for style in speech.STYLES:
+            text = texts.sentence(rng)
+            while text.spoken in taken or not 7 <= len(text.text.split()) <= 9:
+                text = texts.sentence(rng)
+            file = f"{speaker.name}-{style}.flac"
+            audio = speech.speak(text.text, speech.Delivery(speaker, style, strength=0.8))
+            (folder / file).write_bytes(speech.to_flac(audio))
+            index[speaker.name][style] = {"file": file, "text": text.text}
+    (folder / "voices.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
