@@ -1,0 +1,133 @@
+"""Reads rewards that a user wrote: expressions, dictionaries, lists, plain functions."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
+from typing import TypeAlias
+
+from llasa_search import registry
+from llasa_search.candidate import Utterance
+from llasa_search.errors import InputError
+from llasa_search.reward import Condition, Reward
+from llasa_search.verifiers.base import Verifier
+
+Single: TypeAlias = Reward | str | Callable[[Utterance], float]
+RewardLike: TypeAlias = Single | Mapping[str, float] | Mapping[Verifier, float] | Iterable[Single]
+
+
+def as_reward(spec: RewardLike) -> Reward:
+    """Makes a reward of whatever describes one.
+
+    Args:
+        spec: a `Reward`; an expression such as "0.6 * wer + 0.4 * speaker" or "WER(model='large-v3')"; a
+            plain function of an `Utterance` to [0, 1]; weights by name, {"wer": 0.6}; or several of these in
+            a list, of equal weight.
+
+    Raises:
+        InputError: it describes none, or names a verifier that is not installed.
+    """
+    if isinstance(spec, Reward):
+        return spec
+    if isinstance(spec, Condition):
+        raise InputError(f"({spec}) is a condition, not something to maximise: write {spec.verifier}")
+    if isinstance(spec, str):
+        return parse_reward(spec)
+    if isinstance(spec, type) and issubclass(spec, Verifier):
+        raise InputError(f"verifiers={spec.__name__}: make one of the class, {spec.__name__}()")
+    if callable(spec):
+        return Verifier.from_function(spec)
+    if isinstance(spec, Mapping):
+        return _sum(_weight(weight, name) * as_reward(name) for name, weight in spec.items())
+    if isinstance(spec, Iterable):
+        return _sum(as_reward(each) for each in spec)
+    raise InputError(
+        f"verifiers={spec!r}: give a verifier, a name, an expression, or a list or dictionary of them"
+    )
+
+
+def parse_reward(text: str) -> Reward:
+    """Reads a reward's printed expression; nothing in it is executed.
+
+    Raises:
+        InputError: it is not a sum of weighted verifiers, or names one that is not installed.
+    """
+    parsed = _parse(text)
+    if not isinstance(parsed, Reward):
+        raise InputError(f"{text!r} is not a verifier or a weighted sum of verifiers, such as '0.6 * wer'")
+    return parsed
+
+
+def parse_condition(text: str) -> Condition:
+    """Reads a condition such as "wer <= 0.05".
+
+    Raises:
+        InputError: it is not one comparison of one verifier with a number.
+    """
+    parsed = _parse(text)
+    if not isinstance(parsed, Condition):
+        raise InputError(f"{text!r} is not a condition such as 'wer <= 0.05'")
+    return parsed
+
+
+def _parse(text: str) -> Reward | Condition | float:
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+        return _build(tree.body, text.strip())
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{text!r} cannot be read as an expression such as '0.6 * wer + 0.4 * speaker'"
+        ) from error
+
+
+def _build(node: ast.expr, text: str) -> Reward | Condition | float:
+    match node:
+        case ast.Constant(value=int() | float() as number):
+            return float(number)
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
+            return -float(number)
+        case ast.Name(id=name):
+            return _verifier(name, (), {})
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
+            named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in keywords if keyword.arg}
+            return _verifier(name, [ast.literal_eval(arg) for arg in args], named)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            match _build(left, text), _build(right, text):
+                case Reward() as first, Reward() as second:
+                    return first + second
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            match _build(left, text), _build(right, text):
+                case (float() as weight, Reward() as reward) | (Reward() as reward, float() as weight):
+                    return weight * reward
+        case ast.Compare(left=left, ops=[ast.LtE() | ast.GtE() as comparison], comparators=[right]):
+            match _build(left, text), _build(right, text):
+                case Verifier() as verifier, float() as bound:
+                    return verifier <= bound if isinstance(comparison, ast.LtE) else verifier >= bound
+    raise InputError(f"{ast.get_source_segment(text, node)!r} in {text!r} is not a weighted sum of verifiers")
+
+
+def _verifier(name: str, args: Iterable[object], named: Mapping[str, object]) -> Verifier:
+    made = registry.verifiers.get(name)
+    if not (isinstance(made, type) and issubclass(made, Verifier)):
+        return Verifier.from_function(made, name=name)
+    try:
+        return made(*args, **named)
+    except TypeError as error:
+        raise InputError(f"{name}: {error}") from error
+
+
+def _sum(rewards: Iterable[Reward]) -> Reward:
+    rewards = list(rewards)
+    if not rewards:
+        raise InputError("no verifier given: name at least one, for example 'wer'")
+    return reduce(operator.add, rewards)
+
+
+def _weight(weight: object, name: object) -> float:
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+        raise InputError(f"verifiers={{{name!r}: {weight!r}}}: a weight is a number")
+    return weight

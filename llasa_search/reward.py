@@ -1,0 +1,178 @@
+"""What a search aims at: rewards, composed from verifiers by arithmetic, printed and read back.
+
+A reward turns utilities (one array in [0, 1] for each verifier, NaN where it failed) into one number a
+candidate, NaN where it cannot be known. Its printed expression is its identity: cache key, table heading
+and stored form.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llasa_search.candidate import FloatArray
+from llasa_search.errors import InputError
+
+if TYPE_CHECKING:
+    from llasa_search.verifiers.base import Verifier
+
+
+class Reward(ABC):
+    """Something to maximise. Verifiers are the leaves; `0.6 * a + 0.4 * b` joins them.
+
+    Attributes:
+        pointwise: whether a candidate's reward depends on that candidate alone and lies in [0, 1].
+    """
+
+    pointwise: bool = True
+
+    @property
+    @abstractmethod
+    def verifiers(self) -> tuple[Verifier, ...]:
+        """The verifiers whose utilities it reads, each once."""
+
+    @property
+    def required(self) -> tuple[Verifier, ...]:
+        """The verifiers without which it is unknown; the others only report."""
+        return self.verifiers
+
+    @abstractmethod
+    def __call__(self, utilities: Mapping[str, FloatArray]) -> FloatArray:
+        """Rewards [candidates] from utilities [candidates] by printed verifier; NaN where unknown."""
+
+    @abstractmethod
+    def __str__(self) -> str: ...
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reward) and str(self) == str(other) and self.verifiers == other.verifiers
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __mul__(self, weight: float) -> WeightedSum:
+        if not isinstance(weight, (int, float)):
+            return NotImplemented
+        return WeightedSum([(weight * each, term) for each, term in _terms(self)])
+
+    __rmul__ = __mul__
+
+    def __add__(self, other: Reward) -> WeightedSum:
+        if not isinstance(other, Reward):
+            return NotImplemented
+        return WeightedSum([*_terms(self), *_terms(other)])
+
+
+class WeightedSum(Reward):
+    """The weighted mean of rewards: weights count relative to their sum, so scaling all changes nothing.
+
+    A term of weight 0 is scored and reported, and neither its value nor its failure changes the reward.
+
+    Args:
+        terms: (weight, reward) pairs; weights are finite, at least 0, and not all 0.
+
+    Raises:
+        InputError: a weight that cannot be used, or two different verifiers that print alike.
+    """
+
+    def __init__(self, terms: Sequence[tuple[float, Reward]]) -> None:
+        self.terms = tuple((float(weight), term) for weight, term in terms)
+        for weight, term in self.terms:
+            if not 0 <= weight < math.inf:
+                raise InputError(
+                    f"weight {weight:g} of {term}: a weight is a finite number, 0 or more "
+                    "(which direction is better belongs to the verifier's scale)"
+                )
+        if not any(weight for weight, _ in self.terms):
+            raise InputError(f"all weights of {self} are 0: give at least one verifier a weight above 0")
+        self.pointwise = all(term.pointwise for _, term in self.terms)
+        self._verifiers = _distinct(leaf for _, term in self.terms for leaf in term.verifiers)
+
+    @property
+    def verifiers(self) -> tuple[Verifier, ...]:
+        return self._verifiers
+
+    @property
+    def required(self) -> tuple[Verifier, ...]:
+        return _distinct(leaf for weight, term in self.terms if weight for leaf in term.required)
+
+    def __call__(self, utilities: Mapping[str, FloatArray]) -> FloatArray:
+        weighted = [(weight, term) for weight, term in self.terms if weight]
+        total = math.fsum(weight for weight, _ in weighted)
+        return np.sum([weight / total * term(utilities) for weight, term in weighted], axis=0)
+
+    def __str__(self) -> str:
+        return " + ".join(
+            str(term) if weight == 1 else f"{_number(weight)} * {term}" for weight, term in self.terms
+        )
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A bound on one verifier's value in its own unit, such as `WER() <= 0.05`.
+
+    Attributes:
+        verifier: whose value is tested.
+        comparison: "<=" or ">=".
+        bound: in the verifier's unit.
+    """
+
+    verifier: Verifier
+    comparison: str
+    bound: float
+
+    def __post_init__(self) -> None:
+        if self.comparison not in _COMPARISONS:
+            raise InputError(f"condition {self}: compare with <= or >=")
+        if math.isnan(self.bound):
+            raise InputError(f"condition {self}: the bound is not a number")
+
+    def holds(self, values: FloatArray) -> NDArray[np.bool_]:
+        """Whether each of `values` [candidates] meets the bound; NaN does not."""
+        result: NDArray[np.bool_] = _COMPARISONS[self.comparison](values, self.bound)
+        return result
+
+    def __bool__(self) -> bool:
+        raise InputError(
+            f"({self}) has no truth value by itself: bound one side at a time, as in WER() <= 0.1"
+        )
+
+    def __str__(self) -> str:
+        return f"{self.verifier} {self.comparison} {_number(self.bound)}"
+
+
+_COMPARISONS = {"<=": operator.le, ">=": operator.ge}
+
+
+def ranking(rewards: FloatArray) -> list[int]:
+    """Positions from best to worst: ties go to the first, NaN comes last.
+
+    >>> ranking(np.array([0.5, np.nan, 0.9, 0.5]))
+    [2, 0, 3, 1]
+    """
+    return [int(i) for i in np.argsort(-rewards, kind="stable")]
+
+
+def _terms(reward: Reward) -> tuple[tuple[float, Reward], ...]:
+    return reward.terms if isinstance(reward, WeightedSum) else ((1.0, reward),)
+
+
+def _distinct(leaves: Iterable[Verifier]) -> tuple[Verifier, ...]:
+    found: dict[str, Verifier] = {}
+    for leaf in leaves:
+        if found.setdefault(str(leaf), leaf) != leaf:
+            raise InputError(f"two different verifiers are both called {leaf}: name one of them differently")
+    return tuple(found.values())
+
+
+def _number(value: float) -> str:
+    return repr(float(value)).removesuffix(".0")

@@ -1,0 +1,153 @@
+"""What a verifier is: the contract that built-in ones and anyone's own fulfil alike."""
+
+from __future__ import annotations
+
+import inspect
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from llasa_search.candidate import FloatArray, Score, Utterance
+from llasa_search.errors import InputError
+from llasa_search.reward import Condition, Reward
+from llasa_search.voice import Prompt
+
+
+class Verifier(Reward):
+    """Scores utterances in its field's own unit; by itself it is a reward.
+
+    A subclass implements `score`, and sets what differs from the defaults below. It keeps each constructor
+    argument in an attribute of the same name, because its printed form (`WER(model='large-v3')`: the
+    arguments that differ from their defaults) is its identity.
+
+    Attributes:
+        needs: what it reads beside the audio: any of "text", "voice", "codes", "logprobs".
+        partial: whether it can judge unfinished speech.
+        min_seconds: shorter speech is not scored; the verifier abstains.
+        family: what kind of model hears, such as "whisper". A judge should be of another family.
+        cost: rough seconds for a second of speech on a CPU core; cheaper verifiers go first.
+        scale: (worst, best) in its unit: where its utility reaches 0 and 1.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"text"})
+    partial: ClassVar[bool] = False
+    min_seconds: ClassVar[float] = 0.0
+    family: ClassVar[str] = ""
+    cost: ClassVar[float] = 1.0
+    scale: tuple[float, float] = (0.0, 1.0)
+
+    @abstractmethod
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        """One score for each utterance, in order. What it raises marks the candidates as failed."""
+
+    def load(self) -> None:
+        """Loads its model, once. Called at the start of each search, before its clock."""
+
+    def check(self, prompt: Prompt) -> None:
+        """Refuses a prompt that it cannot judge, after `load` and before any speech is sampled.
+
+        Raises:
+            InputError: the prompt lacks something that it needs.
+        """
+        if "voice" in self.needs and prompt.voice is None:
+            raise InputError(
+                f"{self} compares with a reference voice: give a prompt recording, or leave it out"
+            )
+
+    def utility(self, values: FloatArray) -> FloatArray:
+        """Maps values in its unit to [0, 1], linear between the ends of `scale`; NaN stays NaN."""
+        worst, best = self.scale
+        return np.clip((values - worst) / (best - worst), 0.0, 1.0)
+
+    @staticmethod
+    def from_function(
+        function: Callable[[Utterance], float],
+        scale: tuple[float, float] | None = None,
+        name: str | None = None,
+    ) -> FunctionVerifier:
+        """A verifier out of a plain function.
+
+        Args:
+            function: takes an `Utterance`, returns its value.
+            scale: (worst, best) value; None says that it returns utilities, and what is outside [0, 1] fails.
+            name: how it is printed; the function's own name by default.
+        """
+        return FunctionVerifier(function, scale, name)
+
+    @property
+    def verifiers(self) -> tuple[Verifier, ...]:
+        return (self,)
+
+    def __call__(self, utilities: Mapping[str, FloatArray]) -> FloatArray:
+        return utilities[str(self)]
+
+    def __le__(self, bound: float) -> Condition:
+        return Condition(self, "<=", bound)
+
+    def __ge__(self, bound: float) -> Condition:
+        return Condition(self, ">=", bound)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and str(self) == str(other)
+
+    __hash__ = Reward.__hash__
+
+    def __str__(self) -> str:
+        changed = ", ".join(f"{name}={value!r}" for name, value in self._changed_arguments().items())
+        return f"{type(self).__name__}({changed})"
+
+    def _changed_arguments(self) -> dict[str, Any]:
+        parameters = inspect.signature(type(self)).parameters.values()
+        missing = [parameter.name for parameter in parameters if not hasattr(self, parameter.name)]
+        if missing:
+            raise InputError(
+                f"{type(self).__name__} must keep its argument {missing[0]!r} in an attribute of that name: "
+                "a verifier's printed arguments are its identity"
+            )
+        values = {parameter.name: getattr(self, parameter.name) for parameter in parameters}
+        return {
+            parameter.name: values[parameter.name]
+            for parameter in parameters
+            if values[parameter.name] != parameter.default
+        }
+
+
+class FunctionVerifier(Verifier):
+    """A plain function as a verifier; see `Verifier.from_function`."""
+
+    def __init__(
+        self,
+        function: Callable[[Utterance], float],
+        scale: tuple[float, float] | None = None,
+        name: str | None = None,
+    ) -> None:
+        if scale is not None and not abs(scale[1] - scale[0]) > 0:
+            raise InputError(f"scale={scale}: worst and best must be two different numbers")
+        self.function = function
+        self.name = name or getattr(function, "__name__", type(function).__name__)
+        self.scale = scale or (0.0, 1.0)
+        self._bounded = scale is None
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        values = [float(self.function(utterance)) for utterance in utterances]
+        outside = [value for value in values if self._bounded and not 0 <= value <= 1]
+        if outside:
+            raise InputError(
+                f"{self} returned {outside[0]:g}, outside [0, 1]: "
+                "wrap it in Verifier.from_function(function, scale=(worst, best))"
+            )
+        return [Score(value) for value in values]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FunctionVerifier) and (self.function, self.scale, self.name) == (
+            other.function,
+            other.scale,
+            other.name,
+        )
+
+    __hash__ = Verifier.__hash__
+
+    def __str__(self) -> str:
+        return f"{self.name}()"
