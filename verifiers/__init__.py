@@ -1,0 +1,6 @@
+"""Verifiers: models that say how good a piece of speech is. None of them is loaded until it scores."""
+
+from llasa_search.verifiers.base import Verifier
+from llasa_search.verifiers.wer import WER
+
+__all__ = ["WER", "Verifier"]
