@@ -1,0 +1,62 @@
+"""Spend compute at inference time to make Llasa speak better: sample candidates, score them, search.
+
+Everything here loads on first use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llasa_search import search
+    from llasa_search.budget import Budget, Ledger
+    from llasa_search.candidate import Candidate, Score, Utterance
+    from llasa_search.errors import InputError, LlasaSearchError, ModelError, SearchError
+    from llasa_search.result import SearchResult
+    from llasa_search.sampling import Sampling
+    from llasa_search.search import Searcher
+    from llasa_search.voice import Prompt, Voice
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Budget",
+    "Candidate",
+    "InputError",
+    "Ledger",
+    "LlasaSearchError",
+    "ModelError",
+    "Prompt",
+    "Sampling",
+    "Score",
+    "SearchError",
+    "SearchResult",
+    "Searcher",
+    "Utterance",
+    "Voice",
+    "search",
+]
+
+_HOMES = {
+    "budget": ("Budget", "Ledger"),
+    "candidate": ("Candidate", "Score", "Utterance"),
+    "errors": ("InputError", "LlasaSearchError", "ModelError", "SearchError"),
+    "result": ("SearchResult",),
+    "sampling": ("Sampling",),
+    "search": ("Searcher",),
+    "voice": ("Prompt", "Voice"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "search":
+        return import_module("llasa_search.search")
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"llasa_search.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,83 @@
+"""Writes results: checked before a search runs, and whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from llasa_search.candidate import Audio
+from llasa_search.errors import InputError
+
+
+def check_wav(path: str | os.PathLike[str]) -> Path:
+    """The path of a `.wav` file that can be written.
+
+    Raises:
+        InputError: it has another ending, is a folder, or its folder does not exist or is not writable.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".wav":
+        raise InputError(f"cannot write {path}: the output is a wav file, so give it the ending .wav")
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder")
+    return _check_parent(path)
+
+
+def check_new_folder(path: str | os.PathLike[str]) -> Path:
+    """The path of a folder that can be made: absent or empty.
+
+    Raises:
+        InputError: something is there already, or the folder around it does not exist or is not writable.
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise InputError(f"cannot write {path}: it exists; give a new folder")
+    return _check_parent(path)
+
+
+def _check_parent(path: Path) -> Path:
+    parent = path.absolute().parent
+    if not parent.is_dir():
+        raise InputError(f"cannot write {path}: the folder {parent} does not exist")
+    if not os.access(parent, os.W_OK):
+        raise InputError(f"cannot write {path}: no permission to write in {parent}")
+    return path
+
+
+def write_wav(path: Path, audio: Audio, sample_rate: int, subtype: str = "PCM_16") -> Path:
+    """Writes float32 mono [samples] as a wav file; louder samples than 1 are clipped to it."""
+    import soundfile
+
+    handle, temporary = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+    try:
+        os.close(handle)
+        soundfile.write(temporary, audio, sample_rate, format="WAV", subtype=subtype)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return path
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which appears at `path` when the block ends well and not otherwise."""
+    temporary = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=f".{path.name}."))
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary)
+        raise
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask

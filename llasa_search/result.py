@@ -1,0 +1,148 @@
+"""What a search returns: the speech, every candidate with its scores, and what it cost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from llasa_search.budget import Account, Budget, Ledger
+from llasa_search.candidate import Audio, Candidate
+from llasa_search.errors import SearchError
+from llasa_search.expression import RewardLike, as_reward
+from llasa_search.files import check_wav, write_wav
+from llasa_search.isolation import isolated
+from llasa_search.reward import ranking
+from llasa_search.scorer import Scorer, decoded
+from llasa_search.voice import Prompt
+
+if TYPE_CHECKING:
+    from llasa_search.voice import Voice
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The outcome of one search.
+
+    Attributes:
+        text: what was to be said.
+        language: "en" or "zh".
+        voice: the voice prompt, or None.
+        candidates: every finished candidate, by index, with scores, reward and audio.
+        sample_rate: of all audio, in Hz.
+        reward: the printed expression of what was aimed at.
+        ledger: what was spent.
+        stopped_by: the limit that ended the search ("candidates", "tokens", "seconds", ...), "interrupt", or
+            None when the strategy came to its own end.
+        settings: how it was called: model, strategy, sampling, budget, seed, versions.
+    """
+
+    text: str
+    language: str
+    voice: Voice | None
+    candidates: list[Candidate]
+    sample_rate: int
+    reward: str
+    ledger: Ledger
+    stopped_by: str | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def ranked(self) -> list[Candidate]:
+        """Candidates from best to worst; those whose reward is unknown come last, ties by index."""
+        return [self.candidates[i] for i in ranking(np.array([c.reward for c in self.candidates]))]
+
+    @property
+    def best(self) -> Candidate:
+        """The chosen candidate.
+
+        Raises:
+            SearchError: there is none, because nothing finished.
+        """
+        if not self.candidates:
+            raise SearchError("the search has no candidate", self)
+        return self.ranked[0]
+
+    @property
+    def audio(self) -> Audio:
+        """The chosen speech: float32 mono [samples] in [-1, 1]."""
+        audio = self.best.audio
+        if audio is None:
+            raise SearchError("the chosen candidate has not been decoded", self)
+        return audio
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the chosen speech as a 16-bit PCM wav file, whole or not at all.
+
+        Raises:
+            InputError: the file cannot be written there.
+        """
+        return write_wav(check_wav(path), self.audio, self.sample_rate)
+
+    def save_run(self, folder: str | os.PathLike[str]) -> Path:
+        """Writes everything to a new folder; see `llasa_search.run_folder` for its format."""
+        from llasa_search.run_folder import save_run
+
+        return save_run(self, folder)
+
+    @staticmethod
+    def load_run(folder: str | os.PathLike[str]) -> SearchResult:
+        """Reads what `save_run` wrote."""
+        from llasa_search.run_folder import load_run
+
+        return load_run(folder)
+
+    def rerank(self, verifiers: RewardLike) -> SearchResult:
+        """The same candidates under another reward; only verifiers that have not heard them are run.
+
+        Args:
+            verifiers: anything `search.generate` takes.
+
+        Returns:
+            A new result; this one stays as it is. Its ledger counts the new verifiers alone.
+
+        Raises:
+            InputError: the reward cannot be read, or needs what this run has not got.
+            SearchError: no candidate could be scored.
+        """
+        reward = as_reward(verifiers)
+        prompt = Prompt(self.text, self.language, self.voice)
+        known = set.intersection(*(set(c.scores) for c in self.candidates)) if self.candidates else set()
+        with isolated():
+            for verifier in reward.verifiers:
+                if str(verifier) not in known:
+                    verifier.load()
+                    verifier.check(prompt)
+        account = Account(Budget())
+        candidates = [replace(candidate, scores=dict(candidate.scores)) for candidate in self.candidates]
+        scorer = Scorer(reward, prompt, account, decoded, self.sample_rate)
+        scorer.final(candidates)
+        result = replace(
+            self, candidates=candidates, reward=str(reward), ledger=account.ledger, stopped_by=None
+        )
+        return result.checked()
+
+    def checked(self) -> SearchResult:
+        """This result, if anything in it can be chosen.
+
+        Raises:
+            SearchError: nothing finished, or nothing could be scored; it carries this result.
+        """
+        if not self.candidates:
+            raise SearchError("no candidate finished within the budget: raise it", self)
+        if all(np.isnan(candidate.reward) for candidate in self.candidates):
+            causes = [
+                f"{name}: {s.detail}" for name, s in self.candidates[0].scores.items() if s.status != "scored"
+            ]
+            raise SearchError(f"no candidate could be scored by {self.reward}: {'; '.join(causes)}", self)
+        return self
+
+    def table(self) -> str:
+        """The candidates from best to worst, as aligned text."""
+        from llasa_search.table import candidate_table
+
+        return candidate_table(self)

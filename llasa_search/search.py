@@ -1,0 +1,261 @@
+"""Text in, searched speech out: the main flow."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from llasa_search.budget import Account, Budget, BudgetSpent
+from llasa_search.candidate import Candidate
+from llasa_search.errors import LlasaSearchError
+from llasa_search.expression import RewardLike, as_reward
+from llasa_search.isolation import isolated
+from llasa_search.request import VoiceLike, as_voice, with_transcript
+from llasa_search.result import SearchResult
+from llasa_search.sampling import Sampling
+from llasa_search.scorer import Scorer
+from llasa_search.selection import select
+from llasa_search.strategies.base import StrategyLike, as_strategy
+from llasa_search.text import clean_text, language_of
+from llasa_search.voice import Prompt
+
+if TYPE_CHECKING:
+    from llasa_search.llasa import Llasa
+
+__all__ = ["Progress", "Searcher", "generate", "select", "unload"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a search is.
+
+    Attributes:
+        finished: whole candidates so far.
+        best: the best of those that have been scored, or None.
+        seconds: since the models were loaded.
+    """
+
+    finished: int
+    best: Candidate | None
+    seconds: float
+
+
+class Searcher:
+    """A model, verifiers and a strategy, loaded once and used for many texts.
+
+    Args:
+        model: "tiny", a hub id such as "HKUSTAudio/Llasa-1B", a local folder, or a loaded `Llasa`.
+        verifiers: what to aim at: a `Reward`, an expression, names with weights, a list, or a plain function.
+        strategy: how to spend: a `Strategy`, or its name with arguments, such as "best_of_n:n=8".
+        codec: the codec's id or folder where it is not the model's own.
+        device: "auto", "cpu", "cuda", ...
+        dtype: "auto", "float32", "bfloat16", ...
+
+    Raises:
+        InputError: verifiers or strategy cannot be read; nothing has been loaded.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | Llasa = "tiny",
+        verifiers: RewardLike = "wer",
+        strategy: StrategyLike = "best_of_n",
+        *,
+        codec: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+    ) -> None:
+        self.model = model
+        self.reward = as_reward(verifiers)
+        self.strategy = as_strategy(strategy)
+        self.codec = codec
+        self.device = device
+        self.dtype = dtype
+        self.llasa: Llasa | None = None
+
+    def load(self) -> Llasa:
+        """Loads the model, its codec and the verifiers, if they are not loaded yet.
+
+        Raises:
+            ModelError: a checkpoint cannot be found or used.
+        """
+        from llasa_search.llasa import Llasa
+
+        with isolated():
+            if isinstance(self.model, Llasa):
+                self.llasa = self.model
+            elif self.llasa is None:
+                self.llasa = Llasa.from_pretrained(
+                    self.model, codec=self.codec, device=self.device, dtype=self.dtype
+                )
+            for verifier in self.reward.verifiers:
+                verifier.load()
+        return self.llasa
+
+    def generate(
+        self,
+        text: str,
+        prompt: VoiceLike | None = None,
+        *,
+        budget: Budget | None = None,
+        sampling: Sampling | None = None,
+        language: str | None = None,
+        seed: int = 0,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> SearchResult:
+        """Speaks `text`. Ctrl-C ends the search and returns the best so far.
+
+        Args:
+            text: what to say.
+            prompt: whose voice: a `Voice`, a recording's path, (samples, sample rate), a built-in voice's
+                name, or None for any. A recording without a transcript is transcribed, with a warning.
+            budget: limits; the first one reached ends the search.
+            sampling: temperature and the like.
+            language: "en" or "zh"; None decides by the text's letters.
+            seed: same seed, same result, unless the limit of wall seconds ends the search.
+            progress: called as candidates finish and when they are scored.
+
+        Raises:
+            InputError: the request cannot be met; nothing has been sampled.
+            ModelError: a checkpoint cannot be found or used.
+            SearchError: nothing finished or nothing could be scored; `error.result` has every candidate.
+        """
+        text = clean_text(text)
+        language = language_of(text, language)
+        voice = as_voice(prompt)
+        llasa = self.load()
+        request = Prompt(text, language, with_transcript(voice, language, self.reward))
+        for verifier in self.reward.verifiers:
+            verifier.check(request)
+
+        from llasa_search.sampler import Sampler
+
+        budget, sampling = budget or Budget(), sampling or Sampling()
+        account = Account(budget)
+        sampler = Sampler(llasa, request, sampling, seed, account)
+        scorer = Scorer(self.reward, request, account, sampler.audio, llasa.sample_rate)
+        finished, interrupted = self._collect(sampler, scorer, progress)
+        return SearchResult(
+            text=text,
+            language=language,
+            voice=request.voice,
+            candidates=sorted(finished, key=lambda candidate: candidate.index),
+            sample_rate=llasa.sample_rate,
+            reward=str(self.reward),
+            ledger=account.ledger,
+            stopped_by="interrupt" if interrupted else account.stopped_by,
+            settings={
+                "model": llasa.name,
+                "strategy": str(self.strategy),
+                "sampling": asdict(sampling),
+                "budget": asdict(budget),
+                "seed": seed,
+                "versions": _versions(),
+            },
+        ).checked()
+
+    __call__ = generate
+
+    def map(self, items: Iterable[str | Mapping[str, Any]]) -> Iterator[SearchResult | LlasaSearchError]:
+        """Speaks many texts; a bad one does not lose the others.
+
+        Args:
+            items: texts, or the arguments of `generate` by name.
+
+        Yields:
+            For each item in order its result, or the error that it ended with. Ctrl-C ends the series after
+            the item at hand.
+        """
+        for item in items:
+            try:
+                result = self.generate(item) if isinstance(item, str) else self.generate(**item)
+            except LlasaSearchError as error:
+                yield error
+                continue
+            yield result
+            if result.stopped_by == "interrupt":
+                return
+
+    def _collect(
+        self, sampler: Any, scorer: Scorer, progress: Callable[[Progress], None] | None
+    ) -> tuple[list[Candidate], bool]:
+        """Every candidate that the strategy finishes, scored; and whether Ctrl-C cut it short."""
+        finished: list[Candidate] = []
+        start = time.perf_counter()
+
+        def report() -> None:
+            if progress is not None:
+                scored = [candidate for candidate in finished if not np.isnan(candidate.reward)]
+                best = max(scored, key=lambda candidate: candidate.reward, default=None)
+                progress(Progress(len(finished), best, time.perf_counter() - start))
+
+        interrupted = False
+        try:
+            with suppress(BudgetSpent):
+                for candidate in self.strategy.run(sampler, scorer):
+                    finished.append(candidate)
+                    report()
+            scorer.final(finished)
+        except KeyboardInterrupt:
+            if not finished:
+                raise
+            interrupted = scorer.stopped = True
+            scorer.final(finished)
+        report()
+        return finished, interrupted
+
+
+_kept: Searcher | None = None
+
+
+def generate(
+    text: str,
+    prompt: VoiceLike | None = None,
+    *,
+    verifiers: RewardLike = "wer",
+    strategy: StrategyLike = "best_of_n",
+    budget: Budget | None = None,
+    model: str | os.PathLike[str] | Llasa = "tiny",
+    codec: str | os.PathLike[str] | None = None,
+    sampling: Sampling | None = None,
+    language: str | None = None,
+    seed: int = 0,
+    progress: Callable[[Progress], None] | None = None,
+) -> SearchResult:
+    """Speaks `text` once; arguments and errors are those of `Searcher` and `Searcher.generate`.
+
+    What is loaded stays for the next call with the same model or verifiers; `unload` frees it.
+    """
+    global _kept
+    searcher, last = Searcher(model, verifiers, strategy, codec=codec), _kept
+    if last is not None and (last.model, last.codec) == (searcher.model, searcher.codec):
+        searcher.llasa = last.llasa
+    if last is not None and last.reward == searcher.reward:
+        searcher.reward = last.reward
+    _kept = searcher
+    return searcher.generate(
+        text,
+        prompt,
+        budget=budget,
+        sampling=sampling,
+        language=language,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def unload() -> None:
+    """Frees what the last `generate` has kept."""
+    global _kept
+    _kept = None
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("llasa-search", "torch", "transformers", "openai-whisper")}

@@ -1,0 +1,71 @@
+"""The text to be spoken: what is left of it, and its language."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import warnings
+
+from llasa_search.errors import InputError
+
+LANGUAGES = ("en", "zh")
+# Chinese characters: the unified ideographs, extension A, and the supplementary planes' extensions.
+_CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0f]")
+_MARKER = re.compile(r"<\|[^|<>]*\|>")
+
+
+def clean_text(text: str) -> str:
+    """The text as it will be spoken: one line, without what has no sound.
+
+    Control characters, emoji and other pictures are left out with a warning; white space becomes one space.
+
+    Raises:
+        InputError: nothing is left to say, or the text holds the model's own markers.
+
+    >>> clean_text("  The captain\\n found it. ")
+    'The captain found it.'
+    """
+    if not isinstance(text, str):
+        raise InputError(f"the text is a {type(text).__name__}, not a string")
+    if not text.strip():
+        raise InputError("the text is empty: give at least one word to say")
+    if marker := _MARKER.search(text):
+        raise InputError(f"the text holds {marker.group()!r}, a marker of the model: leave it out")
+    folded = " ".join(unicodedata.normalize("NFC", text).split())
+    spoken = " ".join("".join(c for c in folded if _has_sound(c)).split())
+    if not any(unicodedata.category(c)[0] in "LN" for c in spoken):
+        raise InputError(f"the text {text!r:.60} has nothing to say: no letter, digit or character")
+    if spoken != folded:
+        dropped = sorted({c for c in folded if not _has_sound(c)})
+        warnings.warn(f"left out of the text: {' '.join(map(_name, dropped))}", stacklevel=2)
+    return spoken
+
+
+def language_of(text: str, language: str | None = None) -> str:
+    """`language` if it is given, else "zh" where most letters are Chinese characters, else "en".
+
+    Raises:
+        InputError: a language other than these.
+
+    >>> language_of("今天天气很好, OK"), language_of("The word 好 means good.")
+    ('zh', 'en')
+    """
+    if language is not None:
+        if language not in LANGUAGES:
+            raise InputError(f"language={language!r}: Llasa speaks {' and '.join(LANGUAGES)}")
+        return language
+    letters = sum(unicodedata.category(c)[0] == "L" for c in text)
+    return "zh" if 2 * len(_CHINESE.findall(text)) > letters else "en"
+
+
+def _has_sound(character: str) -> bool:
+    """Letters and their marks, digits, punctuation, spaces, currency and mathematical signs."""
+    if _VARIATION_SELECTORS.match(character):
+        return False
+    category = unicodedata.category(character)
+    return category[0] in "LNPZ" or category in ("Mn", "Mc", "Sc", "Sm")
+
+
+def _name(character: str) -> str:
+    return character if unicodedata.category(character) == "So" else f"U+{ord(character):04X}"
