@@ -1,0 +1,158 @@
+"""The command line: `llasa-search say`, `check`, `voices`, `verifiers`, `strategies`."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import typer
+
+from llasa_search.errors import InputError, LlasaSearchError
+
+app = typer.Typer(
+    name="llasa-search",
+    help="Make Llasa speak better by searching: sample candidates, score them with verifiers, keep the best.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Model = Annotated[str, typer.Option(help='"tiny", a hub id such as HKUSTAudio/Llasa-1B, or a local folder.')]
+Codec = Annotated[str | None, typer.Option(help="The codec's id or folder, where it is not the model's own.")]
+
+
+@app.command()
+def say(
+    text: Annotated[str, typer.Argument(help="What to say.")],
+    prompt: Annotated[
+        str | None, typer.Option(help="Whose voice: an audio file, or a built-in voice (see `voices`).")
+    ] = None,
+    prompt_text: Annotated[str | None, typer.Option(help="What the prompt recording says.")] = None,
+    model: Model = "tiny",
+    codec: Codec = None,
+    verifier: Annotated[
+        list[str] | None, typer.Option(help="What to aim at, as NAME or NAME=WEIGHT; repeat it for a mix.")
+    ] = None,
+    strategy: Annotated[
+        str, typer.Option(help="How to search, such as best_of_n or best_of_n:stop_at=wer<=0.")
+    ] = ("best_of_n"),
+    n: Annotated[int | None, typer.Option("-n", help="How many candidates to finish at most.")] = None,
+    budget_seconds: Annotated[
+        float | None, typer.Option(help="Seconds to spend at most, after loading.")
+    ] = None,
+    temperature: Annotated[float | None, typer.Option(help="Of sampling; 0 is greedy.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Share of probability to sample from.")] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same speech.")] = 0,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The wav file to write.")] = Path("out.wav"),
+    save_run: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also keep every candidate in this new folder.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, not as a table.")] = False,
+) -> None:
+    """Say TEXT, and write the best of several attempts to a wav file."""
+    from llasa_search.say import Request, speak
+
+    given = {"temperature": temperature, "top_p": top_p}
+    speak(
+        Request(
+            text=text,
+            prompt=prompt,
+            prompt_text=prompt_text,
+            model=model,
+            codec=codec,
+            verifiers=verifier or ["wer"],
+            strategy=strategy,
+            candidates=n,
+            seconds=budget_seconds,
+            sampling={name: value for name, value in given.items() if value is not None},
+            seed=seed,
+            out=out,
+            run=save_run,
+            json=json,
+        )
+    )
+
+
+@app.command()
+def check(
+    model: Model = "tiny",
+    codec: Codec = None,
+    device: Annotated[str, typer.Option(help='"auto", "cpu", "cuda", ...')] = "auto",
+    dtype: Annotated[str, typer.Option(help='"auto", "float32", "bfloat16", ...')] = "auto",
+) -> None:
+    """Load a checkpoint and its codec, and say what about them works."""
+    from llasa_search.llasa.check import check as run_checks
+    from llasa_search.table import aligned
+
+    results = run_checks(model, codec, device, dtype)
+    typer.echo(aligned([["pass" if each.passed else "FAIL", each.name, each.detail] for each in results]))
+    if not all(each.passed for each in results):
+        raise typer.Exit(1)
+
+
+@app.command()
+def voices() -> None:
+    """List the built-in voices."""
+    from llasa_search.voice import Voice
+
+    for name in Voice.builtins():
+        typer.echo(name)
+
+
+@app.command()
+def verifiers() -> None:
+    """List the installed verifiers."""
+    from llasa_search import registry
+
+    _list(registry.verifiers)
+
+
+@app.command()
+def strategies() -> None:
+    """List the installed strategies."""
+    from llasa_search import registry
+
+    _list(registry.strategies)
+
+
+def _list(entries: Any) -> None:
+    from llasa_search.table import aligned
+
+    rows = [
+        [name, entry.value, entry.dist.name if entry.dist else "-"] for name, entry in entries.entries.items()
+    ]
+    typer.echo(aligned([["name", "object", "package"], *rows]))
+
+
+def main() -> None:
+    """Runs the command line: exit code 0, 1 for what failed, 2 for wrong use."""
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except InputError as error:
+        _fail(error, 2)
+    except LlasaSearchError as error:
+        _fail(error, 1)
+    except KeyboardInterrupt:
+        typer.echo("interrupted before anything was finished", err=True)
+        sys.exit(1)
+
+
+def _fail(error: LlasaSearchError, code: int) -> None:
+    typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+    sys.exit(code)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    if issubclass(category, UserWarning):
+        typer.echo(f"warning: {message}", err=True)

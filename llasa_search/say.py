@@ -1,0 +1,127 @@
+"""What `llasa-search say` does: checks the request, searches with a progress bar, writes, reports."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llasa_search import search
+from llasa_search.budget import Budget
+from llasa_search.errors import InputError
+from llasa_search.expression import as_reward
+from llasa_search.files import check_new_folder, check_wav
+from llasa_search.request import as_voice
+from llasa_search.result import SearchResult
+from llasa_search.reward import Reward
+from llasa_search.run_folder import as_json
+from llasa_search.sampling import Sampling
+from llasa_search.voice import Voice
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for; see its help."""
+
+    text: str
+    prompt: str | None
+    prompt_text: str | None
+    model: str
+    codec: str | None
+    verifiers: list[str]
+    strategy: str
+    candidates: int | None
+    seconds: float | None
+    sampling: dict[str, Any]
+    seed: int
+    out: Path
+    run: Path | None
+    json: bool
+
+
+def speak(request: Request) -> None:
+    """Searches, writes the speech, prints the candidates.
+
+    Raises:
+        LlasaSearchError: as `search.generate`; nothing has been written.
+    """
+    check_wav(request.out)
+    if request.run is not None:
+        check_new_folder(request.run)
+    if request.candidates is not None and request.candidates < 1:
+        raise InputError(f"-n {request.candidates}: ask for 1 candidate or more")
+    with _bar(request.candidates) as progress:
+        result = search.generate(
+            request.text,
+            _voice(request),
+            verifiers=_reward(request.verifiers),
+            strategy=request.strategy,
+            budget=Budget(candidates=request.candidates, seconds=request.seconds),
+            model=request.model,
+            codec=request.codec,
+            sampling=Sampling(**request.sampling),
+            seed=request.seed,
+            progress=progress,
+        )
+    result.save(request.out)
+    if request.run is not None:
+        result.save_run(request.run)
+    print(json.dumps(as_json(result), ensure_ascii=False) if request.json else _report(result, request))
+
+
+def _voice(request: Request) -> Voice | None:
+    voice = as_voice(request.prompt)
+    if request.prompt_text is None:
+        return voice
+    if voice is None:
+        raise InputError("--prompt-text without --prompt: give the recording that it is the transcript of")
+    return voice.with_text(request.prompt_text)
+
+
+def _reward(verifiers: list[str]) -> Reward:
+    """The sum of NAME or NAME=WEIGHT; a name may be an expression, such as WER(model='large-v3')=0.5."""
+    terms = []
+    for given in verifiers:
+        name, equals, weight = given.rpartition("=")
+        if equals and not name.endswith(("<", ">")) and _is_number(weight):
+            terms.append(f"{weight} * ({name})")
+        else:
+            terms.append(given)
+    return as_reward(" + ".join(terms))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _report(result: SearchResult, request: Request) -> str:
+    ledger = result.ledger
+    seconds = ", ".join(f"{stage} {spent:.1f} s" for stage, spent in ledger.stage_seconds.items())
+    stopped = f"; stopped by {result.stopped_by}" if result.stopped_by else ""
+    chosen = f"candidate {result.best.index} of {len(result.candidates)}"
+    return f"{result.table()}\n{request.out}: {chosen} ({seconds}{stopped})"
+
+
+@contextmanager
+def _bar(total: int | None) -> Iterator[Callable[[search.Progress], None]]:
+    """A progress bar on stderr, silent where that is no terminal."""
+    from tqdm import tqdm
+
+    with tqdm(
+        total=total, unit="candidate", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False
+    ) as bar:
+
+        def show(progress: search.Progress) -> None:
+            bar.n = progress.finished
+            best = "" if progress.best is None else f"best {progress.best.reward:.3f}"
+            bar.set_postfix_str(best, refresh=True)
+
+        yield show
