@@ -29,6 +29,13 @@ def as_reward(spec: RewardLike) -> Reward:
     Raises:
         InputError: it describes none, or names a verifier that is not installed.
     """
+    reward = _read(spec)
+    if not reward.required:
+        raise InputError(f"all weights of {reward} are 0: give at least one verifier a weight above 0")
+    return reward
+
+
+def _read(spec: RewardLike) -> Reward:
     if isinstance(spec, Reward):
         return spec
     if isinstance(spec, Condition):
@@ -40,9 +47,9 @@ def as_reward(spec: RewardLike) -> Reward:
     if callable(spec):
         return Verifier.from_function(spec)
     if isinstance(spec, Mapping):
-        return _sum(_weight(weight, name) * as_reward(name) for name, weight in spec.items())
+        return _sum(_weight(weight, name) * _read(name) for name, weight in spec.items())
     if isinstance(spec, Iterable):
-        return _sum(as_reward(each) for each in spec)
+        return _sum(_read(each) for each in spec)
     raise InputError(
         f"verifiers={spec!r}: give a verifier, a name, an expression, or a list or dictionary of them"
     )

@@ -78,7 +78,7 @@ class WeightedSum(Reward):
     A term of weight 0 is scored and reported, and neither its value nor its failure changes the reward.
 
     Args:
-        terms: (weight, reward) pairs; weights are finite, at least 0, and not all 0.
+        terms: (weight, reward) pairs; weights are finite and at least 0, and not all 0 once it is used.
 
     Raises:
         InputError: a weight that cannot be used, or two different verifiers that print alike.
@@ -92,8 +92,6 @@ class WeightedSum(Reward):
                     f"weight {weight:g} of {term}: a weight is a finite number, 0 or more "
                     "(which direction is better belongs to the verifier's scale)"
                 )
-        if not any(weight for weight, _ in self.terms):
-            raise InputError(f"all weights of {self} are 0: give at least one verifier a weight above 0")
         self.pointwise = all(term.pointwise for _, term in self.terms)
         self._verifiers = _distinct(leaf for _, term in self.terms for leaf in term.verifiers)
 
@@ -111,8 +109,11 @@ class WeightedSum(Reward):
         return np.sum([weight / total * term(utilities) for weight, term in weighted], axis=0)
 
     def __str__(self) -> str:
+        # `1 * WER()` alone keeps its weight, so that it reads back as a sum.
+        bare = len(self.terms) > 1
         return " + ".join(
-            str(term) if weight == 1 else f"{_number(weight)} * {term}" for weight, term in self.terms
+            str(term) if weight == 1 and bare else f"{_number(weight)} * {term}"
+            for weight, term in self.terms
         )
 
 

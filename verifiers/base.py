@@ -59,7 +59,8 @@ class Verifier(Reward):
     def utility(self, values: FloatArray) -> FloatArray:
         """Maps values in its unit to [0, 1], linear between the ends of `scale`; NaN stays NaN."""
         worst, best = self.scale
-        return np.clip((values - worst) / (best - worst), 0.0, 1.0)
+        # Adding 0 turns -0 into 0.
+        return np.clip((values - worst) / (best - worst), 0.0, 1.0) + 0.0
 
     @staticmethod
     def from_function(

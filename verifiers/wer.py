@@ -131,7 +131,8 @@ def _plain_words(text: str) -> list[str]:
 
 
 def _english_words(text: str) -> list[str]:
-    return str(_english()(text)).split()
+    # The normaliser keeps dots, as they may belong to numbers, and so leaves some of an ellipsis.
+    return [word for word in str(_english()(text)).split() if any(map(str.isalnum, word))]
 
 
 @cache

@@ -1,0 +1,76 @@
+"""Small random checkpoints in the real formats, and what tests build candidates with."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from llasa_search.candidate import Audio, Candidate
+
+# Imports of torch and whisper happen inside the first example of some property.
+settings.register_profile("llasa_search", deadline=None)
+settings.load_profile("llasa_search")
+
+
+@pytest.fixture(scope="session")
+def asr_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An English-only openai-whisper checkpoint with random weights and windows of 2 seconds."""
+    import torch
+    from whisper.model import ModelDimensions, Whisper
+
+    dims = ModelDimensions(
+        n_mels=80,
+        n_audio_ctx=100,
+        n_audio_state=16,
+        n_audio_head=2,
+        n_audio_layer=1,
+        n_vocab=51864,
+        n_text_ctx=448,
+        n_text_state=16,
+        n_text_head=2,
+        n_text_layer=1,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Whisper(dims)
+        torch.nn.init.normal_(model.decoder.positional_embedding, std=0.5)
+    path = tmp_path_factory.mktemp("asr") / "asr.pt"
+    torch.save({"dims": dataclasses.asdict(dims), "model_state_dict": model.state_dict()}, path)
+    return path
+
+
+@pytest.fixture
+def noise() -> Callable[..., Audio]:
+    """Makes noise [samples] of a length in seconds, by its seed."""
+
+    def make(seconds: float, seed: int = 0) -> Audio:
+        samples = np.random.default_rng(seed).standard_normal(int(seconds * 16_000))
+        return (0.1 * samples).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture
+def candidates(noise: Callable[..., Audio]) -> Callable[..., list[Candidate]]:
+    """Makes finished candidates of half a second of noise each."""
+
+    def make(n: int) -> list[Candidate]:
+        return [
+            Candidate(
+                index=i,
+                key=i,
+                text="one two three",
+                codes=np.full(25, i, np.int32),
+                logprobs=np.full(25, -1.0, np.float32),
+                finish_reason="stop",
+                audio=noise(0.5, seed=i),
+            )
+            for i in range(n)
+        ]
+
+    return make

@@ -1,0 +1,197 @@
+"""Rewards: arithmetic of utilities, the rule for failures, and their printed form."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llasa_search.candidate import FloatArray, Score, Utterance
+from llasa_search.errors import InputError
+from llasa_search.expression import as_reward, parse_condition, parse_reward
+from llasa_search.reward import Reward, WeightedSum, ranking
+from llasa_search.verifiers import WER, Verifier
+
+A, B = WER(model="a"), WER(model="b")
+unit = st.floats(0, 1)
+weights = st.floats(0.01, 100)
+utility_lists = st.lists(st.tuples(unit, unit), min_size=1, max_size=8)
+
+
+def evaluate(reward: Reward, rows: list[tuple[float, float]]) -> FloatArray:
+    columns = np.array(rows, np.float64).T
+    return reward({str(A): columns[0], str(B): columns[1]})
+
+
+@given(weights, weights, utility_lists)
+def test_a_sum_lies_between_its_utilities(a: float, b: float, rows: list[tuple[float, float]]) -> None:
+    """Guards against a reward outside [0, 1] because weights were not normalised."""
+    columns = np.array(rows)
+    reward = evaluate(a * A + b * B, rows)
+    assert (reward >= columns.min(axis=1) - 1e-9).all() and (reward <= columns.max(axis=1) + 1e-9).all()
+
+
+@given(weights, weights, unit, unit, unit)
+def test_monotone_in_each_utility(a: float, b: float, u: float, v: float, better: float) -> None:
+    """Guards against a sign or a normaliser that turns a better candidate into a worse one."""
+    low, high = sorted((u, better))
+    reward = evaluate(a * A + b * B, [(low, v), (high, v)])
+    assert reward[0] <= reward[1]
+
+
+@given(weights, weights, utility_lists, st.integers(0, 99))
+def test_order_of_candidates_does_not_matter(
+    a: float, b: float, rows: list[tuple[float, float]], seed: int
+) -> None:
+    """Guards against a pointwise reward that looks at its neighbours."""
+    order = np.random.default_rng(seed).permutation(len(rows))
+    reward = a * A + b * B
+    np.testing.assert_array_equal(evaluate(reward, rows)[order], evaluate(reward, [rows[i] for i in order]))
+
+
+@given(weights, weights, st.floats(1e-3, 1e3), utility_lists)
+def test_scaling_all_weights_changes_nothing(
+    a: float, b: float, factor: float, rows: list[tuple[float, float]]
+) -> None:
+    """Guards against weights that mean anything beyond their proportions."""
+    reward = a * A + b * B
+    np.testing.assert_allclose(evaluate(factor * reward, rows), evaluate(reward, rows), rtol=1e-9)
+
+
+@given(st.lists(st.one_of(unit, st.just(math.nan)), min_size=1, max_size=8))
+def test_nan_never_wins(values: list[float]) -> None:
+    """Guards against argmax's habit of returning the first NaN."""
+    order = ranking(np.array(values))
+    assert sorted(order) == list(range(len(values)))
+    known = [value for value in values if not math.isnan(value)]
+    assert [values[i] for i in order[: len(known)]] == sorted(known, reverse=True)
+
+
+def test_ties_go_to_the_lowest_index() -> None:
+    assert ranking(np.array([0.1, 0.7, 0.7])) == [1, 2, 0]
+
+
+def test_failure_of_a_part_makes_the_sum_unknown_unless_its_weight_is_0() -> None:
+    """Guards against a failed verifier counted as 0, and against a report-only one that decides."""
+    rows = [(1.0, math.nan)]
+    assert np.isnan(evaluate(0.5 * A + 0.5 * B, rows)).all()
+    assert evaluate(0.5 * A + 0 * B, rows).tolist() == [1.0]
+
+
+def test_weight_0_is_still_scored() -> None:
+    assert (1 * A + 0 * B).verifiers == (A, B)
+    assert (1 * A + 0 * B).required == (A,)
+
+
+@pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
+def test_weights_that_mean_nothing_are_refused(weight: float) -> None:
+    with pytest.raises(InputError, match="weight"):
+        weight * A
+
+
+def test_all_weights_0_is_refused() -> None:
+    with pytest.raises(InputError, match="all weights"):
+        as_reward(0 * A + 0 * B)
+
+
+@pytest.mark.parametrize(
+    ("value", "utility"), [(0.0, 1.0), (0.25, 0.5), (0.5, 0.0), (3.0, 0.0), (math.nan, math.nan)]
+)
+def test_utility_is_the_clipped_scale(value: float, utility: float) -> None:
+    """Guards against a WER above 1 that yields a negative utility, and against NaN clipped to a number."""
+    np.testing.assert_equal(WER().utility(np.array([value]))[0], utility)
+
+
+@given(st.lists(st.tuples(weights, st.text(max_size=8)), min_size=1, max_size=4))
+def test_printed_form_reads_back(terms: list[tuple[float, str]]) -> None:
+    """Guards against an identity that loses a digit, a quote or an argument."""
+    reward = WeightedSum([(weight, WER(model=model)) for weight, model in terms])
+    assert parse_reward(str(reward)) == reward
+    assert str(parse_reward(str(reward))) == str(reward)
+
+
+@given(st.text(alphabet="wer()+*.=<>'\"0123456789 -_,[]{}:\n", max_size=30))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    """Guards against a traceback from the parser on what a user typed."""
+    try:
+        parse_reward(text)
+    except InputError:
+        pass
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["__import__('os').getcwd()", "wer.__class__", "[wer]", "wer if 1 else wer", "wer(model=open('x'))", "2"],
+)
+def test_nothing_is_executed(text: str) -> None:
+    """Guards against eval in disguise."""
+    with pytest.raises(InputError):
+        parse_reward(text)
+
+
+def test_every_spelling_means_the_same() -> None:
+    expected = 0.6 * WER() + 0.4 * A
+    assert as_reward("0.6 * wer + 0.4 * WER(model='a')") == expected
+    assert as_reward({"wer": 0.6, "wer(model='a')": 0.4}) == expected
+    assert as_reward({WER(): 0.6, A: 0.4}) == expected
+    assert as_reward(["wer", A]) == WER() + A
+    assert as_reward("wer") == WER()
+
+
+@pytest.mark.parametrize("spec", [[], {}, {"wer": "much"}, {"wer": True}, 3, None, WER, WER() <= 0])
+def test_specs_that_describe_no_reward_are_refused(spec: object) -> None:
+    with pytest.raises(InputError):
+        as_reward(spec)  # type: ignore[arg-type]
+
+
+def test_wrong_argument_of_a_verifier_is_named() -> None:
+    with pytest.raises(InputError, match="size"):
+        parse_reward("wer(size='large')")
+
+
+def test_plain_function_is_a_verifier_and_same_names_clash() -> None:
+    """Guards against two lambdas whose scores overwrite each other under one name."""
+    assert str(as_reward([abs_loudness, "wer"])) == "abs_loudness() + WER()"
+    with pytest.raises(InputError, match="two different verifiers"):
+        as_reward([lambda utterance: 0.1, lambda utterance: 0.2])
+
+
+def abs_loudness(utterance: Utterance) -> float:
+    return float(np.abs(utterance.audio).mean())
+
+
+def test_conditions() -> None:
+    condition = parse_condition("wer <= 0.1")
+    assert condition == (WER() <= 0.1)
+    assert str(condition) == "WER() <= 0.1"
+    assert condition.holds(np.array([0.1, 0.2, math.nan])).tolist() == [True, False, False]
+    assert (WER() >= 0.1).holds(np.array([0.1, 0.05])).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("text", ["wer", "wer < 0.1", "0.1 <= wer <= 0.2", "wer <= wer", "wer <= nan"])
+def test_what_is_no_condition_is_refused(text: str) -> None:
+    with pytest.raises(InputError):
+        parse_condition(text)
+
+
+def test_a_chained_condition_is_refused() -> None:
+    """Guards against Python's `0 <= WER() <= 1`, which would keep the second half only."""
+    with pytest.raises(InputError, match="truth value"):
+        0 <= WER() <= 1  # noqa: B015
+
+
+class Forgetful(Verifier):
+    """Keeps its argument under another name."""
+
+    def __init__(self, size: int) -> None:
+        self.other = size
+
+    def score(self, utterances: object) -> list[Score]:
+        return []
+
+
+def test_verifier_that_hides_an_argument_is_named() -> None:
+    """Guards against two settings of one verifier sharing a cache key."""
+    with pytest.raises(InputError, match="size"):
+        str(Forgetful(size=3))
