@@ -1,7 +1,8 @@
-"""What a search may spend (`Budget`) and what it did spend (`Ledger`)."""
+"""What a search may spend (`Budget`), what it did spend (`Ledger`), and the till between them (`Account`)."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,10 @@ class Ledger:
     flops: dict[str, float] = field(default_factory=dict)
     peak_memory_bytes: int = 0
 
+    def add_flops(self, stage: str, operations: float) -> None:
+        """Adds to `flops[stage]`."""
+        self.flops[stage] = self.flops.get(stage, 0.0) + operations
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Adds the wall seconds of the block to `stage_seconds[name]`."""
@@ -70,3 +75,136 @@ class Ledger:
             yield
         finally:
             self.stage_seconds[name] = self.stage_seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+class BudgetSpent(Exception):
+    """A limit of the budget is reached: nothing more may be sampled. Not an error: it ends a search.
+
+    Attributes:
+        limit: the name of the limit, a field of `Budget`.
+    """
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"the budget of {limit} is spent")
+        self.limit = limit
+
+
+@dataclass
+class Reserve:
+    """What finishing and scoring one candidate costs; kept back while nothing has finished.
+
+    Attributes:
+        tokens: row-steps of the longest candidate; set from the text's length.
+        step_seconds: wall seconds of one step, all rows together; measured as the search runs.
+        codec_seconds: seconds to decode one candidate; measured.
+        verifier_seconds: seconds to score one candidate; measured.
+    """
+
+    tokens: int = 0
+    step_seconds: float = 0.0
+    codec_seconds: float = 0.0
+    verifier_seconds: float = 0.0
+
+    def prices(self, tokens: int) -> dict[str, float]:
+        """What a candidate costs of each limit when `tokens` are still to be sampled."""
+        return {
+            "candidates": 1,
+            "tokens": tokens,
+            "codec_seconds": self.codec_seconds,
+            "verifier_seconds": self.verifier_seconds,
+            "seconds": tokens * self.step_seconds + self.codec_seconds + self.verifier_seconds,
+        }
+
+
+class Account:
+    """The one place where a search pays: its budget, its ledger and its clock.
+
+    The clock starts when the account is made, so make it after the models are loaded; `restart_clock`
+    sets it back to zero. Sampler and scorer report what they spend here, and ask before they spend.
+
+    Attributes:
+        budget: the limits.
+        ledger: what was spent.
+        reserve: what is kept back.
+        stopped_by: name of the limit that ended the search, or None.
+    """
+
+    def __init__(self, budget: Budget | None = None, ledger: Ledger | None = None) -> None:
+        self.budget = budget or Budget()
+        self.ledger = ledger or Ledger()
+        self.reserve = Reserve()
+        self.stopped_by: str | None = None
+        self.restart_clock()
+
+    def restart_clock(self) -> None:
+        """Counts wall seconds from now."""
+        self._start = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds since the clock started."""
+        return time.perf_counter() - self._start
+
+    @property
+    def codec_seconds(self) -> float:
+        """Seconds spent decoding codes to audio."""
+        return self.ledger.stage_seconds.get("codec", 0.0)
+
+    @property
+    def verifier_seconds(self) -> float:
+        """Seconds spent in verifiers, all together."""
+        return sum(self.ledger.verifier_seconds.values())
+
+    def left(self) -> dict[str, float]:
+        """What each set limit still allows, by its name; below 0 where it was overshot."""
+        spent = {
+            "candidates": self.ledger.finished,
+            "tokens": self.ledger.row_steps,
+            "codec_seconds": self.codec_seconds,
+            "verifier_seconds": self.verifier_seconds,
+            "seconds": self.seconds,
+        }
+        limits = vars(self.budget)
+        return {name: limits[name] - value for name, value in spent.items() if limits[name] is not None}
+
+    def reached(self, rows: int = 0, to_finish: int = 0, clock: bool = True) -> str | None:
+        """The limit that forbids one more step, or None.
+
+        While nothing has finished, what finishing and scoring one row costs must be left after the step.
+
+        Args:
+            rows: rows that the step samples a token for.
+            to_finish: tokens that one row may still need after the step.
+            clock: also look at the limits in seconds.
+        """
+        keep = self.reserve.prices(to_finish) if self.ledger.finished == 0 else {}
+        for name, left in self.left().items():
+            if name.endswith("seconds") and not clock:
+                continue
+            if left <= 0 or left < keep.get(name, 0) + (rows if name == "tokens" else 0):
+                self.stopped_by = self.stopped_by or name
+                return name
+        return None
+
+    def affordable(self) -> int:
+        """Whole candidates that the budget still buys, each at the price of the longest.
+
+        Prices in seconds are 0 until measured. Where no limit counts, `sys.maxsize`.
+        """
+        prices = self.reserve.prices(self.reserve.tokens)
+        counts = [int(left / prices[name]) for name, left in self.left().items() if prices[name]]
+        return max(0, min(counts, default=sys.maxsize))
+
+    def require(self, tokens: int) -> None:
+        """Sets the reserve's tokens, once the text's longest candidate is known.
+
+        Raises:
+            InputError: the budget cannot pay for one candidate.
+        """
+        limit = self.budget.tokens
+        if limit is not None and limit < tokens:
+            raise InputError(
+                f"Budget(tokens={limit}) is below the price of one candidate: this text may "
+                f"take {tokens} tokens; allow at least {tokens}, or lower Sampling(max_seconds=...)"
+            )
+        self.reserve.tokens = tokens

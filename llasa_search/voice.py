@@ -2,9 +2,129 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import warnings
 from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any
 
-from llasa_search.candidate import Codes
+import numpy as np
+from numpy.typing import ArrayLike
+
+from llasa_search.candidate import Audio, Codes
+from llasa_search.errors import InputError
+
+SAMPLE_RATE = 16_000
+"""Of every voice's audio, in Hz: what X-codec2 reads."""
+
+MAX_SECONDS = 15.0
+"""A longer reference is cut: it would leave too little of Llasa's 2,048 tokens for speech."""
+
+VOICES = Path(__file__).parent / "tiny" / "voices"
+
+_SILENCE = 1e-4
+"""A reference that never rises above this (-80 dB of full scale) holds no speech."""
+
+
+class Voice:
+    """A reference recording: whose voice, and in what manner, the model shall go on speaking.
+
+    Attributes:
+        audio: read-only float32 mono [samples] at 16 kHz, at most 15 s.
+        text: what it says, or None while that is unknown.
+        name: the file's stem, a built-in voice's name, or "voice".
+    """
+
+    sample_rate = SAMPLE_RATE
+
+    def __init__(
+        self,
+        source: str | PathLike[str] | ArrayLike,
+        text: str | None = None,
+        sample_rate: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        """Reads a recording of any sample rate and any number of channels.
+
+        Args:
+            source: a file that soundfile can read (wav, flac, ogg, mp3, ...), or samples
+                [samples] or [samples, channels] in [-1, 1].
+            text: what the recording says. For a file without it, `ref.txt` beside `ref.wav`.
+            sample_rate: of samples, in Hz; a file knows its own.
+            name: how tables call it.
+
+        Raises:
+            InputError: the recording is missing, empty, not audio, silent, or holds NaN.
+        """
+        if isinstance(source, str | PathLike):
+            path = Path(source)
+            where = f"the voice prompt {path}"
+            samples, rate = _read(path)
+            beside = path.with_suffix(".txt")
+            if text is None and beside.is_file():
+                text = beside.read_text(encoding="utf-8")
+            name = name or path.stem
+        else:
+            where = "the voice prompt's samples"
+            if sample_rate is None:
+                raise InputError(f"{where} need their sample rate: Voice(samples, text, sample_rate=24000)")
+            samples, rate = _samples(source, where), sample_rate
+        self.audio: Audio = _prepare(samples, rate, where)
+        self.text = " ".join(text.split()) or None if text is not None else None
+        self.name = name or "voice"
+
+    @classmethod
+    def builtin(cls, name: str, style: str | None = None) -> Voice:
+        """A voice that comes with the package.
+
+        Args:
+            name: one of `Voice.builtins()`.
+            style: one of its styles; the first, neutral one if None.
+
+        Raises:
+            InputError: there is no such voice or style.
+        """
+        voices = _catalogue()
+        if name not in voices:
+            raise InputError(f"there is no built-in voice {name!r}; there are: {', '.join(voices) or 'none'}")
+        style = style or next(iter(voices[name]))
+        if style not in voices[name]:
+            raise InputError(f"the voice {name!r} has no style {style!r}; it has: {', '.join(voices[name])}")
+        entry = voices[name][style]
+        return cls(VOICES / entry["file"], entry["text"], name=f"{name}-{style}")
+
+    @staticmethod
+    def builtins() -> list[str]:
+        """Names of the voices that come with the package."""
+        return list(_catalogue())
+
+    def with_text(self, text: str) -> Voice:
+        """The same recording with another transcript."""
+        return Voice(self.audio, text, SAMPLE_RATE, self.name)
+
+    @property
+    def seconds(self) -> float:
+        """Length of the recording."""
+        return len(self.audio) / SAMPLE_RATE
+
+    @cached_property
+    def id(self) -> str:
+        """Hash of the audio and the transcript: equal voices have equal ids."""
+        content = hashlib.sha256(self.audio.tobytes())
+        content.update((self.text or "").encode())
+        return content.hexdigest()[:16]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Voice) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"Voice({self.name!r}, {self.text!r}, {self.seconds:.1f} s)"
 
 
 @dataclass(frozen=True)
@@ -28,5 +148,58 @@ class Prompt:
 
     text: str
     language: str
-    voice: "Voice | None" = None
+    voice: Voice | None = None
     history: tuple[Step, ...] = ()
+
+
+def _catalogue() -> dict[str, dict[str, dict[str, Any]]]:
+    index = VOICES / "voices.json"
+    return json.loads(index.read_text(encoding="utf-8")) if index.is_file() else {}
+
+
+def _read(path: Path) -> tuple[Audio, int]:
+    import soundfile
+
+    if not path.exists():
+        raise InputError(f"the voice prompt {path} does not exist")
+    if path.is_dir():
+        raise InputError(f"the voice prompt {path} is a folder; give an audio file")
+    if path.stat().st_size == 0:
+        raise InputError(f"the voice prompt {path} is an empty file")
+    try:
+        samples, rate = soundfile.read(path, dtype="float32")
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise InputError(f"the voice prompt {path} is not audio that can be read ({error})") from error
+    return samples, rate
+
+
+def _samples(source: ArrayLike, where: str) -> Audio:
+    try:
+        return np.asarray(source, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where} are no numbers: {error}") from error
+
+
+def _prepare(samples: Audio, rate: int, where: str) -> Audio:
+    """Mono, 16 kHz, at most 15 s, read-only."""
+    import soxr
+
+    if samples.ndim not in (1, 2) or samples.size == 0:
+        raise InputError(
+            f"{where}: no samples (shape {samples.shape}); give [samples] or [samples, channels]"
+        )
+    if not np.isfinite(samples).all():
+        raise InputError(f"{where}: the audio holds NaN or infinite samples")
+    if rate <= 0:
+        raise InputError(f"{where}: a sample rate of {rate} Hz")
+    mono = samples if samples.ndim == 1 else samples.mean(axis=1)
+    if len(mono) > MAX_SECONDS * rate:
+        message = f"{where} lasts {len(mono) / rate:.1f} s; only its first {MAX_SECONDS:g} s are used"
+        warnings.warn(f"{message} (cut its transcript likewise)", stacklevel=3)
+        mono = mono[: int(MAX_SECONDS * rate)]
+    if np.abs(mono).max() < _SILENCE:
+        raise InputError(f"{where} is silent; give a recording of speech")
+    audio = mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE)
+    audio = np.array(audio, dtype=np.float32)
+    audio.flags.writeable = False
+    return audio

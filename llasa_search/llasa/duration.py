@@ -1,0 +1,46 @@
+"""How long speech of a text may be: END is forbidden before, and rows are cut after."""
+
+from __future__ import annotations
+
+import unicodedata
+
+TYPICAL_RATE = 15.0
+"""Characters a second of read English: 150 words a minute (a common figure for audiobooks) of six characters,
+the space counted."""
+
+FASTEST, SLOWEST = 2.0, 0.4
+"""Times the typical rate. Our choice: hurried and dragging readers stay inside, silence and loops do not."""
+
+PAUSE_SECONDS = 1.0
+"""Allowed on top at the slowest rate, for silence at the edges."""
+
+_HAN = 3.0
+"""A Chinese character takes as long as three Latin ones: some five syllables a second."""
+
+_DIGIT = 5.0
+"""A digit is read as a word, "seven"; so are the signs (%, &, $)."""
+
+
+def typical_seconds(text: str) -> float:
+    """Seconds that reading the text usually takes."""
+    return sum(map(_weight, text)) / TYPICAL_RATE
+
+
+def seconds_range(text: str) -> tuple[float, float]:
+    """Fewest and most seconds that reading the text may take.
+
+    >>> low, high = seconds_range("The captain found a silver coin near the lake.")
+    >>> 1 < low < 2 and 8 < high < 9
+    True
+    """
+    typical = typical_seconds(text)
+    return typical / FASTEST, typical / SLOWEST + PAUSE_SECONDS
+
+
+def _weight(char: str) -> float:
+    kind = unicodedata.category(char)
+    if kind == "Lo" and unicodedata.east_asian_width(char) in "WF":
+        return _HAN
+    if kind[0] == "N" or kind in ("Sc", "Sm") or char in "%&@#":
+        return _DIGIT
+    return 1.0 if kind[0] in "LMZ" else 0.5

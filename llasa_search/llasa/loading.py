@@ -1,0 +1,145 @@
+"""Finding and loading the pair of checkpoints: language model and codec."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from llasa_search.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+
+    from llasa_search.llasa.codec import Codec
+
+TINY = Path(__file__).parents[1] / "tiny"
+CODEC = "HKUSTAudio/xcodec2-hf"
+KNOWN = ("tiny", "HKUSTAudio/Llasa-1B", "HKUSTAudio/Llasa-3B", "HKUSTAudio/Llasa-8B")
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def locate(model: str, codec: str | None) -> tuple[str, str]:
+    """Where the language model and its codec are: folders or hub ids.
+
+    Args:
+        model: "tiny", a folder, or a hub id. A folder with `language_model/` and `codec/` in it is a pair.
+        codec: a folder or hub id; None for the pair's own, else X-codec2.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    folder = TINY if model == "tiny" else Path(model).expanduser()
+    if not folder.is_dir():
+        if model == "tiny":
+            raise ModelError(f"the embedded model is missing: {TINY}; install the package again")
+        if model.count("/") != 1 or model.startswith((".", "~")):
+            near = difflib.get_close_matches(model, KNOWN, n=1, cutoff=0.4)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"unknown model {model!r}: no folder, no hub id (owner/name), not 'tiny'{hint}")
+        return model, codec or CODEC
+    if (folder / "language_model").is_dir():
+        return str(folder / "language_model"), codec or str(folder / "codec")
+    if not (folder / "config.json").is_file():
+        raise InputError(f"the folder {folder} holds no config.json, and no language_model/ and codec/")
+    return str(folder), codec or CODEC
+
+
+def pick_device(device: str) -> torch.device:
+    """The device itself; "auto" is the GPU if there is one.
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"the device {device!r} cannot be used here: {_first_line(error)}") from error
+    return chosen
+
+
+def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """The type of the weights; "auto" is bfloat16 on a GPU and float32 on a CPU.
+
+    Raises:
+        InputError: it is not one of float32, bfloat16, float16 and auto.
+    """
+    if dtype == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if dtype not in DTYPES:
+        raise InputError(f"unknown dtype {dtype!r}; there are: auto, {', '.join(DTYPES)}")
+    return DTYPES[dtype]
+
+
+def load_tokenizer(where: str) -> PreTrainedTokenizerBase:
+    """The language model's tokenizer."""
+    from transformers import AutoTokenizer
+
+    tokenizer: PreTrainedTokenizerBase = _load(AutoTokenizer.from_pretrained, where, "the tokenizer")
+    return tokenizer
+
+
+def load_language_model(where: str, device: torch.device, dtype: torch.dtype) -> LlamaForCausalLM:
+    """The language model, on its device.
+
+    Raises:
+        ModelError: it cannot be found, or is no Llama.
+    """
+    from transformers import AutoConfig, LlamaForCausalLM
+
+    config = _load(AutoConfig.from_pretrained, where, "the language model")
+    if config.model_type != "llama":
+        raise ModelError(f"{where} is a {config.model_type!r} model; a Llasa language model is a 'llama'")
+    model = _load(LlamaForCausalLM.from_pretrained, where, "the language model", dtype=dtype)
+    placed: LlamaForCausalLM = model.to(device).eval()
+    return placed
+
+
+def load_codec(where: str, device: torch.device) -> Codec:
+    """The codec, in float32, on its device.
+
+    Raises:
+        ModelError: it cannot be found, or is no X-codec2.
+    """
+    from transformers import AutoConfig, Xcodec2FeatureExtractor, Xcodec2Model
+
+    from llasa_search.llasa.codec import Codec
+
+    config = _load(AutoConfig.from_pretrained, where, "the codec")
+    if config.model_type != "xcodec2":
+        raise ModelError(f"the codec {where} is a {config.model_type!r} model, not an 'xcodec2'; try {CODEC}")
+    model = _load(Xcodec2Model.from_pretrained, where, "the codec", dtype=torch.float32)
+    features = _load(Xcodec2FeatureExtractor.from_pretrained, where, "the codec's feature extractor")
+    return Codec(model.to(device).eval(), features)
+
+
+def _load(load: Callable[..., Any], where: str, what: str, **options: Any) -> Any:
+    """Calls a loader of transformers, without its progress bars and without touching the random state."""
+    from transformers.utils import logging
+
+    bars: Any = logging  # its functions have no types
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        with torch.random.fork_rng():
+            return load(where, **options)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        if Path(where).is_dir():
+            remedy = "the folder does not hold what transformers wants there"
+        else:
+            remedy = f"download it first (hf download {where}), give a folder, or use model='tiny'"
+        raise ModelError(f"{what} {where!r} cannot be loaded: {remedy} ({_first_line(error)})") from error
+    finally:
+        if shown:
+            bars.enable_progress_bar()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

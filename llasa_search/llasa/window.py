@@ -1,0 +1,77 @@
+"""Whether a prompt and its speech fit into the model's window, and how long the speech may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from llasa_search.errors import InputError
+from llasa_search.llasa.duration import seconds_range, typical_seconds
+from llasa_search.llasa.prompt_format import PromptFormat
+from llasa_search.sampling import Sampling
+from llasa_search.voice import Prompt
+
+ROOM_FOR_SLOW_SPEECH = 1.5
+"""A text is too long when not even its typical duration times this fits. Our choice."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A prompt that fits.
+
+    Attributes:
+        text_ids: token ids up to the start of speech.
+        minimum, maximum: speech tokens that may follow the codes of voice and history, END not counted.
+    """
+
+    text_ids: list[int]
+    minimum: int
+    maximum: int
+
+
+def fit(prompt: Prompt, sampling: Sampling, form: PromptFormat, hop: int, rate: float, window: int) -> Fit:
+    """Lays a prompt out, before any model runs.
+
+    Args:
+        prompt: what is asked.
+        sampling: may set the speech's least and greatest length; else the text does.
+        form: how the model is prompted.
+        hop: samples a code.
+        rate: codes a second.
+        window: tokens that the model can hold.
+
+    Raises:
+        InputError: the voice has no transcript, or the text is too long.
+    """
+    text_ids = form.ids(_everything(prompt, prompt.text), np.zeros(0, np.int32))
+    low, high = seconds_range(prompt.text)
+    high = sampling.max_seconds or max(high, sampling.min_seconds or 0)
+    low = sampling.min_seconds or min(low, high)
+    room = window - len(text_ids) - _codes_before(prompt, hop)
+    needed = ROOM_FOR_SLOW_SPEECH * typical_seconds(prompt.text) * rate
+    if room < max(1, min(high * rate, needed)):
+        fixed = len(form.ids(_everything(prompt, ""), np.zeros(0, np.int32))) + _codes_before(prompt, hop)
+        a_character = (len(text_ids) + _codes_before(prompt, hop) - fixed + needed) / len(prompt.text)
+        limit = max(0, int((window - fixed) / a_character))
+        raise InputError(
+            f"the text of {len(prompt.text)} characters is too long for a window of {window} tokens; "
+            f"some {limit} characters fit beside this voice prompt"
+        )
+    minimum, maximum = (min(room, max(1, round(seconds * rate))) for seconds in (low, high))
+    return Fit(text_ids, minimum, maximum)
+
+
+def _everything(prompt: Prompt, text: str) -> str:
+    """All that is spoken, joined by single spaces: by the voice, in the history, and now."""
+    voice = prompt.voice
+    if voice is not None and not voice.text:
+        raise InputError(f"the voice prompt {voice.name!r} has no transcript; give it: Voice(..., text=...)")
+    spoken = [voice.text] if voice is not None and voice.text else []
+    return " ".join([*spoken, *(step.text for step in prompt.history), text])
+
+
+def _codes_before(prompt: Prompt, hop: int) -> int:
+    """Codes of voice and history; the codec appends one sample to a voice before it counts."""
+    voice = 0 if prompt.voice is None else len(prompt.voice.audio) // hop + 1
+    return voice + sum(len(step.codes) for step in prompt.history)

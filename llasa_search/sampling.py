@@ -1,0 +1,52 @@
+"""How tokens are drawn from the language model (`Sampling`)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from llasa_search.errors import InputError
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How each speech token is drawn; the names are those of transformers' `generate`.
+
+    Attributes:
+        temperature: divides the logits; 0 takes the likeliest token (greedy decoding), so that all
+            candidates of a prompt are the same.
+        top_p: keeps the smallest set of tokens whose probability reaches this; 1 keeps all.
+        top_k: keeps this many of the likeliest tokens; 0 keeps all.
+        repetition_penalty: divides the positive and multiplies the negative logits of speech codes
+            that the voice prompt or the row already holds; 1 leaves them.
+        min_seconds: no speech ends before this; None takes it from the text's length.
+        max_seconds: speech is cut here; None takes it from the text's length.
+
+    Raises:
+        InputError: a value is out of its range.
+    """
+
+    temperature: float = 0.8
+    top_p: float = 1.0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
+    min_seconds: float | None = None
+    max_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        self._require("temperature", 0 <= self.temperature < math.inf, "0 (greedy) or above")
+        self._require("top_p", 0 < self.top_p <= 1, "above 0 and at most 1 (1 keeps every token)")
+        self._require("top_k", self.top_k == int(self.top_k) and self.top_k >= 0, "0 (keeps all) or a count")
+        self._require(
+            "repetition_penalty", 0 < self.repetition_penalty < math.inf, "above 0 (1 does nothing)"
+        )
+        for name in ("min_seconds", "max_seconds"):
+            seconds = getattr(self, name)
+            if seconds is not None:
+                self._require(name, 0 < seconds < math.inf, "above 0, or None to take it from the text")
+        if self.min_seconds is not None and self.max_seconds is not None:
+            self._require("max_seconds", self.min_seconds <= self.max_seconds, "at least min_seconds")
+
+    def _require(self, name: str, holds: bool, wanted: str) -> None:
+        if not holds:
+            raise InputError(f"Sampling({name}={getattr(self, name)}): {name} must be {wanted}")

@@ -1,0 +1,102 @@
+"""Writes a pair of tiny checkpoints with random weights, in the formats of the real ones."""
+
+from __future__ import annotations
+
+import string
+from pathlib import Path
+
+import torch
+
+MARKERS = (
+    "<|TEXT_GENERATION_START|>", "<|TEXT_GENERATION_END|>", "<|TEXT_UNDERSTANDING_START|>",
+    "<|TEXT_UNDERSTANDING_END|>", "<|SPEECH_GENERATION_START|>", "<|SPEECH_GENERATION_END|>",
+    "<|SPEECH_UNDERSTANDING_START|>", "<|SPEECH_UNDERSTANDING_END|>",
+)  # fmt: skip
+TEMPLATE = (
+    "{% for message in messages %}{{ '<|user|>' if message['role'] == 'user' else '<|assistant|>' }}"
+    "{{ message['content'] }}<|eot_id|>{% endfor %}"
+)
+
+
+def write_pair(
+    folder: Path,
+    *,
+    levels: tuple[int, ...] = (4, 4, 4),
+    seed: int = 0,
+    spread: float = 0.3,
+    markers: tuple[str, ...] = MARKERS,
+    template: str | None = TEMPLATE,
+    **config: object,
+) -> Path:
+    """Writes `folder/language_model` and `folder/codec`; returns the folder.
+
+    Args:
+        folder: where to.
+        levels: of the codec's quantiser; their product is the number of speech codes.
+        seed: of the weights.
+        spread: standard deviation of the language model's weights; larger is less uniform.
+        markers, template: of the tokenizer.
+        config: of the Llama, in place of the defaults here.
+    """
+    codes = int(torch.tensor(levels).prod())
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        write_language_model(folder / "language_model", codes, spread, markers, template, config)
+        write_codec(folder / "codec", levels)
+    return folder
+
+
+def write_language_model(
+    folder: Path,
+    codes: int,
+    spread: float,
+    markers: tuple[str, ...],
+    template: str | None,
+    config: dict[str, object],
+) -> None:
+    from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    characters = ["<|pad|>", "<|unk|>", *" .,?!'-:", *string.ascii_lowercase, *string.digits]
+    vocabulary = {token: index for index, token in enumerate(characters)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<|unk|>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    added = ("<|pad|>", "<|unk|>", "<|user|>", "<|assistant|>", "<|eot_id|>", *markers)
+    speech = [f"<|s_{code}|>" for code in range(codes)]
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in (*added, *speech)])
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<|pad|>", unk_token="<|unk|>")
+    fast.chat_template = template
+    fast.save_pretrained(folder)
+
+    shape = dict(
+        vocab_size=len(fast), hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=8, max_position_embeddings=2048,
+        tie_word_embeddings=True, rms_norm_eps=1e-5, initializer_range=spread, bos_token_id=None, eos_token_id=None,
+    )  # fmt: skip
+    model = LlamaForCausalLM(LlamaConfig(**{**shape, **config}))
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "norm" in name or "bias" in name:  # not all ones and zeros, which would hide faults
+                weight.add_(torch.randn_like(weight) * 0.2)
+    model.save_pretrained(folder)
+
+
+def write_codec(folder: Path, levels: tuple[int, ...]) -> None:
+    from transformers import Wav2Vec2BertConfig, Xcodec2Config, Xcodec2FeatureExtractor, Xcodec2Model
+
+    semantic = Wav2Vec2BertConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        feature_projection_input_dim=160, conv_depthwise_kernel_size=5,
+    )  # fmt: skip
+    config = Xcodec2Config(
+        hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=2, head_dim=16, encoder_hidden_size=2, quantization_levels=list(levels),
+        quantization_dim=32 + 16, semantic_model_config=semantic,
+    )  # fmt: skip
+    model = Xcodec2Model(config).eval()
+    with torch.no_grad():
+        model.quantizer.project_in.weight.mul_(100)  # so that the codes of a sound differ
+        model.acoustic_decoder.head.linear.weight.mul_(10)  # so that decoded frames differ
+    model.save_pretrained(folder)
+    Xcodec2FeatureExtractor().save_pretrained(folder)
