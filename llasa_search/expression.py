@@ -42,7 +42,7 @@ def _read(spec: RewardLike) -> Reward:
         raise InputError(f"({spec}) is a condition, not something to maximise: write {spec.verifier}")
     if isinstance(spec, str):
         return parse_reward(spec)
-    if isinstance(spec, type) and issubclass(spec, Verifier):
+    if isinstance(spec, type):
         raise InputError(f"verifiers={spec.__name__}: make one of the class, {spec.__name__}()")
     if callable(spec):
         return Verifier.from_function(spec)

@@ -15,9 +15,8 @@ from llasa_search.candidate import Audio, Candidate
 from llasa_search.errors import SearchError
 from llasa_search.expression import RewardLike, as_reward
 from llasa_search.files import check_wav, write_wav
-from llasa_search.isolation import isolated
 from llasa_search.reward import ranking
-from llasa_search.scorer import Scorer, decoded
+from llasa_search.scorer import Scorer, decoded, load_verifiers
 from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
@@ -111,12 +110,10 @@ class SearchResult:
         """
         reward = as_reward(verifiers)
         prompt = Prompt(self.text, self.language, self.voice)
-        known = set.intersection(*(set(c.scores) for c in self.candidates)) if self.candidates else set()
-        with isolated():
-            for verifier in reward.verifiers:
-                if str(verifier) not in known:
-                    verifier.load()
-                    verifier.check(prompt)
+        new = [v for v in reward.verifiers if any(str(v) not in c.scores for c in self.candidates)]
+        load_verifiers(new)
+        for verifier in new:
+            verifier.check(prompt)
         account = Account(Budget())
         candidates = [replace(candidate, scores=dict(candidate.scores)) for candidate in self.candidates]
         scorer = Scorer(reward, prompt, account, decoded, self.sample_rate)

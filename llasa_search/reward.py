@@ -106,7 +106,8 @@ class WeightedSum(Reward):
     def __call__(self, utilities: Mapping[str, FloatArray]) -> FloatArray:
         weighted = [(weight, term) for weight, term in self.terms if weight]
         total = math.fsum(weight for weight, _ in weighted)
-        return np.sum([weight / total * term(utilities) for weight, term in weighted], axis=0)
+        mean: FloatArray = np.sum([weight / total * term(utilities) for weight, term in weighted], axis=0)
+        return mean
 
     def __str__(self) -> str:
         # `1 * WER()` alone keeps its weight, so that it reads back as a sum.

@@ -41,7 +41,7 @@ def save_run(result: SearchResult, folder: str | os.PathLike[str]) -> Path:
     """
     path = check_new_folder(folder)
     with new_folder(path) as new:
-        arrays = {}
+        arrays: dict[str, Any] = {}
         for candidate in result.candidates:
             arrays[f"codes_{candidate.index}"] = candidate.codes
             arrays[f"logprobs_{candidate.index}"] = candidate.logprobs

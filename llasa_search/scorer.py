@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from llasa_search.budget import Account
 from llasa_search.candidate import Audio, Candidate, FloatArray, Score, Utterance
-from llasa_search.errors import LlasaSearchError
+from llasa_search.errors import LlasaSearchError, ModelError
 from llasa_search.isolation import isolated
 from llasa_search.reward import Condition, Reward
 from llasa_search.verifiers.base import Verifier
@@ -121,6 +121,22 @@ class Scorer:
             )
             for candidate, audio in zip(batch, self._audio(batch), strict=True)
         ]
+
+
+def load_verifiers(verifiers: Sequence[Verifier]) -> None:
+    """Loads the verifiers' models.
+
+    Raises:
+        LlasaSearchError: what a verifier says itself, or a `ModelError` in place of any other exception.
+    """
+    for verifier in verifiers:
+        try:
+            with isolated():
+                verifier.load()
+        except LlasaSearchError:
+            raise
+        except Exception as error:
+            raise ModelError(f"{verifier} cannot be loaded: {type(error).__name__}: {error}") from error
 
 
 def decoded(candidates: Sequence[Candidate]) -> list[Audio]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -14,13 +14,13 @@ import numpy as np
 
 from llasa_search.budget import Account, Budget, BudgetSpent
 from llasa_search.candidate import Candidate
-from llasa_search.errors import LlasaSearchError
+from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.expression import RewardLike, as_reward
 from llasa_search.isolation import isolated
 from llasa_search.request import VoiceLike, as_voice, with_transcript
 from llasa_search.result import SearchResult
 from llasa_search.sampling import Sampling
-from llasa_search.scorer import Scorer
+from llasa_search.scorer import Scorer, load_verifiers
 from llasa_search.selection import select
 from llasa_search.strategies.base import StrategyLike, as_strategy
 from llasa_search.text import clean_text, language_of
@@ -28,6 +28,7 @@ from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
     from llasa_search.llasa import Llasa
+    from llasa_search.sampler import Sampler
 
 __all__ = ["Progress", "Searcher", "generate", "select", "unload"]
 
@@ -92,11 +93,11 @@ class Searcher:
             if isinstance(self.model, Llasa):
                 self.llasa = self.model
             elif self.llasa is None:
+                codec = None if self.codec is None else os.fspath(self.codec)
                 self.llasa = Llasa.from_pretrained(
-                    self.model, codec=self.codec, device=self.device, dtype=self.dtype
+                    os.fspath(self.model), codec=codec, device=self.device, dtype=self.dtype
                 )
-            for verifier in self.reward.verifiers:
-                verifier.load()
+        load_verifiers(self.reward.verifiers)
         return self.llasa
 
     def generate(
@@ -141,16 +142,16 @@ class Searcher:
         account = Account(budget)
         sampler = Sampler(llasa, request, sampling, seed, account)
         scorer = Scorer(self.reward, request, account, sampler.audio, llasa.sample_rate)
-        finished, interrupted = self._collect(sampler, scorer, progress)
+        candidates, interrupted = self._collect(sampler, scorer, progress)
         return SearchResult(
             text=text,
             language=language,
             voice=request.voice,
-            candidates=sorted(finished, key=lambda candidate: candidate.index),
+            candidates=sorted(candidates, key=lambda candidate: candidate.index),
             sample_rate=llasa.sample_rate,
             reward=str(self.reward),
             ledger=account.ledger,
-            stopped_by="interrupt" if interrupted else account.stopped_by,
+            stopped_by="interrupt" if interrupted else account.stopped_by or account.reached(clock=False),
             settings={
                 "model": llasa.name,
                 "strategy": str(self.strategy),
@@ -175,7 +176,7 @@ class Searcher:
         """
         for item in items:
             try:
-                result = self.generate(item) if isinstance(item, str) else self.generate(**item)
+                result = self.generate(**_arguments(item))
             except LlasaSearchError as error:
                 yield error
                 continue
@@ -184,17 +185,16 @@ class Searcher:
                 return
 
     def _collect(
-        self, sampler: Any, scorer: Scorer, progress: Callable[[Progress], None] | None
+        self, sampler: Sampler, scorer: Scorer, progress: Callable[[Progress], None] | None
     ) -> tuple[list[Candidate], bool]:
         """Every candidate that the strategy finishes, scored; and whether Ctrl-C cut it short."""
         finished: list[Candidate] = []
-        start = time.perf_counter()
 
         def report() -> None:
             if progress is not None:
                 scored = [candidate for candidate in finished if not np.isnan(candidate.reward)]
                 best = max(scored, key=lambda candidate: candidate.reward, default=None)
-                progress(Progress(len(finished), best, time.perf_counter() - start))
+                progress(Progress(len(finished), best, sampler.account.seconds))
 
         interrupted = False
         try:
@@ -202,10 +202,15 @@ class Searcher:
                 for candidate in self.strategy.run(sampler, scorer):
                     finished.append(candidate)
                     report()
+        except KeyboardInterrupt:
+            interrupted = scorer.stopped = True
+        if not finished and (rescued := sampler.rescue()) is not None:
+            finished.append(rescued)
+        if interrupted and not finished:
+            raise KeyboardInterrupt
+        try:
             scorer.final(finished)
         except KeyboardInterrupt:
-            if not finished:
-                raise
             interrupted = scorer.stopped = True
             scorer.final(finished)
         report()
@@ -255,6 +260,18 @@ def unload() -> None:
     """Frees what the last `generate` has kept."""
     global _kept
     _kept = None
+
+
+def _arguments(item: object) -> dict[str, Any]:
+    """What `map` calls `generate` with for one item."""
+    arguments = {"text": item} if isinstance(item, str) else item
+    if not isinstance(arguments, Mapping):
+        raise InputError(f"item {item!r:.80}: give a text, or the arguments of generate by name")
+    try:
+        inspect.signature(Searcher.generate).bind(None, **arguments)
+    except TypeError as error:
+        raise InputError(f"item {item!r:.80}: {error}") from error
+    return dict(arguments)
 
 
 def _versions() -> dict[str, str]:

@@ -10,10 +10,9 @@ from llasa_search.budget import Account, Budget
 from llasa_search.candidate import Audio, Candidate
 from llasa_search.errors import InputError
 from llasa_search.expression import RewardLike, as_reward
-from llasa_search.isolation import isolated
 from llasa_search.request import VoiceLike, as_voice
 from llasa_search.result import SearchResult
-from llasa_search.scorer import Scorer, decoded
+from llasa_search.scorer import Scorer, decoded, load_verifiers
 from llasa_search.speech import SAMPLE_RATE, SpeechLike, read_speech
 from llasa_search.text import clean_text, language_of
 from llasa_search.voice import Prompt
@@ -51,14 +50,14 @@ def select(
     reward = as_reward(verifiers)
     request = Prompt(text, language_of(text, language), as_voice(prompt))
     candidates = [_candidate(i, text, read_speech(wav, f"recording {i}")) for i, wav in enumerate(wavs)]
-    with isolated():
-        for verifier in reward.verifiers:
-            if lacking := verifier.needs & {"codes", "logprobs"}:
-                raise InputError(
-                    f"{verifier} needs {' and '.join(sorted(lacking))}, which recordings do not have"
-                )
-            verifier.load()
-            verifier.check(request)
+    for verifier in reward.verifiers:
+        if lacking := verifier.needs & {"codes", "logprobs"}:
+            raise InputError(
+                f"{verifier} needs {' and '.join(sorted(lacking))}, which recordings do not have"
+            )
+    load_verifiers(reward.verifiers)
+    for verifier in reward.verifiers:
+        verifier.check(request)
     account = Account(budget or Budget())
     Scorer(reward, request, account, decoded, SAMPLE_RATE).final(candidates)
     return SearchResult(

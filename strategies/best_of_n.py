@@ -31,17 +31,19 @@ class BestOfN:
             double the number (2, 4, 8, ...), until one of them meets it.
 
     Raises:
-        InputError: `n` below 1.
+        InputError: `n` below 1, or `stop_at` is no condition.
     """
 
     n: int | None = None
     stop_at: Condition | str | None = None
 
     def __post_init__(self) -> None:
-        if self.n is not None and (not isinstance(self.n, int) or self.n < 1):
+        if self.n is not None and (type(self.n) is not int or self.n < 1):
             raise InputError(f"best_of_n: n={self.n!r}: sample a whole number of candidates, 1 or more")
         if isinstance(self.stop_at, str):
             object.__setattr__(self, "stop_at", parse_condition(self.stop_at))
+        if not isinstance(self.stop_at, Condition | None):
+            raise InputError(f"best_of_n: stop_at={self.stop_at!r}: give a condition such as 'wer <= 0'")
 
     def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
         budget = sampler.account.budget

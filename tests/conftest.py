@@ -5,12 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import settings
+from tiny_random import write_pair
 
 from llasa_search.candidate import Audio, Candidate
+
+if TYPE_CHECKING:
+    from llasa_search.llasa import Llasa
 
 # Imports of torch and whisper happen inside the first example of some property.
 settings.register_profile("llasa_search", deadline=None)
@@ -42,6 +47,20 @@ def asr_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("asr") / "asr.pt"
     torch.save({"dims": dataclasses.asdict(dims), "model_state_dict": model.state_dict()}, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def pair_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a language model and a codec of random weights."""
+    return write_pair(tmp_path_factory.mktemp("pair"))
+
+
+@pytest.fixture(scope="session")
+def llasa(pair_path: Path) -> Llasa:
+    """The pair, loaded."""
+    from llasa_search.llasa import Llasa
+
+    return Llasa.from_pretrained(pair_path, device="cpu")
 
 
 @pytest.fixture

@@ -1,0 +1,223 @@
+"""The whole flow on random checkpoints: what is sampled, what is chosen, and what is never lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from llasa_search import search
+from llasa_search.budget import Budget
+from llasa_search.candidate import Audio, Candidate, Score, Utterance
+from llasa_search.errors import InputError, ModelError, SearchError
+from llasa_search.llasa import Llasa
+from llasa_search.result import SearchResult
+from llasa_search.sampling import Sampling
+from llasa_search.search import Progress, Searcher
+from llasa_search.strategies import BestOfN
+from llasa_search.verifiers import WER, Verifier
+from llasa_search.voice import Voice
+
+TEXT = "the captain found a coin"
+SHORT = Sampling(min_seconds=0.1, max_seconds=0.6)
+
+
+class Frames(Verifier):
+    """Length in frames, up to 30: cheap, and differs between candidates."""
+
+    scale = (0.0, 30.0)
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        return [Score(float(len(utterance.audio) // 320)) for utterance in utterances]
+
+
+class Broken(Verifier):
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        raise RuntimeError("out of order")
+
+
+@pytest.fixture
+def searcher(llasa: Llasa) -> Callable[..., Searcher]:
+    return lambda verifiers=Frames(), strategy="best_of_n": Searcher(llasa, verifiers, strategy)  # noqa: B008
+
+
+def codes(result: SearchResult) -> list[list[int]]:
+    return [candidate.codes.tolist() for candidate in result.candidates]
+
+
+def test_the_chosen_one_has_the_best_reward(searcher: Callable[..., Searcher]) -> None:
+    """Guards against returning the first or the last that finished."""
+    result = searcher().generate(TEXT, sampling=SHORT, budget=Budget(candidates=6))
+    assert [candidate.index for candidate in result.candidates] == list(range(6))
+    assert result.best.reward == max(candidate.reward for candidate in result.candidates)
+    np.testing.assert_array_equal(result.audio, result.best.audio)
+    assert result.audio.dtype == np.float32 and result.sample_rate == 16_000
+    assert len({candidate.reward for candidate in result.candidates}) > 1
+
+
+def test_the_first_candidates_do_not_depend_on_n(searcher: Callable[..., Searcher]) -> None:
+    """Guards against draws that depend on the size of the batch."""
+    few = searcher().generate(TEXT, sampling=SHORT, budget=Budget(candidates=4))
+    many = searcher(strategy="best_of_n:n=7").generate(TEXT, sampling=SHORT)
+    assert codes(few) == codes(many)[:4]
+
+
+def test_same_seed_same_result_and_another_seed_another(searcher: Callable[..., Searcher]) -> None:
+    run = searcher()
+    first = run.generate(TEXT, sampling=SHORT, seed=3)
+    torch.manual_seed(99)
+    assert codes(run.generate(TEXT, sampling=SHORT, seed=3)) == codes(first)
+    assert codes(run.generate(TEXT, sampling=SHORT, seed=4)) != codes(first)
+
+
+def test_the_caller_keeps_its_random_state(searcher: Callable[..., Searcher]) -> None:
+    """Guards against a library that seeds its user's program."""
+    torch.manual_seed(5)
+    expected = float(torch.rand(1))
+    torch.manual_seed(5)
+    searcher().generate(TEXT, sampling=SHORT)
+    assert float(torch.rand(1)) == expected
+
+
+def test_wer_searches_end_to_end(llasa: Llasa, asr_path: Path) -> None:
+    result = search.generate(TEXT, model=llasa, verifiers=WER(model=str(asr_path)), sampling=SHORT)
+    name = f"WER(model={str(asr_path)!r})"
+    assert all(candidate.scores[name].status == "scored" for candidate in result.candidates)
+    assert result.reward == name and result.ledger.verifier_calls[name] == 4
+    search.unload()
+
+
+def test_models_stay_loaded_between_calls(llasa: Llasa) -> None:
+    """Guards against loading a checkpoint again for every sentence."""
+    loads: list[int] = []
+
+    class Counting(Frames):
+        def load(self) -> None:
+            if not hasattr(self, "loaded"):
+                self.loaded = True
+                loads.append(1)
+
+    for text in ("one coin", "two coins"):
+        search.generate(text, model=llasa, verifiers=Counting(), sampling=SHORT)
+    assert loads == [1]
+    search.unload()
+    search.generate(TEXT, model=llasa, verifiers=Counting(), sampling=SHORT)
+    assert loads == [1, 1]
+    search.unload()
+
+
+def test_nothing_scored_is_an_error_that_keeps_the_candidates(searcher: Callable[..., Searcher]) -> None:
+    """Guards against a choice without a reason, and against speech lost to a broken verifier."""
+    with pytest.raises(SearchError, match="out of order") as caught:
+        searcher(Broken()).generate(TEXT, sampling=SHORT)
+    assert caught.value.result is not None
+    assert all(candidate.audio is not None for candidate in caught.value.result.candidates)
+
+
+def test_verifier_that_cannot_load_is_named(searcher: Callable[..., Searcher]) -> None:
+    class Absent(Frames):
+        def load(self) -> None:
+            raise OSError("no weights")
+
+    with pytest.raises(ModelError, match=r"Absent\(\) cannot be loaded.*no weights"):
+        searcher(Absent()).generate(TEXT, sampling=SHORT)
+
+
+class InterruptedAfter(BestOfN):
+    """Best-of-N whose user presses Ctrl-C once `patience` candidates have finished."""
+
+    patience = 2
+
+    def run(self, sampler: Any, scorer: Any) -> Iterator[Candidate]:
+        for count, candidate in enumerate(super().run(sampler, scorer)):
+            if count == self.patience:
+                raise KeyboardInterrupt
+            yield candidate
+
+
+def test_ctrl_c_returns_the_best_so_far(searcher: Callable[..., Searcher]) -> None:
+    result = searcher(strategy=InterruptedAfter(n=5)).generate(TEXT, sampling=SHORT)
+    assert result.stopped_by == "interrupt" and len(result.candidates) == 2
+    assert not np.isnan(result.best.reward)
+
+
+def test_progress_counts_and_ends_with_the_best(searcher: Callable[..., Searcher]) -> None:
+    seen: list[Progress] = []
+    result = searcher().generate(TEXT, sampling=SHORT, progress=seen.append)
+    assert [progress.finished for progress in seen] == [1, 2, 3, 4, 4]
+    assert seen[-1].best is result.best and seen[-1].seconds >= seen[0].seconds
+
+
+def test_map_goes_on_after_a_bad_item(searcher: Callable[..., Searcher]) -> None:
+    """Guards against one bad line that loses a night's work."""
+    good = {"text": TEXT, "seed": 1, "sampling": SHORT}
+    items = [TEXT, "...", {"text": TEXT, "txt": 1}, good, 7]
+    outcomes = list(searcher().map(items))  # type: ignore[arg-type]
+    assert [type(outcome) for outcome in outcomes] == [
+        SearchResult,
+        InputError,
+        InputError,
+        SearchResult,
+        InputError,
+    ]
+
+
+def test_prompt_without_transcript_is_heard_by_the_verifier(
+    llasa: Llasa, asr_path: Path, noise: Callable[..., Audio]
+) -> None:
+    """Guards against a voice prompt whose words the model does not know of."""
+    with pytest.warns(UserWarning, match="no transcript"):
+        result = Searcher(llasa, WER(model=str(asr_path))).generate(
+            TEXT, (noise(1.0), 16_000), sampling=SHORT
+        )
+    assert result.voice is not None and result.voice.text
+
+
+def test_prompt_without_transcript_and_without_ears_is_refused(
+    searcher: Callable[..., Searcher], noise: Callable[..., Audio]
+) -> None:
+    with pytest.raises(InputError, match="no transcript"):
+        searcher().generate(TEXT, (noise(1.0), 16_000), sampling=SHORT)
+
+
+def test_voice_with_transcript_is_used(
+    searcher: Callable[..., Searcher], noise: Callable[..., Audio]
+) -> None:
+    voice = Voice(noise(0.5), "a coin", sample_rate=16_000)
+    spoken = searcher().generate(TEXT, voice, sampling=SHORT)
+    assert codes(spoken) != codes(searcher().generate(TEXT, sampling=SHORT))
+
+
+def test_select_scores_any_recordings(asr_path: Path, noise: Callable[..., Audio], tmp_path: Path) -> None:
+    """Guards against rates, channels and silence that only the library's own speech has not got."""
+    import soundfile
+
+    stereo = np.stack([noise(0.4, 1)] * 2, axis=1)
+    soundfile.write(tmp_path / "a.wav", stereo, 8_000)
+    wavs = [tmp_path / "a.wav", (np.zeros(8_000, np.float32), 16_000), (noise(0.4, 2), 24_000)]
+    result = search.select(wavs, TEXT, verifiers=[Frames(), WER(model=str(asr_path))])
+    assert [candidate.index for candidate in result.candidates] == [0, 1, 2]
+    lengths = [candidate.scores["Frames()"].value for candidate in result.candidates]
+    assert lengths == pytest.approx([40, 25, 13], abs=1)
+
+
+@pytest.mark.parametrize(
+    "wavs", [[], ["absent.wav"], [(np.zeros(0, np.float32), 16_000)], [(np.full(9, np.nan), 16_000)]]
+)
+def test_select_refuses_what_is_no_recording(wavs: list[Any]) -> None:
+    with pytest.raises(InputError):
+        search.select(wavs, TEXT, verifiers=Frames())
+
+
+def test_select_refuses_verifiers_of_codes(noise: Callable[..., Audio]) -> None:
+    """Guards against a verifier of codes that fails on every foreign recording, one by one."""
+
+    class OfCodes(Frames):
+        needs = frozenset({"codes"})
+
+    with pytest.raises(InputError, match="needs codes"):
+        search.select([(noise(0.2), 16_000)], TEXT, verifiers=OfCodes())

@@ -1,0 +1,88 @@
+"""Strategies by name, and best-of-N: how many it starts, and when it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from llasa_search.budget import Budget
+from llasa_search.candidate import Score, Utterance
+from llasa_search.errors import InputError
+from llasa_search.llasa import Llasa
+from llasa_search.sampling import Sampling
+from llasa_search.search import Searcher
+from llasa_search.strategies import BestOfN, as_strategy
+from llasa_search.verifiers import WER, Verifier
+
+TEXT = "the captain found a coin"
+SHORT = Sampling(min_seconds=0.1, max_seconds=0.4)
+
+
+class Index(Verifier):
+    """Counts the candidates that it hears."""
+
+    scale = (0.0, 100.0)
+
+    def __init__(self) -> None:
+        self._heard = 0
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        self._heard += len(utterances)
+        return [Score(float(self._heard - len(utterances) + i)) for i in range(len(utterances))]
+
+
+def run(llasa: Llasa, strategy: BestOfN, budget: Budget | None = None) -> tuple[int, str | None]:
+    result = Searcher(llasa, Index(), strategy).generate(TEXT, sampling=SHORT, budget=budget)
+    return len(result.candidates), result.stopped_by
+
+
+def test_names_with_arguments() -> None:
+    assert as_strategy("best_of_n") == BestOfN()
+    assert as_strategy("best_of_n:n=8") == BestOfN(n=8)
+    assert as_strategy("BestOfN: n = 8, stop_at = wer <= 0.1") == BestOfN(n=8, stop_at=WER() <= 0.1)
+    assert as_strategy(BestOfN(n=2)) == BestOfN(n=2)
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("best_of_m", "did you mean 'best_of_n'"),
+        ("best_of_n:width=3", "width"),
+        ("best_of_n:8", "name=value"),
+        ("best_of_n:n=0", "1 or more"),
+        ("best_of_n:n=-1", "1 or more"),
+        ("best_of_n:n=two", "whole number"),
+        ("best_of_n:n=True", "whole number"),
+        ("best_of_n:stop_at=wer", "condition"),
+        ("best_of_n:stop_at=3", "condition"),
+        (BestOfN, r"BestOfN\(\)"),
+        (7, "run"),
+    ],
+)
+def test_bad_strategies_are_refused(spec: object, says: str) -> None:
+    """Guards against a typo that silently runs the default."""
+    with pytest.raises(InputError, match=says):
+        as_strategy(spec)  # type: ignore[arg-type]
+
+
+def test_n_comes_from_itself_then_the_budget_then_4(llasa: Llasa) -> None:
+    assert run(llasa, BestOfN()) == (4, None)
+    assert run(llasa, BestOfN(n=3)) == (3, None)
+    assert run(llasa, BestOfN(), Budget(candidates=6)) == (6, "candidates")
+    assert run(llasa, BestOfN(n=9), Budget(candidates=2)) == (2, "candidates")
+
+
+def test_tokens_are_spent_on_as_many_as_surely_finish(llasa: Llasa) -> None:
+    """Guards against candidates that are started and then cut by the budget."""
+    budget = Budget(tokens=100)
+    result = Searcher(llasa, Index(), BestOfN()).generate(TEXT, sampling=SHORT, budget=budget)
+    assert result.ledger.row_steps <= 100
+    assert len(result.candidates) >= 5
+
+
+def test_stop_at_doubles_until_one_is_good_enough(llasa: Llasa) -> None:
+    """Guards against sampling on after a clean candidate, and against stopping before one."""
+    assert run(llasa, BestOfN(n=16, stop_at=Index() >= 0))[0] == 2
+    assert run(llasa, BestOfN(n=16, stop_at=Index() >= 5))[0] == 8
+    assert run(llasa, BestOfN(n=5, stop_at=Index() >= 50))[0] == 5
