@@ -129,9 +129,10 @@ def _list(entries: Any) -> None:
 
 def main() -> None:
     """Runs the command line: exit code 0, 1 for what failed, 2 for wrong use."""
-    warnings.showwarning = _show_warning
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            app()
     except InputError as error:
         _fail(error, 2)
     except LlasaSearchError as error:

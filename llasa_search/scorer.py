@@ -78,7 +78,8 @@ class Scorer:
                 break
             start = time.perf_counter()
             for verifier in sorted(verifiers, key=lambda verifier: verifier.cost):
-                self._apply(verifier, [c for c in batch if str(verifier) not in c.scores])
+                if unheard := [c for c in batch if str(verifier) not in c.scores]:
+                    self._apply(verifier, unheard)
             self._account.reserve.verifier_seconds = (time.perf_counter() - start) / len(batch)
         for candidate in waiting:
             for name in names:

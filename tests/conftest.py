@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 # Imports of torch and whisper happen inside the first example of some property.
 settings.register_profile("llasa_search", deadline=None)
 settings.load_profile("llasa_search")
+
+
+class Outcome(NamedTuple):
+    """What a command line run ended with."""
+
+    code: int
+    out: str
+    err: str
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +70,24 @@ def llasa(pair_path: Path) -> Llasa:
     from llasa_search.llasa import Llasa
 
     return Llasa.from_pretrained(pair_path, device="cpu")
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Runs the command line in this process."""
+    from llasa_search.cli import main
+
+    def run(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["llasa-search", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        out, err = capfd.readouterr()
+        code = stopped.value.code
+        assert code is None or isinstance(code, int)
+        return Outcome(code or 0, out, err)
+
+    return run
 
 
 @pytest.fixture

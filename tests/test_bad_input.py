@@ -1,0 +1,195 @@
+"""Bad input, each by name: one line, exit code 2, nothing written, no model run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from llasa_search.candidate import Audio
+from llasa_search.errors import InputError
+from llasa_search.text import clean_text, language_of
+
+TEXT = "the captain found a coin"
+Cli = Callable[..., Any]
+
+
+@pytest.fixture
+def refused(cli: Cli, pair_path: Path, asr_path: Path, tmp_path: Path) -> Callable[..., str]:
+    """Runs `say` with what the test gives in place of good arguments; returns its one line of complaint."""
+
+    def run(text: str = TEXT, **options: object) -> str:
+        given = {
+            "model": pair_path,
+            "verifier": f"WER(model={str(asr_path)!r})",
+            "out": tmp_path / "out.wav",
+            "n": 2,
+            **options,
+        }
+        before = sorted(tmp_path.rglob("*"))
+        flags = [
+            part
+            for name, value in given.items()
+            for part in ("-n" if name == "n" else f"--{name.replace('_', '-')}", value)
+        ]
+        done = cli("say", *flags, "--", text)
+        assert done.code == 2, done
+        assert sorted(tmp_path.rglob("*")) == before
+        assert done.out == "" and done.err.startswith("error: ") and done.err.count("\n") == 1, done.err
+        return str(done.err)
+
+    return run
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t"])
+def test_empty_text(refused: Callable[..., str], text: str) -> None:
+    assert "empty" in refused(text)
+
+
+@pytest.mark.parametrize("text", ["...", "?!", "—", "🙂🙂", "\x00\x07"])
+def test_text_with_nothing_to_say(refused: Callable[..., str], text: str) -> None:
+    assert "nothing to say" in refused(text)
+
+
+def test_text_too_long_for_the_window_states_the_limit(refused: Callable[..., str]) -> None:
+    complaint = refused("the captain found a silver coin near the lake. " * 100)
+    assert "too long" in complaint and "characters fit" in complaint
+
+
+@pytest.mark.parametrize("marker", ["<|SPEECH_GENERATION_END|>", "<|s_5|>"])
+def test_markers_of_the_model_in_the_text(refused: Callable[..., str], marker: str) -> None:
+    """Guards against text that ends or speaks in the model's place."""
+    assert marker in refused(f"the coin {marker}")
+
+
+def test_prompt_file_missing(refused: Callable[..., str], tmp_path: Path) -> None:
+    assert "does not exist" in refused(prompt=tmp_path / "absent.wav", prompt_text="a")
+
+
+def test_prompt_is_no_name_and_no_file(refused: Callable[..., str]) -> None:
+    assert "neither a file nor built in" in refused(prompt="nobody", prompt_text="a")
+
+
+def test_prompt_file_empty(refused: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "voice.wav").touch()
+    assert "empty" in refused(prompt=tmp_path / "voice.wav", prompt_text="a")
+
+
+def test_prompt_file_without_samples(refused: Callable[..., str], tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "voice.wav", np.zeros(0, np.float32), 16_000)
+    assert "no samples" in refused(prompt=tmp_path / "voice.wav", prompt_text="a")
+
+
+def test_prompt_file_is_not_audio(refused: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "voice.wav").write_text("hello")
+    assert "not audio" in refused(prompt=tmp_path / "voice.wav", prompt_text="a")
+
+
+def test_prompt_silent(refused: Callable[..., str], tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "voice.wav", np.zeros(16_000, np.float32), 16_000)
+    assert "silent" in refused(prompt=tmp_path / "voice.wav", prompt_text="a")
+
+
+def test_prompt_with_nan(refused: Callable[..., str], tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "voice.wav", np.full(16_000, np.nan, np.float32), 16_000, subtype="FLOAT")
+    assert "NaN" in refused(prompt=tmp_path / "voice.wav", prompt_text="a")
+
+
+def test_prompt_text_without_a_prompt(refused: Callable[..., str]) -> None:
+    assert "--prompt" in refused(prompt_text="a coin")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "advice"),
+    [
+        ("strategy", "best_of_m", "did you mean 'best_of_n'"),
+        ("strategy", "best_of_n:m=3", "best_of_n("),
+        ("verifier", "wre", "did you mean 'wer'"),
+        ("verifier", "wer=-1", "weight"),
+        ("verifier", "wer=0", "weights"),
+        ("verifier", "WER(model='larg-v3')", "did you mean 'large-v3'"),
+        ("model", "tinny", "did you mean 'tiny'"),
+        ("n", 0, "1 candidate or more"),
+        ("n", -1, "1 candidate or more"),
+        ("budget_seconds", 0, "above 0"),
+        ("temperature", -1, "temperature"),
+        ("top_p", 0, "top_p"),
+    ],
+)
+def test_settings_that_mean_nothing(
+    refused: Callable[..., str], option: str, value: object, advice: str
+) -> None:
+    assert advice in refused(**{option: value})
+
+
+def test_output_folder_missing(refused: Callable[..., str], tmp_path: Path) -> None:
+    assert "does not exist" in refused(out=tmp_path / "absent" / "out.wav")
+    assert "does not exist" in refused(save_run=tmp_path / "absent" / "run")
+
+
+def test_output_that_is_no_wav(refused: Callable[..., str], tmp_path: Path) -> None:
+    assert ".wav" in refused(out=tmp_path / "out.mp3")
+
+
+def test_run_folder_that_exists(refused: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").touch()
+    assert "exists" in refused(save_run=tmp_path / "run")
+
+
+def test_chinese_for_an_english_recogniser(refused: Callable[..., str]) -> None:
+    assert "English only" in refused("今天天气好")
+
+
+def test_unknown_option_is_wrong_use(cli: Cli) -> None:
+    assert cli("say", TEXT, "--width", 3).code == 2
+
+
+def test_prompt_without_transcript_where_none_can_be_had(
+    cli: Cli, pair_path: Path, tmp_path: Path, noise: Callable[..., Audio]
+) -> None:
+    from llasa_search import search
+
+    with pytest.raises(InputError, match="no transcript"):
+        search.generate(TEXT, (noise(0.5), 16_000), model=str(pair_path), verifiers=lambda utterance: 0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("Hello 🙂 you", "Hello you"),
+        ("He\x00llo\x1b you", "Hello you"),
+        ("zero\u200bwidth", "zerowidth"),
+        ("❤️ it", "it"),
+        ("I ♥ it™", "I it"),
+    ],
+)
+def test_what_has_no_sound_is_left_out_with_a_warning(text: str, spoken: str) -> None:
+    with pytest.warns(UserWarning, match="left out"):
+        assert clean_text(text) == spoken
+
+
+@pytest.mark.parametrize(
+    "text", ["Grüße, мир 123!", "今天 OK 好。", "$5 + 3% = ?", "naïve cafe\u0301", "हिन्दी"]
+)
+def test_mixed_scripts_are_left_alone(text: str) -> None:
+    """Guards against a filter that eats combining marks or another script's letters."""
+    import unicodedata
+
+    assert clean_text(text) == unicodedata.normalize("NFC", text)
+
+
+@pytest.mark.parametrize("language", ["fr", "EN", ""])
+def test_other_languages_are_refused(language: str) -> None:
+    with pytest.raises(InputError, match="en and zh"):
+        language_of("bonjour", language)
+
+
+@pytest.mark.parametrize("text", [None, 3, b"bytes"])
+def test_text_of_another_type(text: Any) -> None:
+    with pytest.raises(InputError, match="not a string"):
+        clean_text(text)

@@ -1,0 +1,103 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+
+from llasa_search.candidate import Audio
+from llasa_search.result import SearchResult
+
+Cli = Callable[..., Any]
+TEXT = "the captain found a coin"
+
+
+@pytest.fixture
+def say(cli: Cli, pair_path: Path, asr_path: Path, tmp_path: Path) -> Cli:
+    """`say` with the random checkpoints, into `tmp_path/a.wav`."""
+
+    def run(*arguments: object) -> Any:
+        fixed = (
+            "--model",
+            pair_path,
+            "--verifier",
+            f"WER(model={str(asr_path)!r})",
+            "--out",
+            tmp_path / "a.wav",
+        )
+        return cli("say", *arguments, *fixed)
+
+    return run
+
+
+def test_say_writes_speech_and_prints_every_candidate(say: Cli, tmp_path: Path) -> None:
+    done = say(TEXT, "-n", 3)
+    assert done.code == 0, done.err
+    assert soundfile.info(tmp_path / "a.wav").samplerate == 16_000
+    lines = done.out.splitlines()
+    assert lines[0].startswith("rank") and len(lines) == 5
+    assert str(tmp_path / "a.wav") in lines[-1] and "stopped by candidates" in lines[-1]
+
+
+def test_stderr_is_silent_where_it_is_no_terminal(say: Cli) -> None:
+    """Guards against a progress bar, or a loader's chatter, in a log file."""
+    assert say(TEXT, "-n", 2).err == ""
+
+
+def test_json_is_all_of_stdout(say: Cli) -> None:
+    """Guards against a table or a bar mixed into what a program reads."""
+    done = say(TEXT, "-n", 2, "--json")
+    assert len(json.loads(done.out)["candidates"]) == 2
+
+
+def test_run_folder_is_kept(say: Cli, tmp_path: Path) -> None:
+    assert say(TEXT, "-n", 2, "--seed", 5, "--save-run", tmp_path / "run").code == 0
+    loaded = SearchResult.load_run(tmp_path / "run")
+    assert loaded.settings["seed"] == 5 and len(loaded.candidates) == 2
+
+
+def test_options_reach_the_search(say: Cli, tmp_path: Path) -> None:
+    """Guards against an option that is parsed and then forgotten."""
+    options = ("--temperature", 0.5, "--top-p", 0.9, "--strategy", "best_of_n:n=2", "--budget-seconds", 60)
+    done = say(TEXT, *options, "--json")
+    settings = json.loads(done.out)["settings"]
+    assert settings["sampling"]["temperature"] == 0.5 and settings["sampling"]["top_p"] == 0.9
+    assert settings["budget"]["seconds"] == 60 and settings["strategy"] == "BestOfN(n=2, stop_at=None)"
+
+
+def test_prompt_with_its_text(say: Cli, tmp_path: Path, noise: Callable[..., Audio]) -> None:
+    soundfile.write(tmp_path / "voice.wav", noise(0.5), 22_050)
+    done = say(TEXT, "-n", 1, "--prompt", tmp_path / "voice.wav", "--prompt-text", "a coin", "--json")
+    assert json.loads(done.out)["voice"] == {"text": "a coin", "name": "voice"}
+
+
+def test_repeated_verifiers_are_a_mix(cli: Cli, pair_path: Path, asr_path: Path, tmp_path: Path) -> None:
+    name = f"WER(model={str(asr_path)!r})"
+    verifiers = ("--verifier", f"{name}=0.75", "--verifier", f"{name}=0.25")
+    done = cli("say", TEXT, "-n", 1, "--model", pair_path, *verifiers, "-o", tmp_path / "a.wav", "--json")
+    assert json.loads(done.out)["reward"] == f"0.75 * {name} + 0.25 * {name}"
+
+
+def test_a_warning_is_one_line(say: Cli) -> None:
+    done = say(TEXT + " 🙂", "-n", 1)
+    assert done.code == 0 and done.err.startswith("warning: left out") and done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "known"), [("verifiers", "wer "), ("strategies", "best_of_n "), ("voices", "")]
+)
+def test_lists(cli: Cli, command: str, known: str) -> None:
+    done = cli(command)
+    assert done.code == 0 and known in done.out
+
+
+def test_module_runs_as_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "llasa_search", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "say" in done.stdout

@@ -1,0 +1,157 @@
+"""Results: written whole or not at all, read back the same, ranked anew without hearing anything twice."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from llasa_search.budget import Ledger
+from llasa_search.candidate import Candidate, Score, Utterance
+from llasa_search.errors import InputError, SearchError
+from llasa_search.files import new_folder
+from llasa_search.result import SearchResult
+from llasa_search.verifiers import Verifier
+from llasa_search.voice import Voice
+
+Make = Callable[[int], list[Candidate]]
+
+
+class Loud(Verifier):
+    """Refuses to hear anything: every value has to come from the store."""
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        raise AssertionError("heard twice")
+
+
+class Quiet(Verifier):
+    """Mean square, less is better."""
+
+    scale = (0.1, 0.0)
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        return [Score(float(np.square(utterance.audio).mean()), "heard") for utterance in utterances]
+
+
+@pytest.fixture
+def result(candidates: Make) -> SearchResult:
+    made = candidates(3)
+    for candidate, value in zip(made, (0.25, 0.75, math.nan), strict=True):
+        status = "failed" if math.isnan(value) else "scored"
+        candidate.scores["Loud()"] = Score(value, "what was\nheard", status)  # type: ignore[arg-type]
+        candidate.reward = value
+    assert made[0].audio is not None
+    return SearchResult(
+        text="one two three",
+        language="en",
+        voice=Voice(made[0].audio, "a voice", sample_rate=16_000, name="someone"),
+        candidates=made,
+        sample_rate=16_000,
+        reward="Loud()",
+        ledger=Ledger(row_steps=75, verifier_seconds={"Loud()": 0.5}),
+        stopped_by="candidates",
+        settings={"model": "tiny", "seed": 0},
+    )
+
+
+def test_best_and_order(result: SearchResult) -> None:
+    assert [candidate.index for candidate in result.ranked] == [1, 0, 2]
+    assert result.best.index == 1
+
+
+def test_save_is_16_bit_pcm(result: SearchResult, tmp_path: Path) -> None:
+    result.save(tmp_path / "a.wav")
+    info = soundfile.info(tmp_path / "a.wav")
+    assert (info.subtype, info.samplerate, info.channels) == ("PCM_16", 16_000, 1)
+    np.testing.assert_allclose(soundfile.read(tmp_path / "a.wav")[0], result.audio, atol=1e-4)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+def test_loud_speech_is_clipped_not_wrapped(result: SearchResult, tmp_path: Path) -> None:
+    """Guards against 16-bit overflow, which turns a loud sample into a crack."""
+    result.best.audio = np.array([1.5, -1.5, 0.0], np.float32)
+    result.save(tmp_path / "a.wav")
+    written = soundfile.read(tmp_path / "a.wav")[0]
+    assert written[0] > 0.99 and written[1] < -0.99
+
+
+def test_run_folder_reads_back_the_same(result: SearchResult, tmp_path: Path) -> None:
+    """Guards against a field, a NaN or a sample that is lost on disk."""
+    result.save_run(tmp_path / "run")
+    loaded = SearchResult.load_run(tmp_path / "run")
+    for name in ("text", "language", "voice", "sample_rate", "reward", "ledger", "stopped_by", "settings"):
+        assert getattr(loaded, name) == getattr(result, name), name
+    assert loaded.voice is not None and loaded.voice.name == "someone"
+    for before, after in zip(result.candidates, loaded.candidates, strict=True):
+        for array in ("codes", "logprobs", "audio"):
+            np.testing.assert_array_equal(getattr(after, array), getattr(before, array))
+            assert getattr(after, array).dtype == getattr(before, array).dtype
+        assert repr(after.scores) == repr(before.scores) and repr(after.reward) == repr(before.reward)
+        assert (after.index, after.key, after.text, after.finish_reason) == (
+            before.index,
+            before.key,
+            before.text,
+            before.finish_reason,
+        )
+    json.loads((tmp_path / "run" / "run.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+
+
+def test_run_folder_without_a_voice(result: SearchResult, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    replace(result, voice=None).save_run(tmp_path / "run")
+    assert SearchResult.load_run(tmp_path / "run").voice is None
+
+
+def test_run_folder_does_not_overwrite(result: SearchResult, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="exists"):
+        result.save_run(tmp_path / "run")
+    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    """Guards against half a run folder after a full disk or Ctrl-C."""
+    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "run") as new:
+        (new / "run.json").write_text("{")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"format": 99}', '{"format": 1}'])
+def test_what_is_no_run_folder_is_refused(content: str | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "run.json").write_text(content)
+    with pytest.raises(InputError):
+        SearchResult.load_run(tmp_path)
+
+
+def test_rerank_hears_only_what_is_missing(result: SearchResult, tmp_path: Path) -> None:
+    """Guards against paying for stored scores again, and against a changed original."""
+    result.save_run(tmp_path / "run")
+    loaded = SearchResult.load_run(tmp_path / "run")
+    anew = loaded.rerank(0.2 * Loud() + 0.8 * Quiet())
+    assert anew.ledger.verifier_calls == {"Quiet()": 3}
+    assert "Quiet()" not in loaded.candidates[0].scores and loaded.best.index == 1
+    assert anew.reward == "0.2 * Loud() + 0.8 * Quiet()"
+    assert anew.rerank(Loud()).best.index == 1
+
+
+def test_rerank_of_what_nothing_can_score(result: SearchResult) -> None:
+    for candidate in result.candidates:
+        candidate.scores["Loud()"] = Score(math.nan, "broken", "failed")
+    with pytest.raises(SearchError, match="broken"):
+        result.rerank(Loud())
+
+
+def test_table_tells_the_whole_story(result: SearchResult) -> None:
+    lines = result.table().splitlines()
+    assert lines[0].split() == ["rank", "index", "seconds", "finish", "Loud()", "reward", "detail"]
+    assert lines[1].split() == ["1", "1", "0.50", "stop", "0.750", "0.750", "what", "was", "heard"]
+    assert lines[3].split()[:6] == ["3", "2", "0.50", "stop", "failed", "-"]
