@@ -6,6 +6,7 @@ import string
 from pathlib import Path
 
 import torch
+from transformers import Xcodec2FeatureExtractor, Xcodec2Model
 
 MARKERS = (
     "<|TEXT_GENERATION_START|>", "<|TEXT_GENERATION_END|>", "<|TEXT_UNDERSTANDING_START|>",
@@ -72,7 +73,8 @@ def write_language_model(
     shape = dict(
         vocab_size=len(fast), hidden_size=32, intermediate_size=48, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, head_dim=8, max_position_embeddings=2048,
-        tie_word_embeddings=True, rms_norm_eps=1e-5, initializer_range=spread, bos_token_id=None, eos_token_id=None,
+        tie_word_embeddings=True, rms_norm_eps=1e-5, initializer_range=spread,
+        bos_token_id=None, eos_token_id=None,
     )  # fmt: skip
     model = LlamaForCausalLM(LlamaConfig(**{**shape, **config}))
     with torch.no_grad():
@@ -83,7 +85,7 @@ def write_language_model(
 
 
 def write_codec(folder: Path, levels: tuple[int, ...]) -> None:
-    from transformers import Wav2Vec2BertConfig, Xcodec2Config, Xcodec2FeatureExtractor, Xcodec2Model
+    from transformers import Wav2Vec2BertConfig, Xcodec2Config
 
     semantic = Wav2Vec2BertConfig(
         hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
@@ -94,9 +96,21 @@ def write_codec(folder: Path, levels: tuple[int, ...]) -> None:
         num_key_value_heads=2, head_dim=16, encoder_hidden_size=2, quantization_levels=list(levels),
         quantization_dim=32 + 16, semantic_model_config=semantic,
     )  # fmt: skip
-    model = Xcodec2Model(config).eval()
-    with torch.no_grad():
-        model.quantizer.project_in.weight.mul_(100)  # so that the codes of a sound differ
-        model.acoustic_decoder.head.linear.weight.mul_(10)  # so that decoded frames differ
+    model, features = Xcodec2Model(config).eval(), Xcodec2FeatureExtractor()
+    spread_codes(model, features)
     model.save_pretrained(folder)
-    Xcodec2FeatureExtractor().save_pretrained(folder)
+    features.save_pretrained(folder)
+
+
+@torch.no_grad()
+def spread_codes(model: Xcodec2Model, features: Xcodec2FeatureExtractor) -> None:
+    """Scales the quantiser's input, so that the codes of a sound differ, and the decoder's output."""
+    project = model.quantizer.project_in
+    seen: list[torch.Tensor] = []
+    hook = project.register_forward_hook(lambda _module, _inputs, output: seen.append(output[0]))
+    model.encode(**features(torch.randn(16_000) * 0.1, sampling_rate=16_000, return_tensors="pt"))
+    hook.remove()
+    scale = 1 / seen[0].std(0)
+    project.weight.mul_(scale[:, None])
+    project.bias.copy_((project.bias - seen[0].mean(0)) * scale)
+    model.acoustic_decoder.head.linear.weight.mul_(10)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from huggingface_hub import HfApi
 
 from llasa_search.errors import InputError, ModelError
 
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
 TINY = Path(__file__).parents[1] / "tiny"
 CODEC = "HKUSTAudio/xcodec2-hf"
 KNOWN = ("tiny", "HKUSTAudio/Llasa-1B", "HKUSTAudio/Llasa-3B", "HKUSTAudio/Llasa-8B")
+
+HUB_SECONDS = 10.0
+"""How long the hub may take to say that it has a checkpoint; transformers itself would retry for a minute."""
+
+_FAULTS = (OSError, ValueError, KeyError, RuntimeError)
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -32,21 +39,22 @@ def locate(model: str, codec: str | None) -> tuple[str, str]:
 
     Raises:
         InputError: there is no such model.
+        ModelError: the embedded model is missing.
     """
+    if model == "tiny" and not (TINY / "language_model").is_dir():
+        raise ModelError(f"the embedded model is missing from {TINY}: install the package again")
     folder = TINY if model == "tiny" else Path(model).expanduser()
-    if not folder.is_dir():
-        if model == "tiny":
-            raise ModelError(f"the embedded model is missing: {TINY}; install the package again")
-        if model.count("/") != 1 or model.startswith((".", "~")):
-            near = difflib.get_close_matches(model, KNOWN, n=1, cutoff=0.4)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise InputError(f"unknown model {model!r}: no folder, no hub id (owner/name), not 'tiny'{hint}")
-        return model, codec or CODEC
     if (folder / "language_model").is_dir():
         return str(folder / "language_model"), codec or str(folder / "codec")
-    if not (folder / "config.json").is_file():
+    if (folder / "config.json").is_file():
+        return str(folder), codec or CODEC
+    if folder.is_dir():
         raise InputError(f"the folder {folder} holds no config.json, and no language_model/ and codec/")
-    return str(folder), codec or CODEC
+    if model.count("/") != 1 or model.startswith((".", "~", "/")):
+        near = difflib.get_close_matches(model, KNOWN, n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise InputError(f"unknown model {model!r}: no folder, no hub id (owner/name), not 'tiny'{hint}")
+    return model, codec or CODEC
 
 
 def pick_device(device: str) -> torch.device:
@@ -121,21 +129,34 @@ def load_codec(where: str, device: torch.device) -> Codec:
 
 
 def _load(load: Callable[..., Any], where: str, what: str, **options: Any) -> Any:
-    """Calls a loader of transformers, without its progress bars and without touching the random state."""
+    """Calls a loader of transformers: on what is on this computer, and else on the hub if it answers."""
+    try:
+        with _without_progress_bars():
+            return load(where, local_files_only=True, **options)
+    except _FAULTS as error:
+        if Path(where).is_dir():
+            raise ModelError(
+                f"{what} in the folder {where} cannot be loaded: {_first_line(error)}"
+            ) from error
+    try:
+        HfApi().model_info(where, timeout=HUB_SECONDS)
+        return load(where, **options)
+    except Exception as error:
+        raise ModelError(
+            f"{what} {where!r} is not on this computer, and the hub did not give it ({_first_line(error)}): "
+            f"download it first (hf download {where}), give a folder, or use model='tiny'"
+        ) from error
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
     from transformers.utils import logging
 
     bars: Any = logging  # its functions have no types
     shown = bars.is_progress_bar_enabled()
     bars.disable_progress_bar()
     try:
-        with torch.random.fork_rng():
-            return load(where, **options)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        if Path(where).is_dir():
-            remedy = "the folder does not hold what transformers wants there"
-        else:
-            remedy = f"download it first (hf download {where}), give a folder, or use model='tiny'"
-        raise ModelError(f"{what} {where!r} cannot be loaded: {remedy} ({_first_line(error)})") from error
+        yield
     finally:
         if shown:
             bars.enable_progress_bar()
