@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import asr
+import card
 import codec
 import codes
 import lm
@@ -61,6 +62,7 @@ def _assemble(work: Path) -> None:
         shutil.copytree(work / name, TINY / name, dirs_exist_ok=True)
     shutil.copy(work / "asr.pt", TINY / "asr.pt")
     voices.write(TINY / "voices")
+    card.write(TINY, work)
 
 
 def main(

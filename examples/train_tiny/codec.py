@@ -19,6 +19,7 @@ from transformers import Wav2Vec2BertConfig, Xcodec2Config, Xcodec2FeatureExtrac
 HOP = 320
 CROP = 50  # frames
 BATCH = 16
+ENCODER_UNTIL = 0.55  # share of the steps after which the codes are fixed and only the decoder still learns
 SCALES = ((2048, 128), (1024, 80), (512, 64), (256, 40))  # FFT size, mel bands
 
 
@@ -113,8 +114,12 @@ def crops(model: Xcodec2Model, folder: Path, hours: float) -> tuple[torch.Tensor
     return torch.cat(frames), torch.cat(samples)
 
 
-def train(speech_folder: Path, work: Path, steps: int = 6000, hours: float = 4.0) -> None:
-    """Trains on one-second crops of `hours` of speech and writes `work/codec` in transformers' format."""
+def train(speech_folder: Path, work: Path, steps: int = 6000, hours: float = 6.0) -> None:
+    """Trains on one-second crops of `hours` of speech and writes `work/codec` in transformers' format.
+
+    From `ENCODER_UNTIL` on codes no longer change: `work/codec_encoder` is written then, and a language model can
+    learn from it while the decoder goes on.
+    """
     model = build()
     data = work / "codec_data.pt"
     if not data.exists():
@@ -123,13 +128,20 @@ def train(speech_folder: Path, work: Path, steps: int = 6000, hours: float = 4.0
     start_from_data(model, frames[:: max(1, len(frames) // 30_000)].float().to(loop.DEVICE))
     spectral = SpectralLoss().to(loop.DEVICE)
 
+    def quantised(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        z = model.quantizer.project_in(pre_quantiser(model, x)).float()
+        return z, model.quantizer.quantizer(model.quantizer.quantizer.bound(z))[0]
+
     def step_loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         chosen = torch.randint(len(frames) - CROP, (BATCH,), generator=torch.Generator().manual_seed(step))
         index = chosen[:, None] + torch.arange(CROP)
         x, true = frames[index].float().to(loop.DEVICE), samples[index].float().view(BATCH, -1).to(loop.DEVICE) / 32768
+        fixed = step >= ENCODER_UNTIL * steps
+        if fixed and not (work / "codec_encoder").exists():
+            export(model, work / "codec_encoder")
         with loop.autocast():
-            z = model.quantizer.project_in(pre_quantiser(model, x)).float()
-            codes, _ = model.quantizer.quantizer(model.quantizer.quantizer.bound(z))
+            with torch.set_grad_enabled(not fixed):
+                z, codes = quantised(x)
             made = model.acoustic_decoder(model.quantizer.project_out(codes))[:, 0].float()
         flat = z.flatten(0, 1)
         spread = (flat.mean(0) ** 2).mean() + ((flat.std(0) - 1) ** 2).mean() + F.relu(flat.abs() - 2).mean()
@@ -142,8 +154,15 @@ def train(speech_folder: Path, work: Path, steps: int = 6000, hours: float = 4.0
         return {"codes in use": len(torch.cat(codes).unique())}
 
     loop.train(model, step_loss, work / "codec_train.pt", steps=steps, rate=6e-4, probe=probe)
-    model.eval().half().save_pretrained(work / "codec")
-    Xcodec2FeatureExtractor().save_pretrained(work / "codec")
+    export(model, work / "codec")
+
+
+def export(model: Xcodec2Model, out: Path) -> None:
+    """Half precision, safetensors, with the feature extractor; `model` is left as it is."""
+    half = Xcodec2Model(model.config)
+    half.load_state_dict(model.state_dict())
+    half.eval().half().save_pretrained(out)
+    Xcodec2FeatureExtractor().save_pretrained(out)
 
 
 def encode_frames(model: Xcodec2Model, frames: torch.Tensor) -> torch.Tensor:

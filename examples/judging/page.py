@@ -1,0 +1,40 @@
+"""Sections of a Markdown page that scripts write, between markers of their own."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
+
+
+def write_section(name: str, body: str, page: Path = PAGE) -> None:
+    """Puts `body` between `<!-- name:begin -->` and `<!-- name:end -->`; appends the section where it is missing."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    section = f"{begin}\n\n{body.strip()}\n\n{end}"
+    text = page.read_text(encoding="utf-8") if page.exists() else "# Benchmarks\n"
+    if begin in text:
+        text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: section, text, flags=re.DOTALL)
+    else:
+        text = f"{text.rstrip()}\n\n{section}\n"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(text, encoding="utf-8")
+
+
+def command() -> str:
+    """The command line that is running, from the checkout's root."""
+    script = Path(sys.argv[0]).resolve()
+    root = PAGE.parents[1]
+    shown = script.relative_to(root) if script.is_relative_to(root) else script.name
+    return " ".join(["python", str(shown), *sys.argv[1:]])
+
+
+def versions(packages: Iterable[str]) -> str:
+    """The versions of packages and the machine, in one line."""
+    listed = ", ".join(f"{name} {version(name)}" for name in packages)
+    return f"{listed}; Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"

@@ -1,0 +1,165 @@
+"""From judged recordings to figures: who chose what, word error rates with intervals, and the bars they must meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from llasa_search.candidate import FloatArray
+from llasa_search.reward import ranking
+from llasa_search.statistics import Estimate, difference, error_rate, share_removed, share_within
+
+Row = Mapping[str, Any]
+
+RESYNTHESIS_FACTOR, RESYNTHESIS_MARGIN = 1.6, 0.02
+PLAIN_EXCESS = 0.25
+REMOVED, REMOVED_AT_LEAST = 0.5, 0.25
+SMALL_EXCESS = 0.03
+WITHIN = 0.2
+BAD = 0.5
+
+
+def errors_of(row: Row, judge: str) -> list[int]:
+    """Substitutions, deletions and insertions."""
+    heard = row[judge]
+    return [heard["substitutions"], heard["deletions"], heard["insertions"]]
+
+
+CHOOSERS: dict[str, Callable[[Row], float]] = {
+    "plain (first)": lambda row: -row["index"],
+    "best by WER": lambda row: row["reward"],
+    "likeliest": lambda row: row["mean_logprob"],
+    "shortest": lambda row: -row["frames"],
+    "oracle: unigram": lambda row: -sum(errors_of(row, "unigram")),
+    "oracle: bigram": lambda row: -sum(errors_of(row, "bigram")),
+}
+PLAIN, BEST, RANDOM = "plain (first)", "best by WER", "a random one"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One set under one judge.
+
+    Attributes:
+        set: its name.
+        judge: the judge's name.
+        kinds: of each text.
+        words: in each text, [texts].
+        errors: by what was heard ("original", "resynthesis", a chooser), [texts, 3] as in `errors_of`; a mean
+            over all candidates for "a random one".
+        bad: share of recordings with a WER above .5, by what was heard.
+        candidate_rates: WER of every candidate, [texts, candidates].
+    """
+
+    set: str
+    judge: str
+    kinds: Sequence[str]
+    words: FloatArray
+    errors: Mapping[str, FloatArray]
+    bad: Mapping[str, float]
+    candidate_rates: FloatArray
+
+    def totals(self, heard: str) -> FloatArray:
+        """Errors of each text, [texts]."""
+        return np.asarray(self.errors[heard].sum(axis=1))
+
+    def rate(self, heard: str) -> Estimate:
+        return error_rate(self.totals(heard), self.words)
+
+    def removed(self, heard: str) -> Estimate:
+        """Share of the plain samples' errors in excess of resynthesis that a choice avoids."""
+        return share_removed(self.totals(PLAIN), self.totals(heard), self.totals("resynthesis"))
+
+    @property
+    def excess(self) -> float:
+        """Of the plain samples' WER over that of resynthesis."""
+        return self.rate(PLAIN).value - self.rate("resynthesis").value
+
+    @property
+    def other_oracle(self) -> str:
+        """The oracle that the other judge made."""
+        return "oracle: bigram" if self.judge == "unigram" else "oracle: unigram"
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], name: str, judge: str) -> Judged:
+        """Gathers the rows of set `name`; every text needs the same number of candidates."""
+        mine = [row for row in rows if row["set"] == name]
+        single = {role: [row for row in mine if row["role"] == role] for role in ("original", "resynthesis")}
+        texts = [[c for c in mine if c["role"] == "candidate" and c["id"] == row["id"]] for row in single["original"]]
+        words = np.array([row[judge]["words"] for row in single["original"]], np.float64)
+        candidates = np.array([[errors_of(c, judge) for c in each] for each in texts], np.float64)
+        rates = candidates.sum(axis=2) / words[:, None]
+
+        errors, bad = {}, {}
+        for role, group in single.items():
+            errors[role] = np.array([errors_of(row, judge) for row in group], np.float64)
+            bad[role] = float((errors[role].sum(axis=1) / words > BAD).mean())
+        for choice, weight in chosen(texts).items():
+            errors[choice] = np.einsum("tc,tce->te", weight, candidates)
+            bad[choice] = float((weight * (rates > BAD)).sum(axis=1).mean())
+        kinds = [row["kind"] for row in single["original"]]
+        return cls(name, judge, kinds, words, errors, bad, rates)
+
+
+def chosen(texts: Sequence[Sequence[Row]]) -> dict[str, FloatArray]:
+    """Weights [texts, candidates] by choice: 1 on what was chosen; the same on all for a random one."""
+    count = len(texts[0])
+    weights = {RANDOM: np.full((len(texts), count), 1 / count)}
+    for name, key in CHOOSERS.items():
+        first = [ranking(np.array([key(row) for row in candidates], np.float64))[0] for candidates in texts]
+        weights[name] = np.eye(count)[first]
+    return weights
+
+
+def bars(judged: Judged, n: int) -> list[tuple[str, bool | None]]:
+    """What has to hold, in words with the figures, and whether it does; None where it is not asked."""
+    original, resynthesis = judged.rate("original").value, judged.rate("resynthesis").value
+    most = RESYNTHESIS_FACTOR * original + RESYNTHESIS_MARGIN
+    removed = judged.removed(BEST)
+    small = judged.set != "hard" and judged.excess < SMALL_EXCESS
+    enough = removed.value >= REMOVED and removed.low > REMOVED_AT_LEAST
+    within = share_within(judged.candidate_rates)
+    words = judged.words
+    gain = difference(judged.totals(judged.other_oracle), judged.totals(PLAIN), words)
+    return [
+        (f"resynthesis {resynthesis:.3f}, at most {RESYNTHESIS_FACTOR} x {original:.3f} + {RESYNTHESIS_MARGIN} "
+         f"= {most:.3f}", resynthesis <= most),
+        (f"plain samples {judged.excess:.3f} above resynthesis, at most {PLAIN_EXCESS}",
+         judged.excess <= PLAIN_EXCESS),
+        (f"best of {n} removes {removed} of that excess, at least {REMOVED}, interval above {REMOVED_AT_LEAST}"
+         + (f" (excess under {SMALL_EXCESS}: the hard set counts)" if small else ""), None if small else enough),
+        (f"{within:.2f} of the variance of WER lies within texts, at least {WITHIN}", within >= WITHIN),
+        (f"the other judge's oracle differs from plain by {gain}, interval below 0", gain.high < 0),
+    ]  # fmt: skip
+
+
+def markdown(judged: Judged, n: int) -> str:
+    """The table of one set under one judge, its rates by kind of text, and its bars."""
+    lines = [
+        f"#### {judged.set}, {judged.judge}",
+        "",
+        "| speech | WER | substituted | deleted | inserted | WER > .5 | excess removed |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for heard in ("original", "resynthesis", *CHOOSERS, RANDOM):
+        parts = judged.errors[heard].sum(axis=0) / judged.words.sum()
+        is_choice = heard not in ("original", "resynthesis", PLAIN) and judged.excess > 0
+        removed = str(judged.removed(heard)) if is_choice else ""
+        lines.append(f"| {heard} | {judged.rate(heard)} | " + " | ".join(f"{part:.3f}" for part in parts)
+                     + f" | {judged.bad[heard]:.2f} | {removed} |")  # fmt: skip
+    lines += ["", *_by_kind(judged), ""]
+    verdict = {True: "pass", False: "**fail**", None: "not asked"}
+    return "\n".join([*lines, *(f"- {verdict[passed]}: {text}" for text, passed in bars(judged, n))])
+
+
+def _by_kind(judged: Judged) -> list[str]:
+    heard = ["original", "resynthesis", PLAIN, BEST]
+    lines = ["| WER by kind | texts | " + " | ".join(heard) + " |", "|---" * (len(heard) + 2) + "|"]
+    for kind in sorted(set(judged.kinds)):
+        of_kind = np.array([each == kind for each in judged.kinds])
+        rates = [judged.totals(each)[of_kind].sum() / judged.words[of_kind].sum() for each in heard]
+        lines.append(f"| {kind} | {of_kind.sum()} | " + " | ".join(f"{rate:.3f}" for rate in rates) + " |")
+    return lines
