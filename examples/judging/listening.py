@@ -1,18 +1,20 @@
-"""Who listens, and what each heard: transcripts in several processes, kept in a JSONL file.
+"""Who listens, and what each heard: transcripts made in several processes, kept in a JSONL file.
 
-The judges are pocketsphinx with a unigram and with a bigram language model over 60,000 generated training texts.
-None of them is an evaluation text. Every word of the vocabulary gets one count more, words held out of training
-too: without it they could not be recognised.
+The judges are pocketsphinx with a unigram and with a bigram language model over generated training
+texts. None of these is an evaluation text. Every word of the vocabulary gets one count more,
+also those that are held out of training: without it they could not be recognised.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
+import multiprocessing.pool
+import os
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import arpa
@@ -23,6 +25,7 @@ from tqdm import tqdm
 
 from llasa_search.verifiers import WER
 from llasa_search.verifiers.pocketsphinx_wer import PocketsphinxWER
+from llasa_search.verifiers.wer import error_rate
 from llasa_search.verifiers.whisper_asr import EMBEDDED
 
 ORDERS = {"unigram": 1, "bigram": 2}
@@ -37,6 +40,13 @@ class Listener:
     recogniser: PocketsphinxWER | WER
     model: str
 
+    def rate(self, spoken: str, transcript: str) -> float:
+        """WER of a transcript against the words that were to be said."""
+        if isinstance(self.recogniser, WER):
+            return error_rate(spoken, transcript, "en")
+        errors = self.recogniser.errors(spoken, transcript)
+        return errors.total / errors.words
+
 
 def judges(folder: Path) -> list[Listener]:
     """The judges by unigram and by bigram; their language models are written to `folder` the first time."""
@@ -48,13 +58,6 @@ def asr(model: str) -> Listener:
     return Listener("asr", WER(model), fingerprint(str(EMBEDDED) if model == "tiny" else model))
 
 
-def fingerprint(model: str) -> str:
-    """A hash of a checkpoint's content (a file, or a folder's safetensors), or a hub id as it is."""
-    path = Path(model)
-    files = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
-    return _digest(*files) if all(map(Path.is_file, files)) else model.replace("/", "--")
-
-
 def hear(listener: Listener, wavs: Sequence[Path], store: Path, processes: int) -> list[str]:
     """What `listener` hears in each recording; what `store` already has is not listened to again."""
     keys = [f"{listener.name} {listener.model} {_digest(wav)}" for wav in wavs]
@@ -62,7 +65,7 @@ def hear(listener: Listener, wavs: Sequence[Path], store: Path, processes: int) 
     new = {key: wav for key, wav in zip(keys, wavs, strict=True) if key not in known}
     if new:
         jobs = [(listener, wav) for wav in new.values()]
-        with store.open("a", encoding="utf-8") as file, _pool(processes) as pool:
+        with store.open("a", encoding="utf-8") as file, workers(processes) as pool:
             heard = tqdm(pool.imap(_hear, jobs, chunksize=4), f"{listener.name} listens", len(jobs))
             for key, transcript in zip(new, heard, strict=True):
                 known[key] = transcript
@@ -71,22 +74,36 @@ def hear(listener: Listener, wavs: Sequence[Path], store: Path, processes: int) 
     return [known[key] for key in keys]
 
 
-def one_thread() -> None:
-    """Two threads in each of two processes on two cores are many times slower than one."""
-    import torch
-
-    torch.set_num_threads(1)
-
-
-def _digest(*files: Path) -> str:
-    content = hashlib.blake2b(digest_size=8)
-    for file in files:
-        content.update(file.read_bytes())
-    return content.hexdigest()
+def fingerprint(model: str) -> str:
+    """A hash of a checkpoint's content (a file, or a folder's safetensors), or a hub id as it is."""
+    path = Path(model)
+    files = sorted(path.rglob("*.safetensors")) if path.is_dir() else [path]
+    return _digest(*files) if files and all(map(Path.is_file, files)) else model.replace("/", "--")
 
 
-def _pool(processes: int) -> multiprocessing.pool.Pool:
-    return multiprocessing.get_context("spawn").Pool(processes, initializer=one_thread)
+def workers(count: int) -> multiprocessing.pool.Pool:
+    """A pool of processes that compute in one thread each: several would wait for each other's cores."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    return multiprocessing.get_context("spawn").Pool(count)
+
+
+def training_sentences(count: int) -> list[list[str]]:
+    """The words of `count` generated training texts, without those that are evaluation texts."""
+    forbidden = {text.spoken for group in texts.evaluation_sets().values() for text in group}
+    rng = random.Random("judges")
+    made = (texts.training_text(rng).spoken for _ in range(count))
+    return [spoken.split() for spoken in made if spoken not in forbidden]
+
+
+def _judge(name: str, path: Path) -> Listener:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sentences = training_sentences(TEXTS)
+        vocabulary = {*texts.w.common(), *texts.w.HAND_WRITTEN, *chain.from_iterable(sentences)}
+        unfinished = path.with_suffix(".unfinished")
+        arpa.write(unfinished, sentences, sorted(vocabulary), ORDERS[name])
+        unfinished.rename(path)
+    return Listener(name, PocketsphinxWER(str(path)), _digest(path))
 
 
 _loaded: dict[str, PocketsphinxWER | WER] = {}
@@ -109,20 +126,8 @@ def _stored(store: Path) -> Iterator[tuple[str, str]]:
         yield row["key"], row["transcript"]
 
 
-def _judge(name: str, path: Path) -> Listener:
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sentences = training_sentences(TEXTS)
-        vocabulary = {*texts.w.common(), *texts.w.HAND_WRITTEN, *(word for words in sentences for word in words)}
-        unfinished = path.with_suffix(".unfinished")
-        arpa.write(unfinished, sentences, sorted(vocabulary), ORDERS[name])
-        unfinished.rename(path)
-    return Listener(name, PocketsphinxWER(str(path)), _digest(path))
-
-
-def training_sentences(count: int) -> list[list[str]]:
-    """The words of generated training texts, none of which is an evaluation text."""
-    forbidden = {text.spoken for group in texts.evaluation_sets().values() for text in group}
-    rng = random.Random("judges")
-    made = (texts.training_text(rng).spoken for _ in range(count))
-    return [spoken.split() for spoken in made if spoken not in forbidden]
+def _digest(*files: Path) -> str:
+    content = hashlib.blake2b(digest_size=8)
+    for file in files:
+        content.update(file.read_bytes())
+    return content.hexdigest()

@@ -1,9 +1,10 @@
-"""What is spoken and judged: the evaluation texts, each with a voice and a style, and how it was recorded."""
+"""What is spoken and judged: the evaluation texts, their voices and styles, and how they are recorded."""
 
 from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -18,6 +19,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "train_tiny"))
 import speech
 import texts
 
+CHANNELS = ("original", "codec")
 SAMPLE_RATE = speech.SAMPLE_RATE
 STRENGTH = 0.8  # of the style, as in the built-in voices' own recordings
 
@@ -56,27 +58,31 @@ class Item:
 
 
 def items(name: str, limit: int | None = None) -> list[Item]:
-    """The texts of an evaluation set ("dev", "standard", "hard"), or the first `limit` of them.
-
-    Every voice in every style takes its turn, and after each round every voice once without a prompt, so that a
-    fifth of the texts go without; rounds are shuffled, so that no kind of text meets the same voice each time.
-    """
+    """The texts of an evaluation set ("dev", "standard", "hard"), or the first `limit` of them."""
     group = texts.evaluation_sets()[name]
-    styles = list(speech.STYLES)
-    deck = [(voice, style, True) for voice in Voice.builtins() for style in styles]
-    deck += [(voice, style, False) for voice, style in zip(Voice.builtins(), cycle(styles), strict=False)]
-    rng, turns = random.Random(f"voices of {name}"), []
-    while len(turns) < len(group):
-        turns += rng.sample(deck, len(deck))
     made = (
         Item(f"{name}-{i:03d}", text.text, text.spoken, text.kind, *turn)
-        for i, (text, turn) in enumerate(zip(group, turns, strict=False))
+        for i, (text, turn) in enumerate(zip(group, _turns(name), strict=False))
     )
     return list(islice(made, limit))
 
 
+def _turns(name: str) -> Iterator[tuple[str, str, bool]]:
+    """Voice, style, and whether it is prompted, for one text after the other.
+
+    In each round every voice takes its turn in every style, and once more without a prompt: a fifth of the
+    texts. Rounds are shuffled, so that no kind of text meets the same voice each time.
+    """
+    voices, styles = Voice.builtins(), list(speech.STYLES)
+    deck = [(voice, style, True) for voice in voices for style in styles]
+    deck += [(voice, style, False) for voice, style in zip(voices, cycle(styles), strict=False)]
+    rng = random.Random(f"voices of {name}")
+    while True:
+        yield from rng.sample(deck, len(deck))
+
+
 def record(text: str, voice: str, style: str, pace: float = 1.0) -> Audio:
-    """An original recording, as the synthesiser behind the training speech makes it: float32 [samples], 16 kHz.
+    """An original recording by the synthesiser behind the training speech: float32 [samples] at 16 kHz.
 
     Args:
         text: what to say.

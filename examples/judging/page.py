@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shlex
 import sys
-from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
+PACKAGES = ("llasa-search", "torch", "transformers", "openai-whisper", "pocketsphinx")
 
 
 def write_section(name: str, body: str, page: Path = PAGE) -> None:
-    """Puts `body` between `<!-- name:begin -->` and `<!-- name:end -->`; appends the section where it is missing."""
+    """Puts `body` between `<!-- name:begin -->` and `<!-- name:end -->`, in a new section if need be."""
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     section = f"{begin}\n\n{body.strip()}\n\n{end}"
     text = page.read_text(encoding="utf-8") if page.exists() else "# Benchmarks\n"
@@ -26,15 +27,11 @@ def write_section(name: str, body: str, page: Path = PAGE) -> None:
     page.write_text(text, encoding="utf-8")
 
 
-def command() -> str:
-    """The command line that is running, from the checkout's root."""
-    script = Path(sys.argv[0]).resolve()
-    root = PAGE.parents[1]
+def made_by() -> str:
+    """The command that is running, with versions and the machine: a section's first line."""
+    script, root = Path(sys.argv[0]).resolve(), PAGE.parents[1]
     shown = script.relative_to(root) if script.is_relative_to(root) else script.name
-    return " ".join(["python", str(shown), *sys.argv[1:]])
-
-
-def versions(packages: Iterable[str]) -> str:
-    """The versions of packages and the machine, in one line."""
-    listed = ", ".join(f"{name} {version(name)}" for name in packages)
-    return f"{listed}; Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
+    command = shlex.join(["python", str(shown), *sys.argv[1:]])
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    machine = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
+    return f"Made by `{command}` ({versions}; {machine})."

@@ -1,13 +1,14 @@
-"""How good is the speech? Originals, resynthesis, plain samples, and what a search chooses, under two judges.
+"""How good is the speech? Originals, resynthesis, plain samples, what a search chooses: under two judges.
 
-Every stage keeps what it has made in the folder, and a killed run goes on where it was. Temperature and top-p are
-those that are best for a single sample on the dev set; the other sets are then judged once.
+Every stage keeps what it has made in the folder, and a killed run goes on where it was. Temperature and top-p
+are those that are best for a single sample on the dev set; the other sets are then judged once.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,14 +18,17 @@ import page
 import speaking
 import summary
 import typer
-from material import Item, items
+from material import Item, items, record
 from speaking import Setting
 
 from llasa_search import SearchResult
+from llasa_search.candidate import Audio
 
 TEMPERATURES = (0.3, 0.5, 0.6, 0.7, 0.8, 1.0)
 TOP_PS = (0.9, 1.0)
 GRID_N = 4  # single samples a dev text and setting; their mean error is compared
+
+Rates = Mapping[Setting, Mapping[str, float]]
 
 
 def main(
@@ -38,99 +42,116 @@ def main(
 ) -> None:
     """Writes `quality.jsonl` to the folder and the quality section of docs/benchmarks.md."""
     names = sets.split(",")
-    setting, grid = tune(items("dev", limit), Setting(model, asr, 0, 1, GRID_N), folder, processes)
-    setting = Setting(model, asr, setting.temperature, setting.top_p, n)
-    rows = [row for name in names for row in judged_rows(items(name, limit), setting, folder, processes)]
-    text = "\n".join(json.dumps(row) for row in rows) + "\n"
-    (folder / "quality.jsonl").write_text(text, encoding="utf-8")
-    page.write_section("quality", section(rows, names, setting, grid))
-    typer.echo(section(rows, names, setting, grid))
-
-
-def tune(
-    dev: Sequence[Item], base: Setting, folder: Path, processes: int
-) -> tuple[Setting, dict[Setting, dict[str, float]]]:
-    """The setting that is best for N = 1, and every setting's corpus WER on the dev set by judge."""
-    grid: dict[Setting, dict[str, float]] = {}
-    for temperature, top_p in product(TEMPERATURES, TOP_PS):
-        setting = Setting(base.model, base.asr, temperature, top_p, base.n)
-        rows = list(_candidates(dev, setting, folder, processes))
-        _judge(rows, folder, processes)
-        grid[setting] = {
-            name: sum(sum(summary.errors_of(row, name)) for row in rows) / sum(row[name]["words"] for row in rows)
-            for name in listening.ORDERS
-        }
-    return min(grid, key=lambda setting: sum(grid[setting].values())), grid
-
-
-def judged_rows(group: Sequence[Item], setting: Setting, folder: Path, processes: int) -> list[dict[str, Any]]:
-    """One row for each recording of each text, with what each judge heard."""
-    pairs = speaking.recordings(group, setting.model, folder, processes)
-    rows = [
-        {**_about(item), "role": role, "wav": str(wav)}
-        for item in group
-        for role, wav in zip(("original", "resynthesis"), pairs[item.id], strict=True)
+    grid = [
+        Setting(model, asr, temperature, top_p, GRID_N)
+        for temperature, top_p in product(TEMPERATURES, TOP_PS)
     ]
-    rows += _candidates(group, setting, folder, processes)
-    _judge(rows, folder, processes)
-    return rows
+    dev = searched_rows(list(product(items("dev", limit), grid)), folder, processes)
+    rates = {setting: single_rates(dev, setting) for setting in grid}
+    setting = replace(min(grid, key=lambda each: sum(rates[each].values())), n=n)
+
+    group = [item for name in names for item in items(name, limit)]
+    rows = recorded_rows(group, model, folder, processes)
+    rows += searched_rows([(item, setting) for item in group], folder, processes)
+    lines = "".join(json.dumps(row) + "\n" for row in [*dev, *rows])
+    (folder / "quality.jsonl").write_text(lines, encoding="utf-8")
+    text = section(rows, names, setting, rates)
+    page.write_section("quality", text)
+    typer.echo(text)
 
 
-def _about(item: Item) -> dict[str, Any]:
-    return {"id": item.id, "set": item.set, "kind": item.kind, "spoken": item.spoken, "voice": item.voice,
-            "style": item.style, "prompted": item.prompted}  # fmt: skip
+def recorded_rows(group: Sequence[Item], model: str, folder: Path, processes: int) -> list[dict[str, Any]]:
+    """The original recording of each text and its resynthesis, judged."""
+    recordings = speaking.recordings(group, intact, model, folder / "recordings", processes)
+    rows = [
+        {**vars(each.item), "set": each.item.set, "role": each.channel, "wav": str(each.wav)}
+        for each in recordings
+    ]
+    return _judged(rows, folder, processes)
 
 
-def _candidates(group: Sequence[Item], setting: Setting, folder: Path, processes: int) -> Iterator[dict[str, Any]]:
-    runs = speaking.searches(group, setting, folder, processes)
-    for item in group:
-        result = SearchResult.load_run(runs[item.id])
-        for candidate in result.candidates:
+def intact(item: Item) -> dict[str, Audio]:
+    """The original recording of a text, in the voice and style that the model is prompted with."""
+    return {"intact": record(item.text, item.voice, item.style)}
+
+
+def searched_rows(
+    wanted: Sequence[tuple[Item, Setting]], folder: Path, processes: int
+) -> list[dict[str, Any]]:
+    """Every candidate of each search, judged."""
+    rows, runs = [], speaking.searches(wanted, folder / "searches", processes)
+    for (item, setting), run in zip(wanted, runs, strict=True):
+        for candidate in SearchResult.load_run(run).candidates:
             (score,) = candidate.scores.values()
-            yield {**_about(item), "role": "candidate", "wav": str(runs[item.id] / f"candidate_{candidate.index}.wav"),
-                   "index": candidate.index, "frames": len(candidate.codes), "finish": candidate.finish_reason,
-                   "mean_logprob": candidate.mean_logprob, "reward": candidate.reward, "asr_wer": score.value,
-                   "asr": score.detail}  # fmt: skip
+            rows.append({
+                **vars(item),
+                "set": item.set,
+                "role": "candidate",
+                "wav": str(run / f"candidate_{candidate.index}.wav"),
+                "temperature": setting.temperature,
+                "top_p": setting.top_p,
+                "index": candidate.index,
+                "frames": len(candidate.codes),
+                "finish": candidate.finish_reason,
+                "mean_logprob": candidate.mean_logprob,
+                "reward": candidate.reward,
+                "asr": {"wer": score.value, "transcript": score.detail},
+            })  # fmt: skip
+    return _judged(rows, folder, processes)
 
 
-def _judge(rows: Sequence[dict[str, Any]], folder: Path, processes: int) -> None:
-    """Adds to each row, under each judge's name, its transcript and the errors in it."""
+def _judged(rows: list[dict[str, Any]], folder: Path, processes: int) -> list[dict[str, Any]]:
+    """The rows, with each judge's transcript and the errors in it under the judge's name."""
     for judge in listening.judges(folder):
         wavs = [Path(row["wav"]) for row in rows]
         heard = listening.hear(judge, wavs, folder / "heard.jsonl", processes)
         for row, transcript in zip(rows, heard, strict=True):
             errors = judge.recogniser.errors(row["spoken"], transcript)
             row[judge.name] = {"transcript": transcript, **errors._asdict()}
+    return rows
 
 
-def section(
-    rows: Sequence[summary.Row], names: Sequence[str], setting: Setting, grid: dict[Setting, dict[str, float]]
-) -> str:
-    """The whole quality section, from the rows alone."""
-    packages = ("llasa-search", "pocketsphinx", "openai-whisper", "torch", "transformers")
-    lines = [
-        "## Quality",
-        "",
-        f"Made by `{page.command()}` ({page.versions(packages)}).",
-        "",
-        f"Model {setting.model!r}, {setting.n} candidates a text at temperature {setting.temperature:g}, top-p "
-        f"{setting.top_p:g}, chosen by WER({setting.asr!r}). Judged by pocketsphinx, which takes no part in the search, "
-        "with a unigram and a bigram language model over generated training texts. Voices and styles are mixed; a "
-        "fifth of the texts have no voice prompt. Corpus word error rates against the words as spoken (words that "
-        "sound alike count as the same), with 95 % bootstrap intervals over texts. `oracle: unigram` is the candidate "
-        "with the fewest errors under the unigram judge, and so on; `likeliest` has the highest mean log-probability "
-        "a token. Excess: errors beyond those of the resynthesis.",
-        "",
-        f"Single samples on the dev set ({GRID_N} a text), WER under unigram / bigram:",
-        "",
-        "| temperature | " + " | ".join(f"top-p {top_p:g}" for top_p in TOP_PS) + " |",
-        "|---" * (len(TOP_PS) + 1) + "|",
-    ]
-    for temperature in TEMPERATURES:
-        cells = [f"{wer['unigram']:.3f} / {wer['bigram']:.3f}" for each, wer in grid.items() if each.temperature == temperature]
-        lines.append(f"| {temperature:g} | " + " | ".join(cells) + " |")
+def single_rates(rows: Sequence[summary.Row], setting: Setting) -> dict[str, float]:
+    """Corpus WER of all of a setting's samples, by judge."""
+    mine = [row for row in rows if (row["temperature"], row["top_p"]) == (setting.temperature, setting.top_p)]
+    return {
+        judge: sum(sum(summary.errors_of(row, judge)) for row in mine)
+        / sum(row[judge]["words"] for row in mine)
+        for judge in listening.ORDERS
+    }
+
+
+def section(rows: Sequence[summary.Row], names: Sequence[str], setting: Setting, rates: Rates) -> str:
+    """The whole quality section."""
     tables = [summary.Judged.of(rows, name, judge) for name in names for judge in listening.ORDERS]
-    return "\n".join([*lines, "", *(summary.markdown(each, setting.n) + "\n" for each in tables)])
+    return f"""
+## Quality
+
+{page.made_by()}
+
+Model {setting.model!r}, {setting.n} candidates a text at temperature {setting.temperature:g}, top-p
+{setting.top_p:g}, the best by `WER({setting.asr!r})` chosen. Judged by pocketsphinx, which takes no part in
+the search, with a unigram and with a bigram language model over generated training texts. Voices and styles
+are mixed; a fifth of the texts have no voice prompt. Corpus word error rates against the words as spoken (words
+that sound alike count as the same), with 95 % bootstrap intervals over texts. "codec" is the original's
+resynthesis; "excess" the errors beyond it; "likeliest" has the highest mean log-probability a token; "oracle:
+unigram" the fewest errors under the unigram judge; "a random one" is the mean over all candidates.
+
+Single samples on the dev set ({GRID_N} a text), WER under unigram / bigram:
+
+{_grid(rates)}
+
+""" + "\n\n".join(summary.markdown(each, setting.n) for each in tables)
+
+
+def _grid(rates: Rates) -> str:
+    lines = ["| temperature | " + " | ".join(f"top-p {top_p:g}" for top_p in TOP_PS) + " |"]
+    lines.append("|---" * (len(TOP_PS) + 1) + "|")
+    for temperature in TEMPERATURES:
+        row = [rate for setting, rate in rates.items() if setting.temperature == temperature]
+        cells = [f"{rate['unigram']:.3f} / {rate['bigram']:.3f}" for rate in row]
+        lines.append(f"| {temperature:g} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

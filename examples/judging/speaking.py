@@ -1,28 +1,45 @@
-"""The speech that is judged: of every text an original recording, its resynthesis, and a search's candidates."""
+"""The speech that is judged: recordings, their resynthesis by the codec, and the candidates of searches."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import material
-import soundfile
-from listening import asr, fingerprint, one_thread
-from material import Item
+import listening
+from material import CHANNELS, SAMPLE_RATE, Item
 from tqdm import tqdm
 
-from llasa_search import Sampling, Searcher, SearchResult
-from llasa_search.files import write_wav
-from llasa_search.llasa import Llasa
-from llasa_search.llasa.loading import locate
+from llasa_search import Sampling, Searcher
+from llasa_search.candidate import Audio
+from llasa_search.files import new_folder, write_wav
 from llasa_search.strategies import BestOfN
 from llasa_search.verifiers import WER
+
+if TYPE_CHECKING:
+    from llasa_search.llasa import Llasa
+
+Record = Callable[[Item], Mapping[str, Audio]]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A text as someone else than the model speaks it.
+
+    Attributes:
+        item: the text.
+        kind: what is done to it, such as "intact".
+        channel: "original", or "codec" for its resynthesis.
+        wav: where it is.
+    """
+
+    item: Item
+    kind: str
+    channel: str
+    wav: Path
 
 
 @dataclass(frozen=True)
@@ -44,64 +61,90 @@ class Setting:
     n: int
 
 
-def recordings(items: Sequence[Item], model: str, folder: Path, processes: int) -> dict[str, tuple[Path, Path]]:
-    """Paths of each text's original recording and of its resynthesis by the model's codec, by the text's id."""
-    _, codec = locate(model, None)
-    home = folder / "recordings" / fingerprint(codec)
-    home.mkdir(parents=True, exist_ok=True)
-    paths = {item.id: (home / f"{item.id}.wav", home / f"{item.id}-codec.wav") for item in items}
-    missing = [(item, *paths[item.id], model) for item in items if not paths[item.id][1].exists()]
-    _each(_record, missing, "recordings", processes)
-    return paths
+def recordings(
+    items: Sequence[Item], record: Record, model: str, folder: Path, processes: int
+) -> list[Recording]:
+    """Records each text in its ways, and takes each recording through the model's codec.
 
-
-def searches(items: Sequence[Item], setting: Setting, folder: Path, processes: int) -> dict[str, Path]:
-    """Run folders (see `llasa_search.run_folder`) of a best-of-n search by WER for each text, by its id.
-
-    A text's seed comes from its id.
+    Args:
+        items: the texts.
+        record: a text's recordings by kind; a function of a module, for it runs in other processes.
+        model: whose codec.
+        folder: for the recordings.
+        processes: how many run at once.
     """
-    models = "-".join([*map(fingerprint, locate(setting.model, None)), asr(setting.asr).model])
-    home = folder / "searches" / models / f"T{setting.temperature:g}-p{setting.top_p:g}-n{setting.n}"
+    home = folder / listening.fingerprint(_locate(model)[1])
     home.mkdir(parents=True, exist_ok=True)
-    paths = {item.id: home / item.id for item in items}
-    missing = [(item, paths[item.id], setting) for item in items if not paths[item.id].exists()]
-    _each(_search, missing, f"T {setting.temperature:g}, top-p {setting.top_p:g}", processes)
-    return paths
+    jobs = [(item, record, home / item.id, model) for item in items]
+    _each(_record, [job for job in jobs if not job[2].exists()], "recordings", processes)
+    return [
+        Recording(item, wav.stem, channel, wav)
+        for item in items
+        for channel in CHANNELS
+        for wav in sorted((home / item.id / channel).iterdir())
+    ]
 
 
-def through_codec(source: Path, target: Path, model: str) -> None:
-    """Writes a recording as it sounds after the codec of `model`."""
+def searches(wanted: Sequence[tuple[Item, Setting]], folder: Path, processes: int) -> list[Path]:
+    """Searches by best-of-n and WER for each text, seeded by its id.
+
+    Returns:
+        Their run folders (see `llasa_search.run_folder`), in order.
+    """
+    homes = {setting: folder / _place(setting) for setting in {setting for _, setting in wanted}}
+    for home in homes.values():
+        home.mkdir(parents=True, exist_ok=True)
+    jobs = [(item, setting, homes[setting] / item.id) for item, setting in wanted]
+    _each(_search, [job for job in jobs if not job[2].exists()], "searches", processes)
+    return [path for _, _, path in jobs]
+
+
+def _record(job: tuple[Item, Record, Path, str]) -> None:
+    item, record, folder, model = job
     codec = _llasa(model).codec
-    audio, _ = soundfile.read(source, dtype="float32")
-    write_wav(target, codec.decode([codec.encode(audio)])[0][: len(audio)], codec.sample_rate)
+    with new_folder(folder) as new:
+        for channel in CHANNELS:
+            (new / channel).mkdir()
+        for kind, audio in record(item).items():
+            resynthesis = codec.decode([codec.encode(audio)])[0][: len(audio)]
+            write_wav(new / "original" / f"{kind}.wav", audio, SAMPLE_RATE)
+            write_wav(new / "codec" / f"{kind}.wav", resynthesis, codec.sample_rate)
 
 
-def _record(job: tuple[Item, Path, Path, str]) -> None:
-    item, original, resynthesis, model = job
-    write_wav(original, material.record(item.text, item.voice, item.style), material.SAMPLE_RATE)
-    through_codec(original, resynthesis, model)
-
-
-def _search(job: tuple[Item, Path, Setting]) -> None:
-    item, path, setting = job
+def _search(job: tuple[Item, Setting, Path]) -> None:
+    item, setting, path = job
     sampling = Sampling(temperature=setting.temperature, top_p=setting.top_p)
-    result: SearchResult = _searcher(setting.model, setting.asr, setting.n).generate(
-        item.text, item.prompt, sampling=sampling, seed=zlib.crc32(item.id.encode())
-    )
+    searcher = _searcher(setting.model, setting.asr, setting.n)
+    result = searcher.generate(item.text, item.prompt, sampling=sampling, seed=zlib.crc32(item.id.encode()))
     result.save_run(path)
+
+
+def _place(setting: Setting) -> str:
+    """A folder's name that tells models and settings apart."""
+    models = [*map(listening.fingerprint, _locate(setting.model)), listening.asr(setting.asr).model]
+    return f"{'-'.join(models)}/T{setting.temperature:g}-p{setting.top_p:g}-n{setting.n}"
+
+
+def _locate(model: str) -> tuple[str, str]:
+    from llasa_search.llasa.loading import locate
+
+    return locate(model, None)
 
 
 @cache
 def _llasa(model: str) -> Llasa:
+    from llasa_search.llasa import Llasa
+
     return Llasa.from_pretrained(model)
 
 
 @cache
-def _searcher(model: str, recogniser: str, n: int) -> Searcher:
-    return Searcher(_llasa(model), WER(recogniser), BestOfN(n))
+def _searcher(model: str, asr: str, n: int) -> Searcher:
+    return Searcher(_llasa(model), WER(asr), BestOfN(n))
 
 
 def _each(work: Callable[[Any], None], jobs: Sequence[Any], name: str, processes: int) -> None:
     if jobs:
-        with ProcessPoolExecutor(processes, get_context("spawn"), one_thread) as pool:
-            list(tqdm(pool.map(work, jobs), name, len(jobs)))
+        with listening.workers(processes) as pool:
+            for _ in tqdm(pool.imap_unordered(work, jobs), name, len(jobs)):
+                pass

@@ -1,4 +1,4 @@
-"""From judged recordings to figures: who chose what, word error rates with intervals, and the bars they must meet."""
+"""From judged recordings to figures: who chose what, error rates with intervals, and the bars to meet."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from material import CHANNELS
 
 from llasa_search.candidate import FloatArray
 from llasa_search.reward import ranking
@@ -14,7 +15,7 @@ from llasa_search.statistics import Estimate, difference, error_rate, share_remo
 
 Row = Mapping[str, Any]
 
-RESYNTHESIS_FACTOR, RESYNTHESIS_MARGIN = 1.6, 0.02
+CODEC_FACTOR, CODEC_MARGIN = 1.6, 0.02
 PLAIN_EXCESS = 0.25
 REMOVED, REMOVED_AT_LEAST = 0.5, 0.25
 SMALL_EXCESS = 0.03
@@ -48,8 +49,8 @@ class Judged:
         judge: the judge's name.
         kinds: of each text.
         words: in each text, [texts].
-        errors: by what was heard ("original", "resynthesis", a chooser), [texts, 3] as in `errors_of`; a mean
-            over all candidates for "a random one".
+        errors: [texts, 3] as in `errors_of`, by what was heard: "original", "codec" (its resynthesis), or a
+            choice; for "a random one" a mean over all candidates.
         bad: share of recordings with a WER above .5, by what was heard.
         candidate_rates: WER of every candidate, [texts, candidates].
     """
@@ -71,12 +72,12 @@ class Judged:
 
     def removed(self, heard: str) -> Estimate:
         """Share of the plain samples' errors in excess of resynthesis that a choice avoids."""
-        return share_removed(self.totals(PLAIN), self.totals(heard), self.totals("resynthesis"))
+        return share_removed(self.totals(PLAIN), self.totals(heard), self.totals("codec"))
 
     @property
     def excess(self) -> float:
         """Of the plain samples' WER over that of resynthesis."""
-        return self.rate(PLAIN).value - self.rate("resynthesis").value
+        return self.rate(PLAIN).value - self.rate("codec").value
 
     @property
     def other_oracle(self) -> str:
@@ -87,8 +88,12 @@ class Judged:
     def of(cls, rows: Sequence[Row], name: str, judge: str) -> Judged:
         """Gathers the rows of set `name`; every text needs the same number of candidates."""
         mine = [row for row in rows if row["set"] == name]
-        single = {role: [row for row in mine if row["role"] == role] for role in ("original", "resynthesis")}
-        texts = [[c for c in mine if c["role"] == "candidate" and c["id"] == row["id"]] for row in single["original"]]
+        single = {role: [row for row in mine if row["role"] == role] for role in CHANNELS}
+        candidates_of: dict[str, list[Row]] = {row["id"]: [] for row in single["original"]}
+        for row in mine:
+            if row["role"] == "candidate":
+                candidates_of[row["id"]].append(row)
+        texts = list(candidates_of.values())
         words = np.array([row[judge]["words"] for row in single["original"]], np.float64)
         candidates = np.array([[errors_of(c, judge) for c in each] for each in texts], np.float64)
         rates = candidates.sum(axis=2) / words[:, None]
@@ -116,23 +121,21 @@ def chosen(texts: Sequence[Sequence[Row]]) -> dict[str, FloatArray]:
 
 def bars(judged: Judged, n: int) -> list[tuple[str, bool | None]]:
     """What has to hold, in words with the figures, and whether it does; None where it is not asked."""
-    original, resynthesis = judged.rate("original").value, judged.rate("resynthesis").value
-    most = RESYNTHESIS_FACTOR * original + RESYNTHESIS_MARGIN
+    original, codec = judged.rate("original").value, judged.rate("codec").value
+    most = CODEC_FACTOR * original + CODEC_MARGIN
     removed = judged.removed(BEST)
-    small = judged.set != "hard" and judged.excess < SMALL_EXCESS
     enough = removed.value >= REMOVED and removed.low > REMOVED_AT_LEAST
+    small = judged.set != "hard" and judged.excess < SMALL_EXCESS
+    note = f" (excess under {SMALL_EXCESS}: the hard set counts)" if small else ""
     within = share_within(judged.candidate_rates)
-    words = judged.words
-    gain = difference(judged.totals(judged.other_oracle), judged.totals(PLAIN), words)
+    gain = difference(judged.totals(judged.other_oracle), judged.totals(PLAIN), judged.words)
     return [
-        (f"resynthesis {resynthesis:.3f}, at most {RESYNTHESIS_FACTOR} x {original:.3f} + {RESYNTHESIS_MARGIN} "
-         f"= {most:.3f}", resynthesis <= most),
-        (f"plain samples {judged.excess:.3f} above resynthesis, at most {PLAIN_EXCESS}",
-         judged.excess <= PLAIN_EXCESS),
-        (f"best of {n} removes {removed} of that excess, at least {REMOVED}, interval above {REMOVED_AT_LEAST}"
-         + (f" (excess under {SMALL_EXCESS}: the hard set counts)" if small else ""), None if small else enough),
+        (f"codec {codec:.3f}, at most {CODEC_FACTOR} x original + {CODEC_MARGIN} = {most:.3f}", codec <= most),
+        (f"plain is {judged.excess:.3f} above codec, at most {PLAIN_EXCESS}", judged.excess <= PLAIN_EXCESS),
+        (f"best of {n} removes {removed} of it, at least {REMOVED}, interval above {REMOVED_AT_LEAST}{note}",
+         None if small else enough),
         (f"{within:.2f} of the variance of WER lies within texts, at least {WITHIN}", within >= WITHIN),
-        (f"the other judge's oracle differs from plain by {gain}, interval below 0", gain.high < 0),
+        (f"the other judge's oracle less plain is {gain}, interval below 0", gain.high < 0),
     ]  # fmt: skip
 
 
@@ -144,9 +147,9 @@ def markdown(judged: Judged, n: int) -> str:
         "| speech | WER | substituted | deleted | inserted | WER > .5 | excess removed |",
         "|---|---|---|---|---|---|---|",
     ]
-    for heard in ("original", "resynthesis", *CHOOSERS, RANDOM):
+    for heard in (*CHANNELS, *CHOOSERS, RANDOM):
         parts = judged.errors[heard].sum(axis=0) / judged.words.sum()
-        is_choice = heard not in ("original", "resynthesis", PLAIN) and judged.excess > 0
+        is_choice = heard not in (*CHANNELS, PLAIN) and judged.excess > 0
         removed = str(judged.removed(heard)) if is_choice else ""
         lines.append(f"| {heard} | {judged.rate(heard)} | " + " | ".join(f"{part:.3f}" for part in parts)
                      + f" | {judged.bad[heard]:.2f} | {removed} |")  # fmt: skip
@@ -156,7 +159,7 @@ def markdown(judged: Judged, n: int) -> str:
 
 
 def _by_kind(judged: Judged) -> list[str]:
-    heard = ["original", "resynthesis", PLAIN, BEST]
+    heard = [*CHANNELS, PLAIN, BEST]
     lines = ["| WER by kind | texts | " + " | ".join(heard) + " |", "|---" * (len(heard) + 2) + "|"]
     for kind in sorted(set(judged.kinds)):
         of_kind = np.array([each == kind for each in judged.kinds])
