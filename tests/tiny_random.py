@@ -6,7 +6,7 @@ import string
 from pathlib import Path
 
 import torch
-from transformers import Xcodec2FeatureExtractor, Xcodec2Model
+from transformers import LlamaConfig, LlamaForCausalLM, Xcodec2FeatureExtractor, Xcodec2Model
 
 MARKERS = (
     "<|TEXT_GENERATION_START|>", "<|TEXT_GENERATION_END|>", "<|TEXT_UNDERSTANDING_START|>",
@@ -56,7 +56,7 @@ def write_language_model(
     config: dict[str, object],
 ) -> None:
     from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     characters = ["<|pad|>", "<|unk|>", *" .,?!'-:", *string.ascii_lowercase, *string.digits]
     vocabulary = {token: index for index, token in enumerate(characters)}
@@ -70,18 +70,23 @@ def write_language_model(
     fast.chat_template = template
     fast.save_pretrained(folder)
 
+    random_llama(len(fast), spread, **config).save_pretrained(folder)
+
+
+def random_llama(vocabulary: int, spread: float = 0.3, **config: object) -> LlamaForCausalLM:
+    """A Llama of two layers, other than a fresh one: no norm or bias is all ones or zeros, which hides faults."""
     shape = dict(
-        vocab_size=len(fast), hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        vocab_size=vocabulary, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, head_dim=8, max_position_embeddings=2048,
         tie_word_embeddings=True, rms_norm_eps=1e-5, initializer_range=spread,
         bos_token_id=None, eos_token_id=None,
     )  # fmt: skip
-    model = LlamaForCausalLM(LlamaConfig(**{**shape, **config}))
+    model = LlamaForCausalLM(LlamaConfig(**{**shape, **config})).eval()
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if "norm" in name or "bias" in name:  # not all ones and zeros, which would hide faults
+            if "norm" in name or "bias" in name:
                 weight.add_(torch.randn_like(weight) * 0.2)
-    model.save_pretrained(folder)
+    return model
 
 
 def write_codec(folder: Path, levels: tuple[int, ...]) -> None:

@@ -94,6 +94,8 @@ class Codec:
     def _decode(self, codes: NDArray[np.int32]) -> NDArray[np.float32]:
         if codes.min() < 0 or codes.max() >= self.codebook_size:
             raise ModelError(f"codes outside 0..{self.codebook_size - 1}: from another codec?")
+        if codes.size == 1:  # torch refuses to normalise a single value
+            return self._decode(codes.repeat(2, axis=0))[:1]
         batch = torch.from_numpy(codes).long().unsqueeze(1).to(self._model.device)
         audio = self._model.decode(batch).audio_values[:, 0].float().cpu().numpy()
         return np.asarray(audio, dtype=np.float32)

@@ -29,6 +29,7 @@ def mix(*parts: int) -> int:
 
 def signed(key: int) -> int:
     """The same 64 bits as torch.int64 holds them."""
+    key &= _MASK
     return key - (1 << 64) if key >> 63 else key
 
 

@@ -52,7 +52,9 @@ class PromptFormat:
             self.codebook_size += 1
         self.speech_ids = np.array([vocabulary[f"<|s_{code}|>"] for code in range(self.codebook_size)])
         self.end_id: int = vocabulary[SPEECH_END]
-        self._special = re.compile("|".join(map(re.escape, (*markers[:4], *tokenizer.all_special_tokens))))
+        self._template = f"{{% macro strftime_now(format) %}}{DATE}{{% endmacro %}}{tokenizer.chat_template}"
+        special = map(re.escape, tokenizer.all_special_tokens)
+        self._marker = re.compile("|".join((r"<\|\w+\|>", *special)))
 
     def ids(self, text: str, codes: Codes) -> list[int]:
         """The prompt's token ids.
@@ -64,7 +66,7 @@ class PromptFormat:
         Raises:
             InputError: the text holds one of the model's own markers.
         """
-        marker = self._special.search(text) or re.search(r"<\|s_\d+\|>", text)
+        marker = self._marker.search(text)
         if marker:
             raise InputError(f"the text holds the model's own marker {marker[0]!r}: remove it")
         turns = [
@@ -73,10 +75,10 @@ class PromptFormat:
         ]
         rendered = self._tokenizer.apply_chat_template(
             turns,
+            chat_template=self._template,
             tokenize=False,
             continue_final_message=True,
             date_string=DATE,
-            strftime_now=lambda _: DATE,
         )
         ids = self._tokenizer.encode(rendered, add_special_tokens=False)
         return [*ids, *self.speech_ids[codes].tolist()]

@@ -1,0 +1,81 @@
+"""The codec: rows together as alone, and the context's own sound never in the speech."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import Xcodec2Model
+
+from llasa_search.candidate import Audio
+from llasa_search.errors import ModelError
+from llasa_search.llasa import Llasa
+from llasa_search.llasa.codec import CONTEXT_FRAMES
+
+
+def make_codes(frames: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 64, frames).astype(np.int32)
+
+
+def test_codes_and_speech_are_those_of_transformers(
+    llasa: Llasa, pair_path: Path, noise: Callable[..., Audio]
+) -> None:
+    """An axis swapped, or codes counted from another zero."""
+    model = Xcodec2Model.from_pretrained(pair_path / "codec").eval()
+    codes = llasa.encode(noise(1.0))
+    assert codes.shape == (51,)
+    assert codes.dtype == np.int32
+    assert len(set(codes.tolist())) > 5
+    with torch.inference_mode():
+        expected = model.decode(torch.from_numpy(codes)[None, None].long()).audio_values[0, 0].numpy()
+    np.testing.assert_allclose(llasa.decode([codes])[0], expected, atol=1e-6)
+
+
+@settings(max_examples=15)
+@given(st.lists(st.sampled_from([0, 1, 7, 7, 20]), min_size=1, max_size=6), st.sampled_from([0, 3, 80]))
+def test_rows_decode_together_as_alone(llasa: Llasa, lengths: list[int], before: int) -> None:
+    """Padding, which changes the sound; or speech handed to the wrong row."""
+    rows = [make_codes(length, seed) for seed, length in enumerate(lengths)]
+    context = make_codes(before, seed=99)
+    together = llasa.decode(rows, context)
+    for row, speech in zip(rows, together, strict=True):
+        assert speech.shape == (320 * len(row),)
+        assert speech.dtype == np.float32
+        np.testing.assert_allclose(speech, llasa.decode([row], context)[0], atol=1e-5)
+
+
+def test_the_context_is_heard_but_not_returned(llasa: Llasa) -> None:
+    """The prompt's audio in a candidate, where a speaker verifier would hear it; or a context not used."""
+    row, context = make_codes(30), make_codes(80, seed=1)
+    whole = llasa.decode([np.concatenate((context[-CONTEXT_FRAMES:], row))])[0]
+    after = llasa.decode([row], context)[0]
+    np.testing.assert_allclose(after, whole[320 * CONTEXT_FRAMES :], atol=1e-6)
+    assert np.abs(after - llasa.decode([row])[0]).max() > 1e-3
+
+
+def test_each_row_can_have_its_own_context(llasa: Llasa) -> None:
+    """Windows of unfinished rows decoded after another row's past."""
+    rows = [make_codes(10, seed) for seed in range(3)]
+    contexts = np.stack([make_codes(60, seed) for seed in range(10, 13)])
+    for row, context, speech in zip(rows, contexts, llasa.codec.decode(rows, contexts), strict=True):
+        np.testing.assert_allclose(speech, llasa.decode([row], context)[0], atol=1e-5)
+
+
+def test_more_rows_than_are_decoded_at_once(llasa: Llasa, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of the second call lost, or in another order."""
+    rows = [make_codes(9, seed) for seed in range(7)]
+    expected = llasa.decode(rows)
+    monkeypatch.setattr("llasa_search.llasa.codec.FRAMES_PER_CALL", 20)
+    for speech, alone in zip(llasa.decode(rows), expected, strict=True):
+        np.testing.assert_allclose(speech, alone, atol=1e-5)
+
+
+def test_codes_of_another_codec_are_refused(llasa: Llasa) -> None:
+    """Codes above the codebook read whatever lies behind it."""
+    with pytest.raises(ModelError, match="another codec"):
+        llasa.decode([np.array([3, 64], dtype=np.int32)])
