@@ -74,7 +74,7 @@ def write_language_model(
 
 
 def random_llama(vocabulary: int, spread: float = 0.3, **config: object) -> LlamaForCausalLM:
-    """A Llama of two layers, other than a fresh one: no norm or bias is all ones or zeros, which hides faults."""
+    """A Llama of two layers. No norm or bias is all ones or zeros, as in a fresh one: that hides faults."""
     shape = dict(
         vocab_size=vocabulary, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, head_dim=8, max_position_embeddings=2048,
