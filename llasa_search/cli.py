@@ -28,7 +28,8 @@ Codec = Annotated[str | None, typer.Option(help="The codec's id or folder, where
 def say(
     text: Annotated[str, typer.Argument(help="What to say.")],
     prompt: Annotated[
-        str | None, typer.Option(help="Whose voice: an audio file, or a built-in voice (see `voices`).")
+        str | None,
+        typer.Option(help="Whose voice: an audio file, or a built-in voice such as slt or slt:sad."),
     ] = None,
     prompt_text: Annotated[str | None, typer.Option(help="What the prompt recording says.")] = None,
     model: Model = "tiny",
@@ -52,7 +53,7 @@ def say(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, not as a table.")] = False,
 ) -> None:
-    """Say TEXT, and write the best of several attempts to a wav file."""
+    """Say TEXT and write the best attempt to a wav file."""
     from llasa_search.say import Request, speak
 
     given = {"temperature": temperature, "top_p": top_p}
@@ -83,7 +84,7 @@ def check(
     device: Annotated[str, typer.Option(help='"auto", "cpu", "cuda", ...')] = "auto",
     dtype: Annotated[str, typer.Option(help='"auto", "float32", "bfloat16", ...')] = "auto",
 ) -> None:
-    """Load a checkpoint and its codec, and say what about them works."""
+    """Load a checkpoint and its codec, and try them."""
     from llasa_search.llasa.check import check as run_checks
     from llasa_search.table import aligned
 
@@ -95,11 +96,12 @@ def check(
 
 @app.command()
 def voices() -> None:
-    """List the built-in voices."""
+    """List the built-in voices and their styles."""
+    from llasa_search.table import aligned
     from llasa_search.voice import Voice
 
-    for name in Voice.builtins():
-        typer.echo(name)
+    rows = [[name, ", ".join(Voice.styles(name))] for name in Voice.builtins()]
+    typer.echo(aligned([["voice", "styles"], *rows]))
 
 
 @app.command()
@@ -137,9 +139,6 @@ def main() -> None:
         _fail(error, 2)
     except LlasaSearchError as error:
         _fail(error, 1)
-    except KeyboardInterrupt:
-        typer.echo("interrupted before anything was finished", err=True)
-        sys.exit(1)
 
 
 def _fail(error: LlasaSearchError, code: int) -> None:

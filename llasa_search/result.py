@@ -16,7 +16,7 @@ from llasa_search.errors import SearchError
 from llasa_search.expression import RewardLike, as_reward
 from llasa_search.files import check_wav, write_wav
 from llasa_search.reward import ranking
-from llasa_search.scorer import Scorer, decoded, load_verifiers
+from llasa_search.scorer import Scorer, check_verifiers, decoded, load_verifiers
 from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
@@ -112,8 +112,7 @@ class SearchResult:
         prompt = Prompt(self.text, self.language, self.voice)
         new = [v for v in reward.verifiers if any(str(v) not in c.scores for c in self.candidates)]
         load_verifiers(new)
-        for verifier in new:
-            verifier.check(prompt)
+        check_verifiers(new, prompt)
         account = Account(Budget())
         candidates = [replace(candidate, scores=dict(candidate.scores)) for candidate in self.candidates]
         scorer = Scorer(reward, prompt, account, decoded, self.sample_rate)

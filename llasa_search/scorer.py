@@ -6,7 +6,8 @@ import dataclasses
 import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,13 +132,30 @@ def load_verifiers(verifiers: Sequence[Verifier]) -> None:
         LlasaSearchError: what a verifier says itself, or a `ModelError` in place of any other exception.
     """
     for verifier in verifiers:
-        try:
-            with isolated():
-                verifier.load()
-        except LlasaSearchError:
-            raise
-        except Exception as error:
-            raise ModelError(f"{verifier} cannot be loaded: {type(error).__name__}: {error}") from error
+        with _trying(f"{verifier} cannot be loaded"):
+            verifier.load()
+
+
+def check_verifiers(verifiers: Sequence[Verifier], prompt: Prompt) -> None:
+    """Lets loaded verifiers refuse a prompt before anything is sampled.
+
+    Raises:
+        LlasaSearchError: what a verifier says itself, or a `ModelError` in place of any other exception.
+    """
+    for verifier in verifiers:
+        with _trying(f"{verifier} cannot check the prompt"):
+            verifier.check(prompt)
+
+
+@contextmanager
+def _trying(what_failed: str) -> Iterator[None]:
+    try:
+        with isolated():
+            yield
+    except LlasaSearchError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{what_failed}: {type(error).__name__}: {error}") from error
 
 
 def decoded(candidates: Sequence[Candidate]) -> list[Audio]:

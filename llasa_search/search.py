@@ -20,7 +20,7 @@ from llasa_search.isolation import isolated
 from llasa_search.request import VoiceLike, as_voice, with_transcript
 from llasa_search.result import SearchResult
 from llasa_search.sampling import Sampling
-from llasa_search.scorer import Scorer, load_verifiers
+from llasa_search.scorer import Scorer, check_verifiers, load_verifiers
 from llasa_search.selection import select
 from llasa_search.strategies.base import StrategyLike, as_strategy
 from llasa_search.text import clean_text, language_of
@@ -133,8 +133,7 @@ class Searcher:
         voice = as_voice(prompt)
         llasa = self.load()
         request = Prompt(text, language, with_transcript(voice, language, self.reward))
-        for verifier in self.reward.verifiers:
-            verifier.check(request)
+        check_verifiers(self.reward.verifiers, request)
 
         from llasa_search.sampler import Sampler
 

@@ -12,7 +12,7 @@ from llasa_search.errors import InputError
 from llasa_search.expression import RewardLike, as_reward
 from llasa_search.request import VoiceLike, as_voice
 from llasa_search.result import SearchResult
-from llasa_search.scorer import Scorer, decoded, load_verifiers
+from llasa_search.scorer import Scorer, check_verifiers, decoded, load_verifiers
 from llasa_search.speech import SAMPLE_RATE, SpeechLike, read_speech
 from llasa_search.text import clean_text, language_of
 from llasa_search.voice import Prompt
@@ -56,8 +56,7 @@ def select(
                 f"{verifier} needs {' and '.join(sorted(lacking))}, which recordings do not have"
             )
     load_verifiers(reward.verifiers)
-    for verifier in reward.verifiers:
-        verifier.check(request)
+    check_verifiers(reward.verifiers, request)
     account = Account(budget or Budget())
     Scorer(reward, request, account, decoded, SAMPLE_RATE).final(candidates)
     return SearchResult(

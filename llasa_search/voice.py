@@ -101,6 +101,11 @@ class Voice:
         """Names of the voices that come with the package."""
         return list(_catalogue())
 
+    @staticmethod
+    def styles(name: str) -> list[str]:
+        """Styles of the built-in voice `name`, the neutral one first."""
+        return list(_catalogue()[name])
+
     def with_text(self, text: str) -> Voice:
         """The same recording with another transcript."""
         return Voice(self.audio, text, SAMPLE_RATE, self.name)

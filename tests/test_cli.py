@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,6 +53,19 @@ def test_stderr_is_silent_where_it_is_no_terminal(say: Cli) -> None:
     assert say(TEXT, "-n", 2).err == ""
 
 
+def test_a_terminal_gets_a_progress_bar(pair_path: Path, asr_path: Path, tmp_path: Path) -> None:
+    """Guards against a bar that is never shown, or without its count and best score."""
+    terminal, stderr = pty.openpty()
+    verifier = f"WER(model={str(asr_path)!r})=1"
+    arguments = ["--model", pair_path, "--verifier", verifier, "-n", "2", "-o", tmp_path / "a.wav"]
+    command = [sys.executable, "-m", "llasa_search", "say", TEXT, *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, timeout=60)
+    shown = os.read(terminal, 65_536).decode()
+    os.close(stderr), os.close(terminal)
+    assert done.returncode == 0 and "2/2" in shown and "best " in shown
+    assert b"rank" in done.stdout and b"best " not in done.stdout
+
+
 def test_json_is_all_of_stdout(say: Cli) -> None:
     """Guards against a table or a bar mixed into what a program reads."""
     done = say(TEXT, "-n", 2, "--json")
@@ -91,7 +106,8 @@ def test_a_warning_is_one_line(say: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "known"), [("verifiers", "wer "), ("strategies", "best_of_n "), ("voices", "")]
+    ("command", "known"),
+    [("verifiers", "wer "), ("strategies", "best_of_n "), ("voices", "slt    neutral, ")],
 )
 def test_lists(cli: Cli, command: str, known: str) -> None:
     done = cli(command)

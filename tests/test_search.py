@@ -145,6 +145,32 @@ def test_ctrl_c_returns_the_best_so_far(searcher: Callable[..., Searcher]) -> No
     assert not np.isnan(result.best.reward)
 
 
+class InterruptedEarly(BestOfN):
+    """Best-of-N whose user presses Ctrl-C while all rows are alive, or before there are any."""
+
+    tokens: int | None = 3
+
+    def run(self, sampler: Any, scorer: Any) -> Iterator[Candidate]:
+        if self.tokens is not None:
+            sampler.extend(sampler.start(3), self.tokens)
+        raise KeyboardInterrupt
+        yield
+
+
+def test_ctrl_c_before_anything_finished_completes_one(searcher: Callable[..., Searcher]) -> None:
+    """Guards against an interrupted search that throws its live rows away."""
+    result = searcher(strategy=InterruptedEarly()).generate(TEXT, sampling=SHORT)
+    assert result.stopped_by == "interrupt" and len(result.candidates) == 1
+    assert not np.isnan(result.best.reward)
+
+
+def test_ctrl_c_before_anything_began_is_passed_on(searcher: Callable[..., Searcher]) -> None:
+    strategy = InterruptedEarly()
+    object.__setattr__(strategy, "tokens", None)
+    with pytest.raises(KeyboardInterrupt):
+        searcher(strategy=strategy).generate(TEXT, sampling=SHORT)
+
+
 def test_progress_counts_and_ends_with_the_best(searcher: Callable[..., Searcher]) -> None:
     seen: list[Progress] = []
     result = searcher().generate(TEXT, sampling=SHORT, progress=seen.append)
