@@ -41,12 +41,14 @@ class _Search:
         prefixes: prefilled prompts, by their token ids.
         rows: every row there has been, by the index of its candidate.
         live: the batches last seen: what is left to finish when a search ends early.
+        finished: every candidate that speaks the whole text.
     """
 
     text: str
     prefixes: dict[tuple[int, ...], Prefix] = field(default_factory=dict)
     rows: dict[int, Row] = field(default_factory=dict)
     live: list[Batch] = field(default_factory=list)
+    finished: list[Candidate] = field(default_factory=list)
 
     @property
     def next_index(self) -> int:
@@ -109,7 +111,7 @@ class Sampler:
         for root in roots:
             if self._search.rows.setdefault(root.index, root) != root:
                 raise InputError(f"start(first={first}): candidate {root.index} is a fork already")
-        limit = self.account.reached()
+        limit = self.account.stopped_by or self.account.reached()
         if limit is not None:
             raise BudgetSpent(limit)
         task = self._task()
@@ -175,6 +177,11 @@ class Sampler:
         wanted = [(rows.rows[parent].index, child) for parent, child in zip(parents, children, strict=True)]
         self._search.live = [part for batch in batches for part in self._rearrange(batch, wanted)]
         return Rows(self, children, self._search.live, rows.length)
+
+    @property
+    def finished(self) -> list[Candidate]:
+        """Every candidate of the whole text so far: also those of an `extend` that Ctrl-C cut short."""
+        return list(self._search.finished)
 
     def affordable(self) -> int:
         """Whole candidates that the budget still buys; `sys.maxsize` where no limit counts them."""
@@ -274,9 +281,7 @@ class Sampler:
 
     def _finish(self, ended: Finished) -> Candidate:
         row = self._search.rows[ended.row]
-        if self.prompt.text == self._search.text and not self.prompt.history:
-            self.account.ledger.finished += 1
-        return Candidate(
+        candidate = Candidate(
             index=row.index,
             key=row.key,
             text=self.prompt.text,
@@ -285,6 +290,10 @@ class Sampler:
             finish_reason=ended.reason,
             parent=row.parent,
         )
+        if self.prompt.text == self._search.text and not self.prompt.history:
+            self._search.finished.append(candidate)
+            self.account.ledger.finished += 1
+        return candidate
 
     def _fork(self, parent: Row, number: int, length: int) -> Row:
         fork = Row(self._search.next_index, mix(parent.key, number, length), parent.index)

@@ -131,7 +131,7 @@ def load_codec(where: str, device: torch.device) -> Codec:
 def _load(load: Callable[..., Any], where: str, what: str, **options: Any) -> Any:
     """Calls a loader of transformers: on what is on this computer, and else on the hub if it answers."""
     try:
-        with _without_progress_bars():
+        with _without_progress_bars(), torch.random.fork_rng(devices=[]):
             return load(where, local_files_only=True, **options)
     except _FAULTS as error:
         if Path(where).is_dir():

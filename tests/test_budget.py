@@ -1,0 +1,140 @@
+"""Budgets and what they forbid."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llasa_search.budget import Account, Budget, Ledger
+from llasa_search.errors import InputError
+
+LIMITS = ["candidates", "tokens", "codec_seconds", "verifier_seconds", "seconds"]
+
+
+def spend(account: Account, limit: str, amount: float) -> None:
+    """Spends `amount` of what `limit` counts; wall seconds by setting the clock back."""
+    if limit == "candidates":
+        account.ledger.finished += int(amount)
+    elif limit == "tokens":
+        account.ledger.row_steps += int(amount)
+    elif limit == "codec_seconds":
+        account.ledger.stage_seconds["codec"] = account.codec_seconds + amount
+    elif limit == "verifier_seconds":
+        account.ledger.verifier_seconds["wer"] = account.verifier_seconds + amount
+    else:
+        account._start -= amount
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize("value", [0, -1, math.nan])
+def test_a_limit_of_nothing_is_refused(limit: str, value: float) -> None:
+    """A budget of 0 taken for no limit."""
+    with pytest.raises(InputError, match=limit):
+        Budget(**{limit: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_each_limit_ends_the_search_and_is_named(limit: str) -> None:
+    """A limit that is stated but never looked at."""
+    account = Account(Budget(**{limit: 100}))  # type: ignore[arg-type]
+    account.ledger.finished += 1
+    spend(account, limit, 90)
+    assert account.reached() is None
+    assert account.stopped_by is None
+    spend(account, limit, 11)
+    assert account.reached() == limit
+    assert account.stopped_by == limit
+
+
+def test_the_first_limit_is_the_one_that_is_named() -> None:
+    """`stopped_by` overwritten by a limit that was passed later."""
+    account = Account(Budget(tokens=10, candidates=1))
+    spend(account, "tokens", 10)
+    account.reached()
+    spend(account, "candidates", 1)
+    account.reached()
+    assert account.stopped_by == "tokens"
+
+
+def test_without_limits_nothing_is_forbidden() -> None:
+    """A default that limits what nobody limited."""
+    account = Account()
+    for limit in LIMITS:
+        spend(account, limit, 10_000)
+    assert account.reached(rows=1000, to_finish=1000) is None
+    assert account.affordable() == sys.maxsize
+    assert account.left() == {}
+
+
+@given(st.integers(1, 500), st.integers(0, 500), st.integers(0, 64), st.integers(0, 300))
+def test_the_price_of_finishing_one_row_is_kept_back(
+    total: int, spent: int, rows: int, to_finish: int
+) -> None:
+    """Everything spent on growing, nothing left to finish; or the reserve held back when it is not needed."""
+    account = Account(Budget(tokens=total))
+    spend(account, "tokens", spent)
+    left = total - spent
+    assert (account.reached(rows, to_finish) is None) == (left > 0 and left >= rows + to_finish)
+    account.ledger.finished = 1
+    assert (account.reached(rows, to_finish) is None) == (left > 0 and left >= rows)
+
+
+def test_the_clock_is_looked_at_only_when_asked() -> None:
+    """Results that depend on time where only tokens were limited by the caller's step."""
+    account = Account(Budget(seconds=5, tokens=100))
+    spend(account, "seconds", 6)
+    assert account.reached(rows=1, clock=False) is None
+    assert account.reached(rows=1) == "seconds"
+
+
+def test_the_clock_can_be_set_back() -> None:
+    """Loading counted as searching."""
+    account = Account(Budget(seconds=5))
+    spend(account, "seconds", 6)
+    account.restart_clock()
+    assert account.reached() is None
+
+
+def test_seconds_to_finish_are_kept_back_too() -> None:
+    """A wall-clock limit that ends in the middle of the only candidate."""
+    account = Account(Budget(seconds=10))
+    account.reserve.step_seconds, account.reserve.codec_seconds, account.reserve.verifier_seconds = 0.01, 1, 2
+    assert account.reached(rows=4, to_finish=600) is None  # 6 + 1 + 2 seconds
+    assert account.reached(rows=4, to_finish=750) == "seconds"
+
+
+def test_affordable_is_what_the_scarcest_limit_buys() -> None:
+    """More candidates started than can be finished."""
+    account = Account(Budget(candidates=20, tokens=1000, verifier_seconds=9))
+    account.require(tokens=70)
+    assert account.affordable() == 14
+    account.reserve.verifier_seconds = 1.0
+    assert account.affordable() == 9
+    spend(account, "candidates", 18)
+    assert account.affordable() == 2
+    spend(account, "tokens", 1001)
+    assert account.affordable() == 0
+
+
+def test_a_budget_below_the_price_names_it() -> None:
+    """A budget that can end in nothing but an empty result."""
+    with pytest.raises(InputError, match=r"tokens=50.*at least 70"):
+        Account(Budget(tokens=50)).require(tokens=70)
+
+
+def test_stages_add_up_even_when_one_fails() -> None:
+    """Seconds of a stage that raised, or of its second run, left out."""
+    ledger = Ledger()
+    with ledger.stage("decode"):
+        pass
+    once = ledger.stage_seconds["decode"]
+    with pytest.raises(KeyError), ledger.stage("decode"):
+        raise KeyError
+    assert ledger.stage_seconds["decode"] > once
+    ledger.add_flops("lm", 2.0)
+    ledger.add_flops("lm", 3.0)
+    assert ledger.flops == {"lm": 5.0}

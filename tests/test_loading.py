@@ -1,0 +1,147 @@
+"""Loading checkpoints: what cannot be used says so, and says what to do."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_random import MARKERS, write_codec, write_language_model, write_pair
+
+from llasa_search.errors import InputError, ModelError
+from llasa_search.llasa import Llasa
+from llasa_search.llasa.check import check
+
+
+def test_a_folder_with_a_pair(pair_path: Path, llasa: Llasa) -> None:
+    """Sizes read from the wrong place."""
+    assert (llasa.sample_rate, llasa.frame_rate, llasa.max_length) == (16_000, 50.0, 2048)
+    assert (llasa.codec.codebook_size, llasa.decoder.outputs) == (64, 65)
+    assert llasa.name == str(pair_path)
+    assert llasa.decoder.dtype == torch.float32
+
+
+def test_a_language_model_and_a_codec_named_apart(pair_path: Path) -> None:
+    """A codec argument that is ignored."""
+    llasa = Llasa.from_pretrained(pair_path / "language_model", codec=pair_path / "codec")
+    assert llasa.codec.codebook_size == 64
+
+
+def test_the_window_is_the_models_own_where_it_is_smaller(tmp_path: Path) -> None:
+    """Positions that the model has never seen."""
+    write_pair(tmp_path, max_position_embeddings=300)
+    assert Llasa.from_pretrained(tmp_path).max_length == 300
+
+
+def test_loading_leaves_the_random_state_and_threads_alone(pair_path: Path) -> None:
+    """A loader that reseeds or reconfigures the process it is called in."""
+    state, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    Llasa.from_pretrained(pair_path)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+
+
+def test_half_precision(pair_path: Path) -> None:
+    """A dtype that is ignored."""
+    assert Llasa.from_pretrained(pair_path, dtype="bfloat16").decoder.dtype == torch.bfloat16
+
+
+def test_another_codecs_codebook_is_refused(tmp_path: Path, pair_path: Path) -> None:
+    """Codes decoded by a codec that means other sounds by them."""
+    write_codec(tmp_path, (4, 4))
+    with pytest.raises(ModelError, match=r"speaks 64 codes, but the codec .* has 16"):
+        Llasa.from_pretrained(pair_path, codec=tmp_path)
+
+
+def test_an_ordinary_llama_is_refused(tmp_path: Path, pair_path: Path) -> None:
+    """Babble from a model that never learnt to speak."""
+    write_language_model(tmp_path, 64, 0.1, MARKERS[:2], None, {})
+    with pytest.raises(ModelError, match="no Llasa checkpoint"):
+        Llasa.from_pretrained(tmp_path, codec=pair_path / "codec")
+
+
+def test_other_architectures_are_refused(tmp_path: Path, pair_path: Path) -> None:
+    """Weights of another architecture read as a Llama's, or another codec's as X-codec2's."""
+    shutil.copytree(pair_path / "language_model", tmp_path / "mistral")
+    config = tmp_path / "mistral" / "config.json"
+    config.write_text(config.read_text().replace('"llama"', '"mistral"'))
+    with pytest.raises(ModelError, match="'mistral' model"):
+        Llasa.from_pretrained(tmp_path / "mistral", codec=pair_path / "codec")
+    with pytest.raises(ModelError, match="not an 'xcodec2'"):
+        Llasa.from_pretrained(pair_path, codec=pair_path / "language_model")
+
+
+def test_a_tokenizer_larger_than_its_model_is_refused(tmp_path: Path, pair_path: Path) -> None:
+    """Speech tokens read from beyond the embeddings."""
+    write_language_model(tmp_path, 64, 0.1, MARKERS, "{{ messages[0]['content'] }}", {"vocab_size": 60})
+    with pytest.raises(ModelError, match="more tokens than"):
+        Llasa.from_pretrained(tmp_path, codec=pair_path / "codec")
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [("tinny", "did you mean 'tiny'"), ("no/such/thing", "unknown model"), ("./nowhere", "unknown model")],
+)
+def test_unknown_models(name: str, fault: str) -> None:
+    """A misspelt name sent to the hub."""
+    with pytest.raises(InputError, match=fault):
+        Llasa.from_pretrained(name)
+
+
+def test_an_empty_folder_is_no_model(tmp_path: Path) -> None:
+    """A traceback out of transformers."""
+    with pytest.raises(InputError, match=r"config\.json"):
+        Llasa.from_pretrained(tmp_path)
+
+
+def test_a_broken_checkpoint_is_named(tmp_path: Path, pair_path: Path) -> None:
+    """A download that broke off."""
+    shutil.copytree(pair_path, tmp_path / "pair")
+    (tmp_path / "pair" / "language_model" / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"the language model in the folder .*language_model"):
+        Llasa.from_pretrained(tmp_path / "pair")
+
+
+def test_a_checkpoint_that_is_not_here_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute of retries, then an error that names no remedy."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match="hf download someone/llasa-nowhere") as error:
+        Llasa.from_pretrained("someone/llasa-nowhere")
+    assert "'tiny'" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"device": "cuda:99"}, {"device": "abacus"}, {"dtype": "int3"}],
+    ids=lambda options: str(options),
+)
+def test_unknown_devices_and_types(pair_path: Path, options: dict[str, str]) -> None:
+    """A device that is not there found out only after loading."""
+    with pytest.raises(InputError, match=next(iter(options.values()))):
+        Llasa.from_pretrained(pair_path, **options)  # type: ignore[arg-type]
+
+
+def test_check_tries_everything(pair_path: Path) -> None:
+    """A check that passes without having tried."""
+    checks = check(pair_path)
+    assert [each.name for each in checks] == [
+        "versions",
+        "markers and template",
+        "language model and codec",
+        "codec round trip",
+        "short search",
+    ]
+    assert all(each.passed for each in checks), checks
+    assert "transformers" in checks[0].detail
+
+
+def test_check_names_the_first_failure(tmp_path: Path, pair_path: Path) -> None:
+    """A broken checkpoint that passes, or one whose failure hides behind a traceback."""
+    write_codec(tmp_path / "codec", (4, 4))
+    failed = check(pair_path, codec=tmp_path / "codec")[-1]
+    assert (failed.name, failed.passed) == ("language model and codec", False)
+    assert "16" in failed.detail
+    write_language_model(tmp_path / "lm", 64, 0.1, MARKERS, "{{ messages[0]['content'] }}", {})
+    failed = check(tmp_path / "lm", codec=pair_path / "codec")[-1]
+    assert (failed.name, failed.passed) == ("markers and template", False)

@@ -1,0 +1,409 @@
+"""The sampler: what strategies get, what it costs, and where it stops."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llasa_search.budget import Account, Budget, BudgetSpent
+from llasa_search.candidate import Audio, Candidate
+from llasa_search.errors import InputError, LlasaSearchError, ModelError
+from llasa_search.llasa import Llasa
+from llasa_search.sampler import Sampler
+from llasa_search.sampling import Sampling
+from llasa_search.voice import Prompt, Step, Voice
+
+TEXT = "the captain found a coin."
+SHORT = Sampling(min_seconds=0.1, max_seconds=1.0)
+
+
+@pytest.fixture(scope="module")
+def make(llasa: Llasa) -> Callable[..., Sampler]:
+    """Makes a sampler for a short text after a voice of noise."""
+    voice = Voice(0.1 * np.random.default_rng(0).standard_normal(19_200), "hello world", 16_000)
+
+    def make_sampler(
+        budget: Budget | None = None, sampling: Sampling = SHORT, seed: int = 0, text: str = TEXT
+    ) -> Sampler:
+        return Sampler(llasa, Prompt(text, "en", voice), sampling, seed, Account(budget))
+
+    return make_sampler
+
+
+def speech(candidates: list[Candidate]) -> dict[int, list[int]]:
+    return {candidate.index: candidate.codes.tolist() for candidate in candidates}
+
+
+def test_the_first_candidates_are_the_same_whatever_n(make: Callable[..., Sampler]) -> None:
+    """N = 16 that is not N = 4 and twelve more, whether started at once, in rounds or in steps."""
+    sampler = make()
+    sixteen = speech(sampler.extend(sampler.start(16))[1])
+    assert len(sixteen) == 16
+    sampler = make()
+    four = speech(sampler.extend(sampler.start(4))[1])
+    assert four == {index: sixteen[index] for index in range(4)}
+    assert speech(sampler.extend(sampler.start(3, first=4))[1]) == {i: sixteen[i] for i in (4, 5, 6)}
+    sampler = make()
+    rows, stepwise = sampler.start(16), list[Candidate]()
+    while len(rows):
+        rows, finished = sampler.extend(rows, 7)
+        stepwise += finished
+    assert speech(stepwise) == sixteen
+
+
+def test_another_seed_speaks_otherwise(make: Callable[..., Sampler]) -> None:
+    """A seed that is not used."""
+    first, second = make(seed=1), make(seed=2)
+    assert speech(first.extend(first.start(4))[1]) != speech(second.extend(second.start(4))[1])
+
+
+def test_the_global_random_state_is_neither_read_nor_changed(make: Callable[..., Sampler]) -> None:
+    """A plug-in that reseeds torch would change the speech."""
+    sampler = make()
+    torch.manual_seed(1)
+    state = torch.random.get_rng_state()
+    one = speech(sampler.extend(sampler.start(4))[1])
+    assert torch.equal(torch.random.get_rng_state(), state)
+    torch.manual_seed(2)
+    sampler = make()
+    assert speech(sampler.extend(sampler.start(4))[1]) == one
+
+
+def test_used_rows_are_refused(make: Callable[..., Sampler]) -> None:
+    """Rows used twice would continue from a cache that has moved on."""
+    sampler = make()
+    rows = sampler.start(2)
+    live, _ = sampler.extend(rows, 3)
+    for misuse in (lambda: sampler.extend(rows, 3), lambda: sampler.select(rows, [0]), lambda: rows.codes):
+        with pytest.raises(LlasaSearchError, match="used up"):
+            misuse()
+    assert len(sampler.select(live, [0])) == 1
+
+
+def test_rows_are_in_the_order_asked_for(make: Callable[..., Sampler]) -> None:
+    """Scores handed to the wrong rows after a selection."""
+    sampler = make()
+    rows, _ = sampler.extend(sampler.start(5), 4)
+    codes, scores = rows.codes, rows.logprobs
+    parents = [4, 2, 4, 0, 4]
+    chosen = sampler.select(rows, parents)
+    assert chosen.codes.tolist() == codes[parents].tolist()
+    assert chosen.logprobs.tolist() == scores[parents].tolist()
+    assert chosen.index.tolist() == [4, 2, 5, 0, 6]
+    assert chosen.parents == [None, None, 4, None, 4]
+    assert len(chosen) == 5
+    assert chosen.length == 4
+    assert chosen.seconds == pytest.approx(0.08)
+
+
+def test_a_first_child_speaks_as_its_parent_would_have(make: Callable[..., Sampler]) -> None:
+    """A search with width 1 and no choice that is not candidate 0; forks that are copies of it."""
+    sampler = make()
+    plain = speech(sampler.extend(sampler.start(3))[1])
+    sampler = make()
+    rows, early = sampler.extend(sampler.start(3), 3)
+    assert not early
+    forked = speech(sampler.extend(sampler.select(rows, [1, 1, 1, 2]))[1])
+    assert forked[1] == plain[1]
+    assert forked[2] == plain[2]
+    assert forked[3][:3] == forked[4][:3] == plain[1][:3]
+    assert len({tuple(codes) for codes in forked.values()}) == 4
+
+
+def test_selecting_nothing_or_no_such_row(make: Callable[..., Sampler]) -> None:
+    """A position past the end that silently picks another row."""
+    sampler = make()
+    rows = sampler.start(2)
+    for wrong in (2, -1):
+        with pytest.raises(InputError, match=f"no row {wrong}"):
+            sampler.select(rows, [0, wrong])
+    rest = sampler.select(rows, [])
+    assert len(rest) == 0
+    live, finished = sampler.extend(rest)
+    assert (len(live), finished) == (0, [])
+
+
+def test_a_root_does_not_take_a_forks_place(make: Callable[..., Sampler]) -> None:
+    """Two candidates with one index."""
+    sampler = make()
+    sampler.select(sampler.start(2), [0, 0, 0])
+    with pytest.raises(InputError, match="candidate 2 is a fork"):
+        sampler.start(1, first=2)
+
+
+@pytest.mark.parametrize(("n", "first"), [(0, 0), (-1, 0), (1, -1)])
+def test_counts_that_make_no_sense(make: Callable[..., Sampler], n: int, first: int) -> None:
+    """No rows, and so a search without candidates."""
+    with pytest.raises(InputError, match="n must be 1 or more"):
+        make().start(n, first)
+
+
+def test_a_prompt_is_prefilled_once(make: Callable[..., Sampler]) -> None:
+    """The text sent through the model again for each round, or each return to a prompt."""
+    sampler = make()
+    for first in (0, 2):
+        sampler.extend(sampler.start(2, first))
+    ledger = sampler.account.ledger
+    tokens = ledger.prefill_tokens
+    assert (ledger.prefills, tokens > 60) == (1, True)
+    step = Step("the captain", np.arange(20, dtype=np.int32))
+    after = Prompt("found a coin.", "en", sampler.prompt.voice, (step,))
+    sampler.at(after).start(1)
+    sampler.at(sampler.prompt).start(1)
+    sampler.at(after).start(1)
+    assert ledger.prefills == 2
+    assert ledger.prefill_tokens == 2 * tokens + 20  # the same text in all, and the codes of the step
+
+
+def test_history_is_a_longer_voice_prompt(make: Callable[..., Sampler]) -> None:
+    """A step that does not hear what has been said before it."""
+    sampler = make()
+    step = Step("the captain", np.arange(20, dtype=np.int32))
+    after = sampler.at(Prompt("found a coin.", "en", sampler.prompt.voice, (step,)))
+    assert after.context_codes.tolist() == [*sampler.context_codes.tolist(), *range(20)]
+    spoken = "hello world the captain found a coin."
+    prompt = sampler.llasa.format.ids(spoken, after.context_codes)
+    sampler.account.ledger.prefill_tokens = 0
+    candidates = after.extend(after.start(2))[1]
+    assert sampler.account.ledger.prefill_tokens == len(prompt)
+    assert {candidate.text for candidate in candidates} == {"found a coin."}
+    assert sampler.account.ledger.finished == 0  # no whole utterance
+    assert sampler.finished == []
+
+
+def test_speech_is_decoded_after_the_prompt(make: Callable[..., Sampler]) -> None:
+    """The voice prompt's own audio in the speech; speech that a verifier can write into."""
+    sampler = make()
+    candidates = sampler.extend(sampler.start(3))[1]
+    context = sampler.context_codes
+    for candidate, audio in zip(candidates, sampler.audio(candidates), strict=True):
+        expected = sampler.llasa.decode([candidate.codes], context)[0]
+        np.testing.assert_allclose(audio, expected, atol=1e-5)
+        assert candidate.audio is audio
+        assert not audio.flags.writeable
+    assert sampler.account.codec_seconds > 0
+    spent = sampler.account.codec_seconds
+    sampler.audio(candidates)
+    assert sampler.account.codec_seconds == spent
+
+
+@pytest.mark.parametrize("window", [None, 0.1, 9.0])
+def test_unfinished_speech_is_what_the_finished_would_begin_with(
+    make: Callable[..., Sampler], window: float | None
+) -> None:
+    """A window decoded without what precedes it, or rows used up by listening to them."""
+    sampler = make()
+    rows, _ = sampler.extend(sampler.start(3), 12)
+    frames = 12 if window is None else min(12, round(window * 50))
+    for row, audio in zip(rows.codes, sampler.partial_audio(rows, window), strict=True):
+        context = np.concatenate((sampler.context_codes, row[: 12 - frames]))
+        expected = sampler.llasa.decode([row[12 - frames :]], context)[0]
+        np.testing.assert_allclose(audio, expected, atol=1e-5)
+    assert sampler.extend(rows)[1]
+
+
+def test_the_ledger_counts_every_token(make: Callable[..., Sampler]) -> None:
+    """Tokens of rows that were cut, or END, left out of the account."""
+    sampler = make()
+    rows, early = sampler.extend(sampler.start(6), 10)
+    cut = len(rows) - 2
+    _, late = sampler.extend(sampler.select(rows, [0, 1]))
+    ledger = sampler.account.ledger
+    assert ledger.row_steps == 10 * cut + sum(len(candidate.logprobs) for candidate in early + late)
+    assert ledger.finished == len(early + late)
+    assert ledger.flops["lm"] > 0
+    assert ledger.stage_seconds.keys() >= {"prefill", "decode"}
+    assert ledger.peak_memory_bytes > 0
+
+
+@settings(max_examples=20)
+@given(st.integers(50, 400), st.integers(1, 12))
+def test_a_budget_of_tokens_is_never_exceeded(make: Callable[..., Sampler], tokens: int, n: int) -> None:
+    """A search that spends more than it was given, or that keeps nothing to finish one candidate."""
+    sampler = make(Budget(tokens=tokens))
+    live, finished = sampler.extend(sampler.start(n))
+    assert len(live) == 0
+    if not finished:
+        rescued = sampler.rescue()
+        assert rescued is not None
+        assert rescued.finish_reason in ("stop", "length")
+        finished = [rescued]
+    ledger = sampler.account.ledger
+    assert ledger.row_steps <= tokens
+    assert ledger.finished == len(finished)
+    if len(finished) < n:
+        assert sampler.account.stopped_by == "tokens"
+        with pytest.raises(BudgetSpent, match="tokens"):
+            sampler.start(1)
+
+
+def test_a_budget_of_candidates(make: Callable[..., Sampler]) -> None:
+    """Candidates sampled that were not paid for."""
+    sampler = make(Budget(candidates=3))
+    assert sampler.affordable() == 3
+    _, finished = sampler.extend(sampler.start(8))
+    assert len(finished) >= 3
+    assert sampler.account.stopped_by == "candidates"
+    assert sampler.affordable() == 0
+    with pytest.raises(BudgetSpent, match="candidates"):
+        sampler.start(1)
+
+
+def test_a_budget_of_seconds(make: Callable[..., Sampler]) -> None:
+    """A clock that is never looked at."""
+    sampler = make(Budget(seconds=1e-6))
+    with pytest.raises(BudgetSpent, match="seconds"):
+        sampler.start(4)
+
+
+def test_a_budget_below_one_candidate_states_the_price(make: Callable[..., Sampler]) -> None:
+    """A search that spends all and returns nothing."""
+    with pytest.raises(InputError, match="at least 50"):
+        make(Budget(tokens=49))
+    sampler = make(Budget(tokens=50))
+    assert sampler.affordable() == 1
+    assert len(sampler.extend(sampler.start(1))[1]) == 1
+
+
+def test_without_limits_everything_is_affordable(make: Callable[..., Sampler]) -> None:
+    """A count of 0 that keeps a strategy from starting."""
+    assert make().affordable() == sys.maxsize
+
+
+def test_rescue_takes_the_likeliest_row(make: Callable[..., Sampler]) -> None:
+    """A budget that ends early returns just any row, or a candidate of another index."""
+    sampler = make()
+    whole = speech(sampler.extend(sampler.start(4))[1])
+    sampler = make()
+    rows, _ = sampler.extend(sampler.start(4), 5)
+    best = int(rows.index[rows.logprobs.mean(1).argmax()])
+    rescued = sampler.rescue()
+    assert rescued is not None
+    assert speech([rescued]) == {best: whole[best]}
+    assert sampler.rescue() is None
+
+
+@pytest.fixture
+def interrupt() -> Iterator[Callable[[float], None]]:
+    """Raises KeyboardInterrupt, as Ctrl-C does, so many seconds later."""
+
+    def strike(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, strike)
+    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_ctrl_c_leaves_what_has_finished(
+    make: Callable[..., Sampler], interrupt: Callable[[float], None]
+) -> None:
+    """Candidates lost that were ready when the user lost patience."""
+    sampling = Sampling(temperature=0.8, min_seconds=0.1, max_seconds=30)
+    sampler = make(sampling=sampling)
+    expected = speech(sampler.extend(sampler.start(8))[1])
+    sampler = make(sampling=sampling)
+    with pytest.raises(KeyboardInterrupt):
+        first = 0
+        interrupt(0.2)
+        while True:
+            sampler.extend(sampler.start(8, first))
+            first += 8
+    finished = speech(sampler.finished)
+    assert {index: finished[index] for index in finished if index < 8}.items() <= expected.items()
+    assert len(finished) == sampler.account.ledger.finished
+
+
+def test_rows_that_do_not_fit_into_memory_are_halved(
+    make: Callable[..., Sampler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search that dies of memory where half the rows would have done; other speech than with enough."""
+    sampler = make()
+    expected = speech(sampler.extend(sampler.start(16))[1])
+    limit_rows(monkeypatch, 4)
+    sampler = make()
+    rows, finished = sampler.extend(sampler.start(16), 9)
+    assert rows.codes.shape == (len(rows), 9)
+    rows = sampler.select(rows, list(range(len(rows))))
+    finished += sampler.extend(rows)[1]
+    assert speech(finished) == expected
+    limit_rows(monkeypatch, 0)
+    sampler = make()
+    with pytest.raises(ModelError, match="memory"):
+        sampler.extend(sampler.start(16))
+
+
+def limit_rows(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Lets torch make no cache of more rows."""
+    original = torch.zeros
+
+    def zeros(*size: int, **options: object) -> torch.Tensor:
+        shape = size[0] if isinstance(size[0], tuple) else size
+        if len(shape) == 4 and shape[0] > rows:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(*size, **options)
+
+    monkeypatch.setattr(torch, "zeros", zeros)
+
+
+def test_a_voice_without_transcript_is_refused(llasa: Llasa, noise: Callable[..., Audio]) -> None:
+    """A prompt whose text does not say what its speech does."""
+    voice = Voice(noise(1.0), sample_rate=16_000, name="mine")
+    with pytest.raises(InputError, match="'mine' has no transcript"):
+        Sampler(llasa, Prompt(TEXT, "en", voice), SHORT, 0, Account())
+
+
+def test_a_text_too_long_for_the_window_is_refused_with_the_limit(llasa: Llasa) -> None:
+    """Speech cut in the middle of the text because the window is full."""
+    with pytest.raises(InputError, match="too long") as error:
+        Sampler(llasa, Prompt("word " * 200, "en"), Sampling(), 0, Account())
+    limit = int(str(error.value).split("some ")[1].split(" ")[0])
+    assert 200 < limit < 1000
+    fits = Sampler(llasa, Prompt(("word " * 200)[: limit - 5], "en"), Sampling(), 0, Account())
+    assert fits.maximum > 0
+    with pytest.raises(InputError):
+        Sampler(llasa, Prompt(("word " * 200)[: limit + 20], "en"), Sampling(), 0, Account())
+
+
+def test_the_texts_length_bounds_the_speech(llasa: Llasa) -> None:
+    """Silence and truncation below the least, loops above the most; Chinese and digits taken for letters."""
+    english = Sampler(llasa, Prompt("a silver coin near the lake", "en"), Sampling(), 0, Account())
+    assert 25 < english.minimum < 90 < english.maximum < 400
+    chinese = Sampler(llasa, Prompt("船长在湖边发现一枚银币", "zh"), Sampling(), 0, Account())
+    assert 25 < chinese.minimum < 110 < chinese.maximum
+    digits = Sampler(llasa, Prompt("1234567", "en"), Sampling(), 0, Account())
+    assert digits.minimum > 25
+    forced = Sampler(llasa, Prompt("hi", "en"), Sampling(min_seconds=3.0), 0, Account())
+    assert forced.minimum == 150 <= forced.maximum
+    cut = Sampler(llasa, Prompt("hello " * 20, "en"), Sampling(max_seconds=0.5), 0, Account())
+    assert cut.minimum <= cut.maximum == 25
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"temperature": -0.1},
+        {"temperature": float("nan")},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"top_k": -1},
+        {"top_k": 1.5},
+        {"repetition_penalty": 0.0},
+        {"min_seconds": 0.0},
+        {"max_seconds": -1.0},
+        {"min_seconds": 2.0, "max_seconds": 1.0},
+    ],
+    ids=str,
+)
+def test_sampling_out_of_range_is_refused(wrong: dict[str, float]) -> None:
+    """A value that would be ignored, or fail in the middle of a search."""
+    with pytest.raises(InputError, match=list(wrong)[-1]):
+        Sampling(**wrong)  # type: ignore[arg-type]

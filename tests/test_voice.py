@@ -1,0 +1,156 @@
+"""Reference recordings: anything that is speech is read, everything else is refused by name."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llasa_search.candidate import Audio
+from llasa_search.errors import InputError
+from llasa_search.voice import Voice
+
+
+def tone(rate: int, seconds: float = 0.5, hertz: float = 300.0) -> Audio:
+    time = np.arange(int(rate * seconds)) / rate
+    return (0.3 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+
+
+def pitch(audio: Audio) -> float:
+    spectrum = np.abs(np.fft.rfft(audio * np.hanning(len(audio))))
+    return float(spectrum.argmax() * 16_000 / len(audio))
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100, 48_000])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
+def test_files_of_any_rate_and_format(tmp_path: Path, rate: int, suffix: str) -> None:
+    """A voice at another speed and pitch, because its sample rate was not looked at."""
+    path = tmp_path / f"ref.{suffix}"
+    soundfile.write(path, tone(rate), rate)
+    voice = Voice(path, "la")
+    assert voice.audio.dtype == np.float32
+    assert voice.seconds == pytest.approx(0.5, abs=0.01)
+    assert pitch(voice.audio) == pytest.approx(300, abs=4)
+    assert (voice.name, voice.text) == ("ref", "la")
+
+
+def test_stereo_is_mixed(tmp_path: Path) -> None:
+    """One channel dropped, or two channels read as one after the other."""
+    left, right = tone(16_000, hertz=300), tone(16_000, hertz=500)
+    soundfile.write(tmp_path / "ref.wav", np.stack((left, right), axis=1), 16_000)
+    audio = Voice(tmp_path / "ref.wav").audio
+    np.testing.assert_allclose(audio, (left + right) / 2, atol=1e-4)
+
+
+def test_a_long_recording_is_cut_with_a_warning() -> None:
+    """A voice prompt that leaves no room for speech; a cut that nobody is told of."""
+    with pytest.warns(UserWarning, match=r"20\.0 s.*first 15 s"):
+        assert Voice(tone(16_000, 20.0), sample_rate=16_000).seconds == 15.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Voice(tone(16_000, 15.0), sample_rate=16_000).seconds == 15.0
+
+
+def test_the_transcript_beside_the_file(tmp_path: Path) -> None:
+    """`ref.txt` not found, or preferred to what the caller says."""
+    soundfile.write(tmp_path / "ref.wav", tone(16_000), 16_000)
+    assert Voice(tmp_path / "ref.wav").text is None
+    (tmp_path / "ref.txt").write_text(" Hello,\nyou. \n", encoding="utf-8")
+    assert Voice(str(tmp_path / "ref.wav")).text == "Hello, you."
+    assert Voice(tmp_path / "ref.wav", "Other words").text == "Other words"
+    assert Voice(tmp_path / "ref.wav", "  ").text is None
+
+
+def test_files_that_are_no_speech_are_named(tmp_path: Path) -> None:
+    """A crash deep in a model, far from its cause; or speech in the voice of nothing."""
+    cases = {
+        "does not exist": tmp_path / "missing.wav",
+        "is a folder": tmp_path,
+        "empty file": tmp_path / "empty.wav",
+        "not audio": tmp_path / "text.wav",
+        "silent": tmp_path / "silent.wav",
+        "NaN": tmp_path / "nan.wav",
+        "no samples": tmp_path / "header.wav",
+    }
+    cases["empty file"].touch()
+    cases["not audio"].write_text("this is no audio at all" * 20)
+    soundfile.write(cases["silent"], np.zeros(8000), 16_000)
+    soundfile.write(cases["NaN"], np.full(8000, np.nan), 16_000, subtype="FLOAT")
+    soundfile.write(cases["no samples"], np.zeros(0), 16_000)
+    for fault, path in cases.items():
+        with pytest.raises(InputError, match=fault) as error:
+            Voice(path)
+        assert str(path) in str(error.value)
+
+
+def test_samples_that_are_no_speech_are_refused() -> None:
+    """Samples without a rate taken for 16 kHz; shapes and values that a model would choke on."""
+    with pytest.raises(InputError, match="sample rate"):
+        Voice(tone(16_000))
+    for samples, fault in (
+        (np.zeros((2, 2, 2)), "no samples"),
+        (np.zeros(0), "no samples"),
+        (np.full(100, np.inf), "infinite"),
+        ("abc" * 3, "does not exist"),
+        ([["a"]], "no numbers"),
+    ):
+        with pytest.raises(InputError, match=fault):
+            Voice(samples, sample_rate=16_000)
+    with pytest.raises(InputError, match="0 Hz"):
+        Voice(tone(16_000), sample_rate=0)
+
+
+def test_a_voice_cannot_be_changed_from_outside() -> None:
+    """An array that the caller goes on writing into, after its codes were computed."""
+    samples = tone(16_000)
+    voice = Voice(samples, "la", 16_000)
+    before = voice.id
+    samples[:] = 0
+    assert np.abs(voice.audio).max() > 0.2
+    with pytest.raises(ValueError, match="read-only"):
+        voice.audio[0] = 1
+    assert voice.id == before
+
+
+@settings(max_examples=20)
+@given(st.sampled_from([300.0, 400.0]), st.sampled_from(["one", "two", None]))
+def test_the_id_is_that_of_the_content(hertz: float, text: str | None) -> None:
+    """A cached voice given out for another one."""
+    voice, other = Voice(tone(16_000, hertz=hertz), text, 16_000), Voice(tone(16_000), "one", 16_000)
+    same = (hertz, text) == (300.0, "one")
+    assert (voice.id == other.id) == (voice == other) == (hash(voice) == hash(other)) == same
+
+
+def test_another_transcript_is_another_voice(noise: Callable[..., Audio]) -> None:
+    """A transcript that replaces that of a voice in use."""
+    voice = Voice(noise(1.0), sample_rate=16_000, name="mine")
+    named = voice.with_text("hello")
+    assert (voice.text, named.text, named.name) == (None, "hello", "mine")
+    assert np.array_equal(voice.audio, named.audio)
+    assert voice.id != named.id
+
+
+def test_built_in_voices() -> None:
+    """A voice in the catalogue whose file is missing, silent, or without its words."""
+    names = Voice.builtins()
+    assert "slt" in names
+    for name in names:
+        voice = Voice.builtin(name)
+        assert voice.text
+        assert 0.5 < voice.seconds <= 15
+        assert voice.name.startswith(name)
+    assert Voice.builtin("slt", style="sad").id != Voice.builtin("slt").id
+
+
+def test_unknown_built_in_voices_are_refused_with_the_list() -> None:
+    """A KeyError."""
+    with pytest.raises(InputError, match=r"'stl'.*slt"):
+        Voice.builtin("stl")
+    with pytest.raises(InputError, match=r"'sade'.*sad"):
+        Voice.builtin("slt", style="sade")
