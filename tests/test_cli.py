@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,12 @@ def test_stderr_is_silent_where_it_is_no_terminal(say: Cli) -> None:
 def test_a_terminal_gets_a_progress_bar(pair_path: Path, asr_path: Path, tmp_path: Path) -> None:
     """Guards against a bar that is never shown, or without its count and best score."""
     terminal, stderr = pty.openpty()
+    termios.tcsetwinsize(stderr, (24, 100))
     verifier = f"WER(model={str(asr_path)!r})=1"
     arguments = ["--model", pair_path, "--verifier", verifier, "-n", "2", "-o", tmp_path / "a.wav"]
     command = [sys.executable, "-m", "llasa_search", "say", TEXT, *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, timeout=60)
+    os.set_blocking(terminal, False)
     shown = os.read(terminal, 65_536).decode()
     os.close(stderr), os.close(terminal)
     assert done.returncode == 0 and "2/2" in shown and "best " in shown

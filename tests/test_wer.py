@@ -125,5 +125,5 @@ def test_download_without_network_says_what_to_do(tmp_path: Path, monkeypatch: p
     """Guards against an URL error without advice."""
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(ModelError, match="could not be downloaded"):
+    with pytest.raises(ModelError, match="cannot be downloaded"):
         WER(model="tiny.en").load()

@@ -123,20 +123,20 @@ def windows(audio: Audio, size: int) -> Iterator[Audio]:
 def _load(model: str, device: str) -> Any:
     import whisper
 
-    path = EMBEDDED if model == "tiny" else Path(model)
-    if not path.is_file() and model not in whisper.available_models():
-        known = ["tiny", *whisper.available_models()]
-        raise InputError(
-            f"no speech recogniser {model!r}: neither a file nor a known name; {suggest(model, known)}"
+    if model == "tiny":
+        source, advice = str(EMBEDDED), "it should have come with this package; install the package again"
+    elif Path(model).is_file():
+        source, advice = model, "it is not an openai-whisper checkpoint ({'dims', 'model_state_dict'})"
+    elif model in whisper.available_models():
+        source, advice = (
+            model,
+            "it is not on this disk and cannot be downloaded; give the path of its .pt file",
         )
-    source = str(path) if path.is_file() else model
+    else:
+        hint = suggest(model, ["tiny", *whisper.available_models()])
+        raise InputError(f"no speech recogniser {model!r}: neither a file nor a known name; {hint}")
     try:
         # openai-whisper loads with weights_only=True and checks the hash of what it downloads.
         return whisper.load_model(source, device=device).eval()
     except Exception as error:
-        advice = (
-            "it is not an openai-whisper checkpoint ({'dims', 'model_state_dict'})"
-            if path.is_file()
-            else "it is not on this disk and could not be downloaded; give the path of its .pt file"
-        )
         raise ModelError(f"the speech recogniser {model!r} cannot be loaded: {advice} ({error})") from error
