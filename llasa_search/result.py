@@ -129,7 +129,7 @@ class SearchResult:
             SearchError: nothing finished, or nothing could be scored; it carries this result.
         """
         if not self.candidates:
-            raise SearchError("no candidate finished within the budget: raise it", self)
+            raise SearchError(f"nothing finished within the budget of {self.stopped_by}: allow more", self)
         if all(np.isnan(candidate.reward) for candidate in self.candidates):
             causes = [
                 f"{name}: {s.detail}" for name, s in self.candidates[0].scores.items() if s.status != "scored"

@@ -53,6 +53,8 @@ class BestOfN:
             size = n - started if self.stop_at is None else min(max(started, FIRST_ROUND), n - started)
             size = min(size, sampler.affordable())
             if size < 1:
+                # Not one more would surely finish: let the account name the limit.
+                sampler.account.reached(rows=sampler.maximum)
                 return
             finished = []
             for candidate in sample(sampler, size, first=started):

@@ -145,6 +145,11 @@ def test_ctrl_c_returns_the_best_so_far(searcher: Callable[..., Searcher]) -> No
     assert not np.isnan(result.best.reward)
 
 
+def test_a_budget_that_buys_nothing_is_an_error_that_names_it(searcher: Callable[..., Searcher]) -> None:
+    with pytest.raises(SearchError, match="budget of seconds"):
+        searcher().generate(TEXT, budget=Budget(seconds=1e-9))
+
+
 class InterruptedEarly(BestOfN):
     """Best-of-N whose user presses Ctrl-C while all rows are alive, or before there are any."""
 

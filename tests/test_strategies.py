@@ -77,7 +77,7 @@ def test_tokens_are_spent_on_as_many_as_surely_finish(llasa: Llasa) -> None:
     """Guards against candidates that are started and then cut by the budget."""
     budget = Budget(tokens=100)
     result = Searcher(llasa, Index(), BestOfN()).generate(TEXT, sampling=SHORT, budget=budget)
-    assert result.ledger.row_steps <= 100
+    assert result.ledger.row_steps <= 100 and result.stopped_by == "tokens"
     assert len(result.candidates) >= 5
 
 
