@@ -59,12 +59,13 @@ def test_a_terminal_gets_a_progress_bar(pair_path: Path, asr_path: Path, tmp_pat
     terminal, stderr = pty.openpty()
     termios.tcsetwinsize(stderr, (24, 100))
     verifier = f"WER(model={str(asr_path)!r})=1"
-    arguments = ["--model", pair_path, "--verifier", verifier, "-n", "2", "-o", tmp_path / "a.wav"]
-    command = [sys.executable, "-m", "llasa_search", "say", TEXT, *arguments]
+    arguments = ["--model", pair_path, "--verifier", verifier, "-n", 2, "-o", tmp_path / "a.wav"]
+    command = [sys.executable, "-m", "llasa_search", "say", TEXT, *map(str, arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, timeout=60)
     os.set_blocking(terminal, False)
     shown = os.read(terminal, 65_536).decode()
-    os.close(stderr), os.close(terminal)
+    os.close(stderr)
+    os.close(terminal)
     assert done.returncode == 0 and "2/2" in shown and "best " in shown
     assert b"rank" in done.stdout and b"best " not in done.stdout
 

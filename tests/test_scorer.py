@@ -102,6 +102,12 @@ def test_one_bad_utterance_fails_alone(candidates: Make) -> None:
     assert made[1].scores["Picky()"].detail == "ValueError: not this one"
 
 
+def seed(value: int) -> None:
+    random.seed(value)
+    np.random.seed(value)
+    torch.manual_seed(value)
+
+
 class Vandal(Index):
     """Writes into the audio through torch, and seeds everything."""
 
@@ -109,9 +115,7 @@ class Vandal(Index):
         for utterance in utterances:
             assert not utterance.audio.flags.writeable
             torch.from_numpy(utterance.audio).zero_()
-        random.seed(1)
-        np.random.seed(1)
-        torch.manual_seed(1)
+        seed(1)
         torch.set_num_threads(3)
         return super().score(utterances)
 
@@ -125,9 +129,9 @@ def test_a_vandal_leaves_no_trace(candidates: Make) -> None:
     def draws() -> list[float]:
         return [random.random(), float(np.random.rand()), float(torch.rand(1))]
 
-    random.seed(7), np.random.seed(7), torch.manual_seed(7)
+    seed(7)
     expected, threads = draws(), torch.get_num_threads()
-    random.seed(7), np.random.seed(7), torch.manual_seed(7)
+    seed(7)
     scorer(Vandal()).final(made)
     assert draws() == expected and torch.get_num_threads() == threads
     for candidate, audio in zip(made, before, strict=True):

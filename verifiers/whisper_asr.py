@@ -86,8 +86,9 @@ class WhisperASR:
         # One at a time: the loudest frame of a spectrogram sets its floor.
         mels = torch.stack([self._mel(piece) for piece in pieces])
         results = whisper.decode(self.model, mels, options)
+        words = self.tokenizer.eot  # the first special token; the others come after it
         return [
-            self.tokenizer.decode(result.tokens[:limit]).strip()
+            self.tokenizer.decode([token for token in result.tokens[:limit] if token < words]).strip()
             for result, limit in zip(results, limits, strict=True)
         ]
 
