@@ -300,8 +300,8 @@ def main(
         f"{steps} tokens a candidate, drawn at temperature 0.8 after a prompt with {voice_frames} codes of "
         f"voice; prefill included; medians of {repeats}, in turns with `generate(num_return_sequences=N)`. "
         "Megabytes: what a search takes beyond the loaded model. The limit: the time that each step's "
-        "operations, or its bytes, take at the rates measured beside it (a model that stays in the processor's "
-        "cache can pass it).",
+        "operations, or its bytes, take at the rates measured beside it (a model that stays in the "
+        "processor's cache can pass it).",
         "",
         f"Machine: {machine(place, threads)}.",
     ]

@@ -87,6 +87,7 @@ class Sampler:
         self._text_ids = fitted.text_ids
         self._search = _Search(prompt.text)
         self._prepared: Task | None = None
+        self._at_once = 0
 
     def at(self, prompt: Prompt) -> Sampler:
         """A sampler for another prompt that shares the model, the account and all prefilled prompts.
@@ -115,8 +116,7 @@ class Sampler:
         if limit is not None:
             raise BudgetSpent(limit)
         task = self._task()
-        at_once = rows_that_fit(task)
-        parts = [roots[place : place + at_once] for place in range(0, n, at_once)]
+        parts = [roots[place : place + self._at_once] for place in range(0, n, self._at_once)]
         batches = [Batch(task, [row.index for row in part], [row.key for row in part]) for part in parts]
         self._search.live = batches
         return Rows(self, roots, batches, 0)
@@ -251,6 +251,7 @@ class Sampler:
             self._prepared = Task(
                 self.llasa.decoder, prefix, codes, self.sampling, self.minimum, self.maximum
             )
+            self._at_once = rows_that_fit(self._prepared.bytes_per_row, self.llasa.decoder.device)
         return self._prepared
 
     def _limit_reached(self, batch: Batch) -> bool:
@@ -304,10 +305,12 @@ class Sampler:
         """The batch, now with those rows that continue one of its own; halved where they are too many."""
         slots = {name: slot for slot, name in enumerate(batch.names)}
         mine = [(slots[parent], row) for parent, row in wanted if parent in slots]
+        if len(mine) > self._at_once:
+            batch.release()
         indices, keys = [row.index for _, row in mine], [row.key for _, row in mine]
         batch.rearrange([slot for slot, _ in mine], indices, keys)
-        parts, at_once = [batch], rows_that_fit(batch.task)
-        while len(parts[0]) > at_once:
+        parts = [batch]
+        while len(parts[0]) > self._at_once:
             parts = [half for part in parts for half in part.split()]
         return parts
 

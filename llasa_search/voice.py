@@ -52,7 +52,8 @@ class Voice:
         Args:
             source: a file that soundfile can read (wav, flac, ogg, mp3, ...), or samples
                 [samples] or [samples, channels] in [-1, 1].
-            text: what the recording says. For a file without it, `ref.txt` beside `ref.wav`.
+            text: what the recording says. For a file without it, `ref.txt` beside `ref.wav`. A recording
+                longer than 15 s is cut, and its transcript dropped: the model would speak the rest of it.
             sample_rate: of samples, in Hz; a file knows its own.
             name: how tables call it.
 
@@ -72,7 +73,12 @@ class Voice:
             if sample_rate is None:
                 raise InputError(f"{where} need their sample rate: Voice(samples, text, sample_rate=24000)")
             samples, rate = _samples(source, where), sample_rate
-        self.audio: Audio = _prepare(samples, rate, where)
+        mono = _mono(samples, rate, where)
+        if len(mono) > MAX_SECONDS * rate:
+            message = f"{where} lasts {len(mono) / rate:.1f} s; only its first {MAX_SECONDS:g} s are used"
+            warnings.warn(message + (", without its transcript" if text else ""), stacklevel=2)
+            mono, text = mono[: int(MAX_SECONDS * rate)], None
+        self.audio: Audio = _prepare(mono, rate, where)
         self.text = " ".join(text.split()) or None if text is not None else None
         self.name = name or "voice"
 
@@ -185,10 +191,7 @@ def _samples(source: ArrayLike, where: str) -> Audio:
         raise InputError(f"{where} are no numbers: {error}") from error
 
 
-def _prepare(samples: Audio, rate: int, where: str) -> Audio:
-    """Mono, 16 kHz, at most 15 s, read-only."""
-    import soxr
-
+def _mono(samples: Audio, rate: int, where: str) -> Audio:
     if samples.ndim not in (1, 2) or samples.size == 0:
         raise InputError(
             f"{where}: no samples (shape {samples.shape}); give [samples] or [samples, channels]"
@@ -197,11 +200,13 @@ def _prepare(samples: Audio, rate: int, where: str) -> Audio:
         raise InputError(f"{where}: the audio holds NaN or infinite samples")
     if rate <= 0:
         raise InputError(f"{where}: a sample rate of {rate} Hz")
-    mono = samples if samples.ndim == 1 else samples.mean(axis=1)
-    if len(mono) > MAX_SECONDS * rate:
-        message = f"{where} lasts {len(mono) / rate:.1f} s; only its first {MAX_SECONDS:g} s are used"
-        warnings.warn(f"{message} (cut its transcript likewise)", stacklevel=3)
-        mono = mono[: int(MAX_SECONDS * rate)]
+    return samples if samples.ndim == 1 else samples.mean(axis=1)
+
+
+def _prepare(mono: Audio, rate: int, where: str) -> Audio:
+    """At 16 kHz, read-only, and not silent."""
+    import soxr
+
     if np.abs(mono).max() < _SILENCE:
         raise InputError(f"{where} is silent; give a recording of speech")
     audio = mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE)

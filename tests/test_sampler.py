@@ -341,17 +341,33 @@ def test_rows_that_do_not_fit_into_memory_are_halved(
         sampler.extend(sampler.start(16))
 
 
+def test_forks_that_do_not_fit_into_memory(
+    make: Callable[..., Sampler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A beam that dies when it grows, after all its rows were paid for."""
+    parents = [0, 1, 2, 3] * 4
+    sampler = make()
+    rows, _ = sampler.extend(sampler.start(4), 3)
+    expected = speech(sampler.extend(sampler.select(rows, parents))[1])
+    limit_rows(monkeypatch, 8)
+    sampler = make()
+    rows, _ = sampler.extend(sampler.start(4), 3)
+    assert speech(sampler.extend(sampler.select(rows, parents))[1]) == expected
+
+
 def limit_rows(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     """Lets torch make no cache of more rows."""
-    original = torch.zeros
+    zeros, new_zeros = torch.zeros, torch.Tensor.new_zeros
 
-    def zeros(*size: int, **options: object) -> torch.Tensor:
+    def check(*size: int | tuple[int, ...]) -> None:
         shape = size[0] if isinstance(size[0], tuple) else size
-        if len(shape) == 4 and shape[0] > rows:
+        if len(shape) == 4 and int(shape[0]) > rows:  # type: ignore[arg-type]
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return original(*size, **options)
 
-    monkeypatch.setattr(torch, "zeros", zeros)
+    monkeypatch.setattr(torch, "zeros", lambda *size, **options: (check(*size), zeros(*size, **options))[1])
+    monkeypatch.setattr(
+        torch.Tensor, "new_zeros", lambda old, *size: (check(*size), new_zeros(old, *size))[1]
+    )
 
 
 def test_a_voice_without_transcript_is_refused(llasa: Llasa, noise: Callable[..., Audio]) -> None:

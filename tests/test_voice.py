@@ -51,7 +51,8 @@ def test_stereo_is_mixed(tmp_path: Path) -> None:
 def test_a_long_recording_is_cut_with_a_warning() -> None:
     """A voice prompt that leaves no room for speech; a cut that nobody is told of."""
     with pytest.warns(UserWarning, match=r"20\.0 s.*first 15 s"):
-        assert Voice(tone(16_000, 20.0), sample_rate=16_000).seconds == 15.0
+        voice = Voice(tone(16_000, 20.0), "one two three", sample_rate=16_000)
+    assert (voice.seconds, voice.text) == (15.0, None)  # with the whole text, its rest would be spoken first
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert Voice(tone(16_000, 15.0), sample_rate=16_000).seconds == 15.0

@@ -15,6 +15,7 @@ from llasa_search.candidate import Codes, FinishReason
 from llasa_search.llasa.cache import KeyValueCache, Prefix
 from llasa_search.llasa.decoder import ROW_MULTIPLE, Decoder
 from llasa_search.llasa.draw import draw, penalise, signed
+from llasa_search.llasa.memory import is_out_of_memory
 from llasa_search.sampling import Sampling
 
 CAPACITY_MULTIPLE = 128
@@ -230,7 +231,12 @@ class Batch:
         if self._seen is not None:
             self._seen = _grow(self._seen, slots)
         if self._cache is not None:
-            self._cache.reserve(slots)
+            try:
+                self._cache.reserve(slots)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                self.release()
 
     def _part(self, start: int, stop: int) -> Batch:
         part = Batch(self.task, self.names[start:stop], self._keys[start:stop].tolist())

@@ -9,17 +9,15 @@ import sys
 import torch
 
 from llasa_search.llasa.decoder import ROW_MULTIPLE
-from llasa_search.llasa.engine import Task
 
 
-def rows_that_fit(task: Task) -> int:
+def rows_that_fit(bytes_per_row: int, device: torch.device) -> int:
     """Rows that memory has room for: nine tenths of what a GPU has free, half of what a computer has."""
-    device = task.decoder.device
     if device.type == "cuda":
         room = 0.9 * torch.cuda.mem_get_info(device)[0]
     else:
         room = 0.5 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    rows = int(room // task.bytes_per_row)
+    rows = int(room // bytes_per_row)
     return max(ROW_MULTIPLE, rows // ROW_MULTIPLE * ROW_MULTIPLE)
 
 
