@@ -106,8 +106,6 @@ class Batch:
         tokens = draw(self._allowed(logits), self._keys[:rows], self.length, self.task.sampling)
         self._tokens[:rows, self.length] = tokens
         self._logprobs[:rows, self.length] = logprobs.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-        if self._seen is not None:
-            self._seen[:rows].scatter_(1, tokens.unsqueeze(-1), True)
         self.length += 1
         return self._collect(tokens)
 
@@ -181,7 +179,9 @@ class Batch:
 
     def _allowed(self, logits: Tensor) -> Tensor:
         if self._seen is not None:
-            logits = penalise(logits, self._seen[: len(logits)], self.task.sampling.repetition_penalty)
+            rows, last = len(logits), max(0, self.length - 1)
+            self._seen[:rows].scatter_(1, self._tokens[:rows, last : self.length], True)
+            logits = penalise(logits, self._seen[:rows], self.task.sampling.repetition_penalty)
         if self.length < self.task.minimum:
             logits = logits.clone()
             logits[:, self.task.end] = -torch.inf
@@ -195,10 +195,11 @@ class Batch:
         done = [slot for slot in range(live) if ended[slot] or self.length == self.task.maximum]
         codes, logprobs = self.codes()[done], self.logprobs()[done]
         finished = [
-            Finished(self.names[slot], row[:-1], scores, "stop") if ended[slot]
+            Finished(self.names[slot], row[:-1], scores, "stop")
+            if ended[slot]
             else Finished(self.names[slot], row, scores, "length")
             for slot, row, scores in zip(done, codes, logprobs, strict=True)
-        ]  # fmt: skip
+        ]
         self._remove(done)
         return finished
 
