@@ -61,7 +61,7 @@ def test_a_terminal_gets_a_progress_bar(pair_path: Path, asr_path: Path, tmp_pat
     verifier = f"WER(model={str(asr_path)!r})=1"
     arguments = ["--model", pair_path, "--verifier", verifier, "-n", 2, "-o", tmp_path / "a.wav"]
     command = [sys.executable, "-m", "llasa_search", "say", TEXT, *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, timeout=60)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, timeout=300)
     os.set_blocking(terminal, False)
     shown = os.read(terminal, 65_536).decode()
     os.close(stderr)
