@@ -6,6 +6,7 @@ taken again; comparisons resample the same texts on both sides. Needs scipy (ext
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ RESAMPLES = 9999
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with the ends of its 95 % interval; these are NaN where one text alone gives none."""
+    """A value with the ends of its 95 % interval, NaN where there is none (one text; a ratio of 0 to 0)."""
 
     value: float
     low: float
@@ -41,7 +42,7 @@ def estimate(ratio: Callable[..., FloatArray], *columns: ArrayLike, seed: int = 
     Raises:
         InputError: no texts, or columns of different lengths.
     """
-    from scipy.stats import bootstrap
+    from scipy.stats import DegenerateDataWarning, bootstrap
 
     data = [np.asarray(column, np.float64) for column in columns]
     shapes = {column.shape for column in data}
@@ -49,21 +50,22 @@ def estimate(ratio: Callable[..., FloatArray], *columns: ArrayLike, seed: int = 
         raise InputError(f"columns of shapes {sorted(shapes)}: give each one value a text")
 
     def of_totals(*drawn: FloatArray, axis: int) -> FloatArray:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(ratio(*(column.sum(axis=axis) for column in drawn)))
+        return np.asarray(ratio(*(column.sum(axis=axis) for column in drawn)))
 
-    value = float(of_totals(*data, axis=0))
-    if data[0].size == 1:
-        return Estimate(value, np.nan, np.nan)
-    low, high = bootstrap(
-        data,
-        of_totals,
-        paired=True,
-        vectorized=True,
-        method="percentile",
-        n_resamples=RESAMPLES,
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
+    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+        value = float(of_totals(*data, axis=0))
+        if data[0].size == 1:
+            return Estimate(value, np.nan, np.nan)
+        warnings.simplefilter("ignore", DegenerateDataWarning)
+        low, high = bootstrap(
+            data,
+            of_totals,
+            paired=True,
+            vectorized=True,
+            method="percentile",
+            n_resamples=RESAMPLES,
+            rng=np.random.default_rng(seed),
+        ).confidence_interval
     return Estimate(value, float(low), float(high))
 
 

@@ -124,6 +124,8 @@ class PocketsphinxWER(Verifier):
         samples = audio if rate == SAMPLE_RATE else soxr.resample(audio, rate, SAMPLE_RATE)
         pcm = (np.clip(samples, -1, 1) * 32767).astype(np.int16)
         decoder = _decoder(self.language_model, self.dictionary)
+        # Its front end carries state from one utterance to the next, which would change the score.
+        decoder.reinit_feat()
         decoder.start_utt()
         decoder.process_raw(pcm.tobytes(), full_utt=True)
         decoder.end_utt()
@@ -167,7 +169,7 @@ def _decoder(language_model: str | None, dictionary: str | None) -> Any:
         if not Path(path).is_file():
             raise InputError(f"PocketsphinxWER: there is no file {path}")
     try:
-        # "batch" takes the cepstral mean of one utterance: else what was heard before would change the score.
+        # "batch": the cepstral mean is that of the utterance, not of what has been heard before.
         return pocketsphinx.Decoder(loglevel="FATAL", cmn="batch", **_BEAMS, **given)
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"pocketsphinx cannot read {' or '.join(given.values())}: {error}") from error

@@ -11,16 +11,14 @@ import hashlib
 import json
 import multiprocessing.pool
 import os
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import arpa
 import numpy as np
 import soundfile
-from material import texts
+from material import training_sentences, vocabulary
 from tqdm import tqdm
 
 from llasa_search.verifiers import WER
@@ -69,7 +67,8 @@ def hear(listener: Listener, wavs: Sequence[Path], store: Path, processes: int) 
             heard = tqdm(pool.imap(_hear, jobs, chunksize=4), f"{listener.name} listens", len(jobs))
             for key, transcript in zip(new, heard, strict=True):
                 known[key] = transcript
-                file.write(json.dumps({"key": key, "transcript": transcript}) + "\n")
+                # The line's end comes first, so that a line at which a run was killed spoils no other.
+                file.write("\n" + json.dumps({"key": key, "transcript": transcript}))
                 file.flush()
     return [known[key] for key in keys]
 
@@ -87,21 +86,11 @@ def workers(count: int) -> multiprocessing.pool.Pool:
     return multiprocessing.get_context("spawn").Pool(count)
 
 
-def training_sentences(count: int) -> list[list[str]]:
-    """The words of `count` generated training texts, without those that are evaluation texts."""
-    forbidden = {text.spoken for group in texts.evaluation_sets().values() for text in group}
-    rng = random.Random("judges")
-    made = (texts.training_text(rng).spoken for _ in range(count))
-    return [spoken.split() for spoken in made if spoken not in forbidden]
-
-
 def _judge(name: str, path: Path) -> Listener:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        sentences = training_sentences(TEXTS)
-        vocabulary = {*texts.w.common(), *texts.w.HAND_WRITTEN, *chain.from_iterable(sentences)}
         unfinished = path.with_suffix(".unfinished")
-        arpa.write(unfinished, sentences, sorted(vocabulary), ORDERS[name])
+        arpa.write(unfinished, training_sentences(TEXTS), vocabulary(), ORDERS[name])
         unfinished.rename(path)
     return Listener(name, PocketsphinxWER(str(path)), _digest(path))
 
@@ -121,7 +110,7 @@ def _stored(store: Path) -> Iterator[tuple[str, str]]:
     for line in lines:
         try:
             row = json.loads(line)
-        except json.JSONDecodeError:  # the line at which a run was killed
+        except json.JSONDecodeError:
             continue
         yield row["key"], row["transcript"]
 

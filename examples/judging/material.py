@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,14 @@ import numpy as np
 from llasa_search.candidate import Audio
 from llasa_search.voice import Voice
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "train_tiny"))
-
-import speech
-import texts
-
+ROOT = Path(__file__).resolve().parents[2]
+TEXTS = ROOT / "llasa_search" / "tiny" / "texts"
 CHANNELS = ("original", "codec")
-SAMPLE_RATE = speech.SAMPLE_RATE
+SAMPLE_RATE = 16_000
 STRENGTH = 0.8  # of the style, as in the built-in voices' own recordings
+
+
+sys.path.append(str(ROOT / "examples" / "train_tiny"))  # where original recordings come from
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,11 @@ class Item:
 
 def items(name: str, limit: int | None = None) -> list[Item]:
     """The texts of an evaluation set ("dev", "standard", "hard"), or the first `limit` of them."""
-    group = texts.evaluation_sets()[name]
-    made = (
-        Item(f"{name}-{i:03d}", text.text, text.spoken, text.kind, *turn)
-        for i, (text, turn) in enumerate(zip(group, _turns(name), strict=False))
-    )
-    return list(islice(made, limit))
+    lines = (TEXTS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [
+        Item(**json.loads(line), voice=voice, style=style, prompted=prompted)
+        for line, (voice, style, prompted) in islice(zip(lines, _turns(name), strict=False), limit)
+    ]
 
 
 def _turns(name: str) -> Iterator[tuple[str, str, bool]]:
@@ -73,12 +73,29 @@ def _turns(name: str) -> Iterator[tuple[str, str, bool]]:
     In each round every voice takes its turn in every style, and once more without a prompt: a fifth of the
     texts. Rounds are shuffled, so that no kind of text meets the same voice each time.
     """
-    voices, styles = Voice.builtins(), list(speech.STYLES)
-    deck = [(voice, style, True) for voice in voices for style in styles]
-    deck += [(voice, style, False) for voice, style in zip(voices, cycle(styles), strict=False)]
+    voices = [(voice, Voice.styles(voice)) for voice in Voice.builtins()]
+    deck = [(voice, style, True) for voice, styles in voices for style in styles]
+    deck += [(voice, styles[i % len(styles)], False) for i, (voice, styles) in enumerate(voices)]
     rng = random.Random(f"voices of {name}")
     while True:
         yield from rng.sample(deck, len(deck))
+
+
+def training_sentences(count: int) -> list[list[str]]:
+    """The words of `count` generated training texts, less those that are evaluation texts."""
+    import texts
+
+    forbidden = {text.spoken for group in texts.evaluation_sets().values() for text in group}
+    rng = random.Random("judges")
+    made = (texts.training_text(rng).spoken for _ in range(count))
+    return [spoken.split() for spoken in made if spoken not in forbidden]
+
+
+def vocabulary() -> list[str]:
+    """The words that texts are drawn from, also those that are held out of training."""
+    import words
+
+    return sorted({*words.common(), *words.HAND_WRITTEN})
 
 
 def record(text: str, voice: str, style: str, pace: float = 1.0) -> Audio:
@@ -90,6 +107,8 @@ def record(text: str, voice: str, style: str, pace: float = 1.0) -> Audio:
         style: one of its styles.
         pace: ratio of its duration to the usual one.
     """
+    import speech
+
     speaker = next(each for each in speech.speakers() if each.name == voice)
     audio = speech.speak(text, speech.Delivery(speaker, style, STRENGTH, pace_jitter=pace))
     return np.asarray(audio, np.float32)

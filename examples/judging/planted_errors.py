@@ -16,10 +16,10 @@ from typing import Annotated, Any
 import listening
 import material
 import numpy as np
-import page
+import sections
 import speaking
 import typer
-from material import Item, items, texts
+from material import Item, items
 
 from llasa_search.candidate import Audio
 
@@ -51,8 +51,10 @@ def exchange(words: list[str], rng: random.Random) -> list[str]:
 
 def replace(words: list[str], rng: random.Random) -> list[str]:
     """A frequent word of about the same length in the place of one."""
+    from words import trainable
+
     at = rng.randrange(len(words))
-    others = [w for w in texts.w.trainable() if w != words[at] and abs(len(w) - len(words[at])) < 2]
+    others = [w for w in trainable() if w != words[at] and abs(len(w) - len(words[at])) < 2]
     return [*words[:at], rng.choice(others), *words[at + 1 :]]
 
 
@@ -82,8 +84,9 @@ def main(
     model: Annotated[str, typer.Option(help="Whose codec.")] = "tiny",
     asr: Annotated[str, typer.Option(help="The model of the WER verifier.")] = "tiny",
     folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-judging"),
+    page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
 ) -> None:
-    """Writes `planted.jsonl` to the folder and the section on planted errors of docs/benchmarks.md."""
+    """Writes `planted.jsonl` to the folder, and the tables to a Markdown page."""
     group = [item for name in sets.split(",") for item in items(name, limit)]
     recordings = speaking.recordings(group, recorded, model, folder / "planted", processes)
     rows = []
@@ -104,7 +107,7 @@ def main(
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "planted.jsonl").write_text(lines, encoding="utf-8")
     text = section(rows)
-    page.write_section("planted", text)
+    sections.write(page, "planted", text)
     typer.echo(text)
 
 
@@ -113,7 +116,7 @@ def section(rows: Sequence[Row]) -> str:
     return f"""
 ## Planted errors
 
-{page.made_by()}
+{sections.made_by()}
 
 {len({row["id"] for row in rows})} texts, each recorded intact and with one error: a word dropped, said twice,
 exchanged with another of the text, or replaced by another; the last quarter cut off; silence. "codec" is the

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import listening
-import page
+import sections
 import speaking
 import summary
 import typer
@@ -39,8 +39,9 @@ def main(
     model: Annotated[str, typer.Option(help="As in `llasa-search say --model`.")] = "tiny",
     asr: Annotated[str, typer.Option(help="The model of the WER verifier.")] = "tiny",
     folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-judging"),
+    page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
 ) -> None:
-    """Writes `quality.jsonl` to the folder and the quality section of docs/benchmarks.md."""
+    """Writes `quality.jsonl` to the folder, and the tables to a Markdown page."""
     names = sets.split(",")
     grid = [
         Setting(model, asr, temperature, top_p, GRID_N)
@@ -56,7 +57,7 @@ def main(
     lines = "".join(json.dumps(row) + "\n" for row in [*dev, *rows])
     (folder / "quality.jsonl").write_text(lines, encoding="utf-8")
     text = section(rows, names, setting, rates)
-    page.write_section("quality", text)
+    sections.write(page, "quality", text)
     typer.echo(text)
 
 
@@ -127,15 +128,15 @@ def section(rows: Sequence[summary.Row], names: Sequence[str], setting: Setting,
     return f"""
 ## Quality
 
-{page.made_by()}
+{sections.made_by()}
 
 Model {setting.model!r}, {setting.n} candidates a text at temperature {setting.temperature:g}, top-p
 {setting.top_p:g}, the best by `WER({setting.asr!r})` chosen. Judged by pocketsphinx, which takes no part in
 the search, with a unigram and with a bigram language model over generated training texts. Voices and styles
-are mixed; a fifth of the texts have no voice prompt. Corpus word error rates against the words as spoken (words
-that sound alike count as the same), with 95 % bootstrap intervals over texts. "codec" is the original's
-resynthesis; "excess" the errors beyond it; "likeliest" has the highest mean log-probability a token; "oracle:
-unigram" the fewest errors under the unigram judge; "a random one" is the mean over all candidates.
+are mixed; a fifth of the texts have no voice prompt. Corpus word error rates against the words as spoken
+(words that sound alike count as the same), with 95 % bootstrap intervals over texts. "codec" is the
+original's resynthesis; "excess" the errors beyond it; "likeliest" has the highest mean log-probability a
+token; "oracle: unigram" the fewest errors under the unigram judge; "a random one" is the mean over all.
 
 Single samples on the dev set ({GRID_N} a text), WER under unigram / bigram:
 

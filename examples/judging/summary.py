@@ -123,6 +123,7 @@ def bars(judged: Judged, n: int) -> list[tuple[str, bool | None]]:
     """What has to hold, in words with the figures, and whether it does; None where it is not asked."""
     original, codec = judged.rate("original").value, judged.rate("codec").value
     most = CODEC_FACTOR * original + CODEC_MARGIN
+    bound = f"{CODEC_FACTOR} x original + {CODEC_MARGIN} = {most:.3f}"
     removed = judged.removed(BEST)
     enough = removed.value >= REMOVED and removed.low > REMOVED_AT_LEAST
     small = judged.set != "hard" and judged.excess < SMALL_EXCESS
@@ -130,7 +131,7 @@ def bars(judged: Judged, n: int) -> list[tuple[str, bool | None]]:
     within = share_within(judged.candidate_rates)
     gain = difference(judged.totals(judged.other_oracle), judged.totals(PLAIN), judged.words)
     return [
-        (f"codec {codec:.3f}, at most {CODEC_FACTOR} x original + {CODEC_MARGIN} = {most:.3f}", codec <= most),
+        (f"codec {codec:.3f}, at most {bound}", codec <= most),
         (f"plain is {judged.excess:.3f} above codec, at most {PLAIN_EXCESS}", judged.excess <= PLAIN_EXCESS),
         (f"best of {n} removes {removed} of it, at least {REMOVED}, interval above {REMOVED_AT_LEAST}{note}",
          None if small else enough),

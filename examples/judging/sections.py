@@ -10,11 +10,13 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
+from material import ROOT
+
+BENCHMARKS = ROOT / "docs" / "benchmarks.md"
 PACKAGES = ("llasa-search", "torch", "transformers", "openai-whisper", "pocketsphinx")
 
 
-def write_section(name: str, body: str, page: Path = PAGE) -> None:
+def write(page: Path, name: str, body: str) -> None:
     """Puts `body` between `<!-- name:begin -->` and `<!-- name:end -->`, in a new section if need be."""
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     section = f"{begin}\n\n{body.strip()}\n\n{end}"
@@ -29,8 +31,8 @@ def write_section(name: str, body: str, page: Path = PAGE) -> None:
 
 def made_by() -> str:
     """The command that is running, with versions and the machine: a section's first line."""
-    script, root = Path(sys.argv[0]).resolve(), PAGE.parents[1]
-    shown = script.relative_to(root) if script.is_relative_to(root) else script.name
+    script = Path(sys.argv[0]).resolve()
+    shown = script.relative_to(ROOT) if script.is_relative_to(ROOT) else script.name
     command = shlex.join(["python", str(shown), *sys.argv[1:]])
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     machine = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
