@@ -1,6 +1,7 @@
 """Remakes the embedded default from nothing: `python examples/train_tiny` (needs `flite`).
 
-Stages run in order, each saves and resumes, and a finished one is not run again. A GPU is used where there is one.
+Stages run in order, each saves and resumes, and a finished one is not run again. A GPU is used where there
+is one.
 """
 
 from __future__ import annotations
@@ -49,8 +50,14 @@ def _resynthesise(job: tuple[Path, Path, Path]) -> None:
     codes.resynthesise_shard(codes.load_codec(folder), meta, out)
 
 
-def _over_shards(work: Callable[[tuple[Path, Path, Path]], None], codec_folder: Path, source: Path, out: Path,
-                 processes: int, limit: int | None = None) -> None:  # fmt: skip
+def _over_shards(
+    work: Callable[[tuple[Path, Path, Path]], None],
+    codec_folder: Path,
+    source: Path,
+    out: Path,
+    processes: int,
+    limit: int | None = None,
+) -> None:
     jobs = [(codec_folder, meta, out) for meta in sorted(source.glob("*.jsonl"))[:limit]]
     with multiprocessing.get_context("spawn").Pool(processes, initializer=_one_thread) as pool:
         pool.map(work, jobs, chunksize=1)
@@ -66,7 +73,9 @@ def _assemble(work: Path) -> None:
 
 
 def main(
-    work: Annotated[Path, typer.Option(help="Where speech, codes and training state are kept.")] = Path("work-tiny"),
+    work: Annotated[Path, typer.Option(help="Where speech, codes and training state are kept.")] = Path(
+        "work-tiny"
+    ),
     processes: Annotated[int, typer.Option(help="For synthesis and encoding.")] = 2,
     codec_steps: int = 6000,
     lm_steps: int = 8000,
@@ -82,14 +91,27 @@ def main(
         "codec": lambda: codec.train(work / "speech", work, codec_steps),
         "codes": lambda: _over_shards(_encode, work / "codec", work / "speech", work / "codes", processes),
         "language model": lambda: lm.train(work / "codes", work, lm_steps, size),
-        "resynthesis": lambda: _over_shards(_resynthesise, work / "codec", work / "codes", work / "resynthesis",
-                                            processes, limit=12),
-        "asr on originals": lambda: asr.train(both[:1], work, "asr_a", steps=asr_steps, rate=1.2e-3, full_from=1.0),
-        "word ends": lambda: asr.write_word_ends(work / "asr_a_train.pt", work / "speech", work / "word_ends.json", 12),
-        "asr": lambda: asr.train(both, work, "asr", steps=asr_steps, rate=6e-4, full_from=0.5,
-                                 start=work / "asr_a_train.pt", ends=work / "word_ends.json"),
+        "resynthesis": lambda: _over_shards(
+            _resynthesise, work / "codec", work / "codes", work / "resynthesis", processes, limit=12
+        ),
+        "asr on originals": lambda: asr.train(
+            both[:1], work, "asr_a", steps=asr_steps, rate=1.2e-3, full_from=1.0
+        ),
+        "word ends": lambda: asr.write_word_ends(
+            work / "asr_a_train.pt", work / "speech", work / "word_ends.json", 12
+        ),
+        "asr": lambda: asr.train(
+            both,
+            work,
+            "asr",
+            steps=asr_steps,
+            rate=6e-4,
+            full_from=0.5,
+            start=work / "asr_a_train.pt",
+            ends=work / "word_ends.json",
+        ),
         "package": lambda: _assemble(work),
-    }  # fmt: skip
+    }
     record = work / "seconds.json"
     took: dict[str, float] = json.loads(record.read_text()) if record.exists() else {}
     for name, stage in stages.items():

@@ -1,4 +1,5 @@
-"""The ASR: an openai-whisper checkpoint of 10 s windows that spells, so that it can write words it never heard.
+"""The ASR: an openai-whisper checkpoint of 10 s windows that spells, so that it can write words it never
+heard.
 
 It learns with a second, character-level CTC loss on its encoder (thrown away afterwards), on originals and on
 speech through the codec, whole, joined, and cut at word boundaries; silence has the empty transcript.
@@ -23,8 +24,18 @@ from torchaudio.functional import forced_align
 from whisper.model import ModelDimensions, Whisper
 from whisper.tokenizer import get_tokenizer
 
-DIMS = ModelDimensions(n_mels=80, n_audio_ctx=500, n_audio_state=128, n_audio_head=4, n_audio_layer=6,
-                       n_vocab=51864, n_text_ctx=448, n_text_state=128, n_text_head=4, n_text_layer=3)  # fmt: skip
+DIMS = ModelDimensions(
+    n_mels=80,
+    n_audio_ctx=500,
+    n_audio_state=128,
+    n_audio_head=4,
+    n_audio_layer=6,
+    n_vocab=51864,
+    n_text_ctx=448,
+    n_text_state=128,
+    n_text_head=4,
+    n_text_layer=3,
+)
 ALPHABET = string.ascii_lowercase + "'"
 CTC_SYMBOLS = "- " + ALPHABET  # index 0 is CTC's blank
 BATCH = 24
@@ -108,8 +119,12 @@ class Clips:
             made = [self._cut(a, rng) for a in made]
         clips = [(self._disturbed(audio, rng), text) for audio, text, _ in made]
         if rng.random() < 0.3:
-            clips[0] = ((np.random.default_rng(step).standard_normal(len(clips[0][0])) * rng.choice([0, 3, 30])).astype(
-                np.int16), "")  # fmt: skip
+            clips[0] = (
+                (
+                    np.random.default_rng(step).standard_normal(len(clips[0][0])) * rng.choice([0, 3, 30])
+                ).astype(np.int16),
+                "",
+            )
         return clips
 
     @staticmethod
@@ -137,7 +152,9 @@ class Clips:
         if rng.random() < 0.2:
             audio = np.pad(audio, (rng.randrange(8000), rng.randrange(8000)))
         if rng.random() < 0.3:
-            audio = audio + np.random.default_rng(rng.randrange(1 << 30)).standard_normal(len(audio)) * rng.uniform(1, 60)
+            audio = audio + np.random.default_rng(rng.randrange(1 << 30)).standard_normal(
+                len(audio)
+            ) * rng.uniform(1, 60)
         return audio.clip(-32768, 32767).astype(np.int16)
 
 
@@ -149,19 +166,32 @@ def _loss(model: Speller, clips: list[tuple[np.ndarray, str]], full: bool) -> tu
     rows = [[0, 1, *s, END] for s in spelled]  # places 0 and 1 of USED are the prefix
     width = max(map(len, rows))
     tokens = torch.tensor([r + [END] * (width - len(r)) for r in rows], device=loop.DEVICE)
-    weight = torch.tensor([[0.0] + [1.0] * (len(r) - 2) + [0.0] * (width - len(r)) for r in rows], device=loop.DEVICE)
+    weight = torch.tensor(
+        [[0.0] + [1.0] * (len(r) - 2) + [0.0] * (width - len(r)) for r in rows], device=loop.DEVICE
+    )
     with loop.autocast():
         audio = model.encode(mel)
         logits = model.logits(tokens[:, :-1], audio).float()
         ctc = model.ctc(audio).float().log_softmax(-1)
-    spelling = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none", label_smoothing=0.05)
+    spelling = F.cross_entropy(
+        logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none", label_smoothing=0.05
+    )
     spelling = (spelling * weight.flatten()).sum() / weight.sum()
     targets = [torch.tensor([CTC_SYMBOLS.index(c) for c in text]) for _, text in clips]
     lengths = torch.tensor([min(frames // 2, len(a) // 320 + 6) for a, _ in clips])
-    aligned = F.ctc_loss(ctc.transpose(0, 1), torch.cat(targets).to(loop.DEVICE), lengths,
-                         torch.tensor([len(t) for t in targets]), zero_infinity=True)  # fmt: skip
+    aligned = F.ctc_loss(
+        ctc.transpose(0, 1),
+        torch.cat(targets).to(loop.DEVICE),
+        lengths,
+        torch.tensor([len(t) for t in targets]),
+        zero_infinity=True,
+    )
     right = ((logits.argmax(-1) == tokens[:, 1:]).float() * weight).sum() / weight.sum()
-    return spelling + 0.5 * aligned, {"spelling": spelling.item(), "ctc": aligned.item(), "right": right.item()}
+    return spelling + 0.5 * aligned, {
+        "spelling": spelling.item(),
+        "ctc": aligned.item(),
+        "right": right.item(),
+    }
 
 
 def _key(row: dict[str, object]) -> str:
@@ -177,7 +207,9 @@ def word_ends(model: Speller, audio: np.ndarray, text: str) -> list[int]:
     path, _ = forced_align(frames, target)
     place = torch.cumsum((path[0] != 0) & (path[0] != F.pad(path[0], (1, 0), value=0)[:-1]), 0).tolist()
     spaces = [i + 1 for i, c in enumerate(text) if c == " "]
-    return [min(len(audio), place.index(s) * 320) if s in place else len(audio) for s in spaces] + [len(audio)]
+    return [min(len(audio), place.index(s) * 320) if s in place else len(audio) for s in spaces] + [
+        len(audio)
+    ]
 
 
 def write_word_ends(checkpoint: Path, folder: Path, out: Path, shards: int) -> None:
@@ -192,8 +224,8 @@ def write_word_ends(checkpoint: Path, folder: Path, out: Path, shards: int) -> N
 
 
 def export(model: Speller, path: Path) -> None:
-    """Writes Whisper's own format. Tokens that were never trained get a constant logit of -30: the last feature
-    of the decoder's output is made 1, and their embeddings are -30 there and 0 elsewhere."""
+    """Writes Whisper's own format. Tokens that were never trained get a constant logit of -30: the last
+    feature of the decoder's output is made 1, and their embeddings are -30 there and 0 elsewhere."""
     plain, width = model.whisper, DIMS.n_text_state
     with torch.no_grad():
         table = torch.zeros(DIMS.n_vocab, width)
@@ -205,8 +237,17 @@ def export(model: Speller, path: Path) -> None:
     torch.save({"dims": vars(DIMS), "model_state_dict": state, "spelling": True}, path)
 
 
-def train(folders: list[Path], work: Path, name: str, *, steps: int, rate: float, full_from: float,
-          start: Path | None = None, ends: Path | None = None) -> None:  # fmt: skip
+def train(
+    folders: list[Path],
+    work: Path,
+    name: str,
+    *,
+    steps: int,
+    rate: float,
+    full_from: float,
+    start: Path | None = None,
+    ends: Path | None = None,
+) -> None:
     """Trains on the clips of `folders` and writes `work/<name>.pt`.
 
     Args:

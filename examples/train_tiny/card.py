@@ -11,9 +11,9 @@ from safetensors import safe_open
 TEXT = """\
 # The embedded default
 
-Small checkpoints in the real formats, trained from scratch, so that the code that runs Llasa-1B runs here too:
-offline, without a GPU, in seconds. They are for trying the library, for tests and for studying search; they speak
-English with synthetic voices, and err often enough that a search has something to find.
+Small checkpoints in the real formats, trained from scratch, so that the code that runs Llasa-1B runs here
+too: offline, without a GPU, in seconds. They are for trying the library, for tests and for studying search;
+they speak English with synthetic voices, and err often enough that a search has something to find.
 
 | part | format | parameters | MB | trained |
 |---|---|---|---|---|
@@ -21,15 +21,16 @@ English with synthetic voices, and err often enough that a search has something 
 
 All in half precision, {total:.1f} MB with voices and texts.
 
-- **Data.** {utterances} utterances, {hours:.1f} hours, made by flite (voices slt, awb, kal16, rms) and warped into 200
-  further pseudo-speakers, each in four styles (neutral, happy, sad, angry) of a strength drawn from .3 to 1. Texts by
-  our own generator: sentences, random word strings, numbers, names. No human recording, no scraped text.
-- **Evaluation.** `texts/dev.jsonl` (50), `standard.jsonl` (100) and `hard.jsonl` (100: long sentences, numbers, rare
-  words, words held out of training) are in no training text. Measured quality, judged by a recogniser of another
-  family: `docs/benchmarks.md` in the repository, written by its scripts.
+- **Data.** {utterances} utterances, {hours:.1f} hours, made by flite (voices slt, awb, kal16, rms) and
+  warped into 200 further pseudo-speakers, each in four styles (neutral, happy, sad, angry) of a strength
+  drawn from .3 to 1. Texts by our own generator: sentences, random word strings, numbers, names. No human
+  recording, no scraped text.
+- **Evaluation.** `texts/dev.jsonl` (50), `standard.jsonl` (100) and `hard.jsonl` (100: long sentences,
+  numbers, rare words, words held out of training) are in no training text. Measured quality, judged by a
+  recogniser of another family: `docs/benchmarks.md` in the repository, written by its scripts.
 - **Remaking them.** `python examples/train_tiny` (see its README).
-- **Limits.** English only; characters other than letters, digits and common punctuation are not spoken; voices beyond
-  those of flite are imitated poorly.
+- **Limits.** English only; characters other than letters, digits and common punctuation are not spoken;
+  voices beyond those of flite are imitated poorly.
 - **Licence.** Apache-2.0, like the code. The real Llasa and X-codec2 weights are CC BY-NC 4.0.
 """
 
@@ -49,15 +50,27 @@ def _megabytes(path: Path) -> float:
 
 def write(tiny: Path, work: Path) -> None:
     """Writes `tiny/README.md`; steps come from the training states in `work`, hours from its codes."""
-    parts = [("codec", "`Xcodec2Model`, 4,096 codes, 50 a second", tiny / "codec" / "model.safetensors", "codec"),
-             ("language model", "`LlamaForCausalLM`", tiny / "language_model" / "model.safetensors", "lm_base"),
-             ("speech recogniser", "openai-whisper, windows of 10 s", tiny / "asr.pt", "asr")]  # fmt: skip
+    parts = [
+        ("codec", "`Xcodec2Model`, 4,096 codes, 50 a second", tiny / "codec" / "model.safetensors", "codec"),
+        ("language model", "`LlamaForCausalLM`", tiny / "language_model" / "model.safetensors", "lm_base"),
+        ("speech recogniser", "openai-whisper, windows of 10 s", tiny / "asr.pt", "asr"),
+    ]
     rows = []
     for name, form, path, state in parts:
         steps = torch.load(work / f"{state}_train.pt", map_location="cpu", weights_only=True)["step"]
-        rows.append(f"| {name} | {form} | {_parameters(path) / 1e6:.2f} M | {_megabytes(path):.1f} | {steps:,} steps |")
-    lengths = [json.loads(line)["length"] for meta in sorted((work / "codes").glob("*.jsonl"))
-               for line in meta.read_text().splitlines()]  # fmt: skip
+        size = f"{_parameters(path) / 1e6:.2f} M | {_megabytes(path):.1f}"
+        rows.append(f"| {name} | {form} | {size} | {steps:,} steps |")
+    lengths = [
+        json.loads(line)["length"]
+        for meta in sorted((work / "codes").glob("*.jsonl"))
+        for line in meta.read_text().splitlines()
+    ]
     (tiny / "README.md").write_text(
-        TEXT.format(rows="\n".join(rows), total=_megabytes(tiny), utterances=f"{len(lengths):,}",
-                    hours=sum(lengths) / 180_000), encoding="utf-8")  # fmt: skip
+        TEXT.format(
+            rows="\n".join(rows),
+            total=_megabytes(tiny),
+            utterances=f"{len(lengths):,}",
+            hours=sum(lengths) / 180_000,
+        ),
+        encoding="utf-8",
+    )

@@ -1,7 +1,8 @@
 """The codec: an `Xcodec2Model` of 6 M parameters, 4,096 codes, 50 a second.
 
-The semantic encoder is small, random and frozen; the acoustic encoder is silenced (its anti-aliased activations are
-slow on a CPU, and log-mel features carry enough). What learns: semantic adapter, quantiser and decoder.
+The semantic encoder is small, random and frozen; the acoustic encoder is silenced (its anti-aliased
+activations are slow on a CPU, and log-mel features carry enough). What learns: semantic adapter, quantiser
+and decoder.
 """
 
 from __future__ import annotations
@@ -26,16 +27,33 @@ SCALES = ((2048, 128), (1024, 80), (512, 64), (256, 40))  # FFT size, mel bands
 def build() -> Xcodec2Model:
     """A fresh model; the same on every machine."""
     semantic = Wav2Vec2BertConfig(
-        hidden_size=160, num_hidden_layers=1, num_attention_heads=4, intermediate_size=128,
-        feature_projection_input_dim=160, conv_depthwise_kernel_size=5, layerdrop=0.0, hidden_dropout=0.0,
-        attention_dropout=0.0, activation_dropout=0.0, feat_proj_dropout=0.0, conformer_conv_dropout=0.0,
+        hidden_size=160,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        intermediate_size=128,
+        feature_projection_input_dim=160,
+        conv_depthwise_kernel_size=5,
+        layerdrop=0.0,
+        hidden_dropout=0.0,
+        attention_dropout=0.0,
+        activation_dropout=0.0,
+        feat_proj_dropout=0.0,
+        conformer_conv_dropout=0.0,
         apply_spec_augment=False,
-    )  # fmt: skip
+    )
     config = Xcodec2Config(
-        hidden_size=256, intermediate_size=768, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4,
-        head_dim=64, encoder_hidden_size=4, quantization_levels=[4] * 6, quantization_dim=256 + 160,
-        activation_dropout=0.0, semantic_model_config=semantic.to_dict(),
-    )  # fmt: skip
+        hidden_size=256,
+        intermediate_size=768,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        head_dim=64,
+        encoder_hidden_size=4,
+        quantization_levels=[4] * 6,
+        quantization_dim=256 + 160,
+        activation_dropout=0.0,
+        semantic_model_config=semantic.to_dict(),
+    )
     torch.manual_seed(0)
     model = Xcodec2Model(config)
     for name, parameter in model.named_parameters():
@@ -51,7 +69,9 @@ def build() -> Xcodec2Model:
 
 def semantic_frames(model: Xcodec2Model, audio: np.ndarray) -> torch.Tensor:
     """The frozen encoder's output for one int16 utterance: [frames, 160]."""
-    features = Xcodec2FeatureExtractor()(audio.astype(np.float32) / 32768, sampling_rate=16_000, return_tensors="pt")
+    features = Xcodec2FeatureExtractor()(
+        audio.astype(np.float32) / 32768, sampling_rate=16_000, return_tensors="pt"
+    )
     with torch.no_grad():
         return model.semantic_encoder(features["input_features"].to(loop.DEVICE)).last_hidden_state[0]
 
@@ -90,7 +110,9 @@ class SpectralLoss(nn.Module):
         total = made.new_zeros(())
         both = torch.cat([made, true])
         for size, _ in SCALES:
-            spectrum = torch.stft(both, size, size // 4, window=getattr(self, f"window_{size}"), return_complex=True)
+            spectrum = torch.stft(
+                both, size, size // 4, window=getattr(self, f"window_{size}"), return_complex=True
+            )
             magnitude = (spectrum.real**2 + spectrum.imag**2 + 1e-9).sqrt()
             mel = magnitude.transpose(1, 2) @ getattr(self, f"mel_{size}")
             for x in (mel, magnitude):
@@ -117,8 +139,8 @@ def crops(model: Xcodec2Model, folder: Path, hours: float) -> tuple[torch.Tensor
 def train(speech_folder: Path, work: Path, steps: int = 6000, hours: float = 6.0) -> None:
     """Trains on one-second crops of `hours` of speech and writes `work/codec` in transformers' format.
 
-    From `ENCODER_UNTIL` on codes no longer change: `work/codec_encoder` is written then, and a language model can
-    learn from it while the decoder goes on.
+    From `ENCODER_UNTIL` on codes no longer change: `work/codec_encoder` is written then, and a language
+    model can learn from it while the decoder goes on.
     """
     model = build()
     data = work / "codec_data.pt"
@@ -135,7 +157,10 @@ def train(speech_folder: Path, work: Path, steps: int = 6000, hours: float = 6.0
     def step_loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         chosen = torch.randint(len(frames) - CROP, (BATCH,), generator=torch.Generator().manual_seed(step))
         index = chosen[:, None] + torch.arange(CROP)
-        x, true = frames[index].float().to(loop.DEVICE), samples[index].float().view(BATCH, -1).to(loop.DEVICE) / 32768
+        x, true = (
+            frames[index].float().to(loop.DEVICE),
+            samples[index].float().view(BATCH, -1).to(loop.DEVICE) / 32768,
+        )
         fixed = step >= ENCODER_UNTIL * steps
         if fixed and not (work / "codec_encoder").exists():
             export(model, work / "codec_encoder")

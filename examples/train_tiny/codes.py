@@ -8,7 +8,6 @@ from pathlib import Path
 import codec
 import loop
 import numpy as np
-import speech
 import torch
 from transformers import Xcodec2Model
 
@@ -39,7 +38,9 @@ def encode_shard(model: Xcodec2Model, meta: Path, out: Path) -> None:
 @torch.no_grad()
 def decode(model: Xcodec2Model, made: np.ndarray) -> np.ndarray:
     """One utterance's codes to int16 samples."""
-    audio = model.decode(torch.from_numpy(made.astype(np.int64))[None, None].to(loop.DEVICE)).audio_values[0, 0]
+    audio = model.decode(torch.from_numpy(made.astype(np.int64))[None, None].to(loop.DEVICE)).audio_values[
+        0, 0
+    ]
     return (audio.clamp(-1, 1).cpu().numpy() * 32767).astype(np.int16)
 
 

@@ -2,7 +2,8 @@
 
 What it must learn first is that the text matters, so it begins with short random word strings; then whole
 utterances; then compositions: a voice prompt before the target, another style of the same voice, several
-utterances up to 30 s. Probe all along: the validation loss with the text's characters shuffled, less the true one.
+utterances up to 30 s. Probe all along: the validation loss with the text's characters shuffled, less the
+true one.
 """
 
 from __future__ import annotations
@@ -30,18 +31,29 @@ def build(size: str = "base") -> LlamaForCausalLM:
     torch.manual_seed(0)
     model = LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=len(tokenizer), hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads,
-            num_key_value_heads=kv_heads, head_dim=64 if size != "small" else 32, intermediate_size=inner,
-            max_position_embeddings=2048, tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
-            bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+            vocab_size=len(tokenizer),
+            hidden_size=width,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            num_key_value_heads=kv_heads,
+            head_dim=64 if size != "small" else 32,
+            intermediate_size=inner,
+            max_position_embeddings=2048,
+            tie_word_embeddings=True,
+            rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
         )
-    )  # fmt: skip
+    )
     first = tokenizer.convert_tokens_to_ids("<|s_0|>")
     digits = (torch.arange(tokens.CODES)[:, None] // 4 ** torch.arange(6)) % 4
     directions = torch.randn(6, 4, width) * 0.02 / 6**0.5
     with torch.no_grad():
         structured = sum(directions[d, digits[:, d]] for d in range(6))
-        model.get_input_embeddings().weight[first : first + tokens.CODES] = structured + torch.randn(tokens.CODES, width) * 0.008
+        model.get_input_embeddings().weight[first : first + tokens.CODES] = (
+            structured + torch.randn(tokens.CODES, width) * 0.008
+        )
     return model.to(loop.DEVICE)
 
 
@@ -66,8 +78,12 @@ class Corpus:
         self.end = ids("<|SPEECH_GENERATION_END|>")
         self.space = ids(" ")
         self.head = [ids("<|user|>"), ids(tokens.INSTRUCTION), ids("<|TEXT_UNDERSTANDING_START|>")]
-        self.middle = [ids("<|TEXT_UNDERSTANDING_END|>"), ids("<|eot_id|>"), ids("<|assistant|>"),
-                       ids("<|SPEECH_GENERATION_START|>")]  # fmt: skip
+        self.middle = [
+            ids("<|TEXT_UNDERSTANDING_END|>"),
+            ids("<|eot_id|>"),
+            ids("<|assistant|>"),
+            ids("<|SPEECH_GENERATION_START|>"),
+        ]
         shards = sorted(folder.glob("*.jsonl"))
         self.pieces = [p for meta in (shards[-1:] if validation else shards[:-1]) for p in self._read(meta)]
         self.sessions: dict[str, list[Piece]] = {}
@@ -107,7 +123,7 @@ class Corpus:
         if kind < 0.5:  # the same voice and style
             return rng.sample(one, min(len(one), rng.choice([2, 2, 3])))
         other = self.sessions[rng.choice(self.speakers[one[0].speaker])]
-        if kind < 0.83:  # the same voice, another session: mostly another style
+        if kind < 0.9:  # the same voice, another session: mostly another style
             return [rng.choice(one), rng.choice(other)]
         chosen, total = [], 0  # three to six utterances, 30 s at most
         for piece in rng.sample(one, len(one)) + rng.sample(other, min(1, len(other))):
@@ -121,7 +137,9 @@ class Corpus:
         """Examples of about one length, near `TOKENS_A_BATCH` speech tokens in all."""
         rng = random.Random(step)
         if progress > SINGLE_UNTIL and rng.random() < 0.6:
-            drawn = sorted((self._composed(rng) for _ in range(64)), key=lambda ps: sum(len(p.codes) for p in ps))
+            drawn = sorted(
+                (self._composed(rng) for _ in range(64)), key=lambda ps: sum(len(p.codes) for p in ps)
+            )
         else:
             pool = self.short if progress < SHORT_UNTIL else self.singles
             start = rng.randrange(max(1, len(pool) - 256))
@@ -134,8 +152,8 @@ class Corpus:
 
 
 class HeadLoss(torch.autograd.Function):
-    """Mean cross-entropy behind an output head, with both gradients taken on the way forward: the logits are made
-    once, in place, and not kept (half the time of `cross_entropy` on a CPU)."""
+    """Mean cross-entropy behind an output head, with both gradients taken on the way forward: the logits are
+    made once, in place, and not kept (half the time of `cross_entropy` on a CPU)."""
 
     @staticmethod
     def forward(ctx, hidden: torch.Tensor, head: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -162,10 +180,13 @@ class Trainee:
 
     def __init__(self, model: LlamaForCausalLM) -> None:
         self.model = model
+        torch._dynamo.config.recompile_limit = 64  # a limit of 8 is soon met, and then nothing is compiled
         model.set_attn_implementation("eager")  # compiled, faster than sdpa at these sizes on a CPU
         self.layers = torch.compile(model.model, dynamic=True)
 
-    def loss(self, corpus: Corpus, batch: list[list[Piece]], shuffle: random.Random | None = None) -> tuple[torch.Tensor, int]:
+    def loss(
+        self, corpus: Corpus, batch: list[list[Piece]], shuffle: random.Random | None = None
+    ) -> tuple[torch.Tensor, int]:
         """Mean cross-entropy of speech codes and END in nats, and how many there were.
 
         Rows are padded on the right: causal attention never sees the padding.
@@ -187,16 +208,25 @@ class Trainee:
         return HeadLoss.apply(rows, head.bfloat16(), target), len(target)
 
 
-def train(codes_folder: Path, work: Path, steps: int, size: str = "base", rate: float = 1.5e-3,
-          start: Path | None = None) -> None:  # fmt: skip
+def train(
+    codes_folder: Path,
+    work: Path,
+    steps: int,
+    size: str = "base",
+    rate: float = 1.5e-3,
+    start: Path | None = None,
+) -> None:
     """Trains, and writes `work/language_model[-size]` with its tokenizer in transformers' format."""
     model = build(size)
     if start is not None:
         model.load_state_dict(LlamaForCausalLM.from_pretrained(start, dtype=torch.float32).state_dict())
     trainee = Trainee(model)
     corpus, held = Corpus(codes_folder), Corpus(codes_folder, validation=True)
-    print(f"{len(corpus.pieces)} utterances, {sum(len(p.codes) for p in corpus.pieces) / 180_000:.1f} hours, "
-          f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters", flush=True)  # fmt: skip
+    print(
+        f"{len(corpus.pieces)} utterances, {sum(len(p.codes) for p in corpus.pieces) / 180_000:.1f} hours, "
+        f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters",
+        flush=True,
+    )
 
     def step_loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         value, count = trainee.loss(corpus, corpus.batch(step, step / steps))
@@ -213,8 +243,16 @@ def train(codes_folder: Path, work: Path, steps: int, size: str = "base", rate: 
             export(model, work, size)
         return {"validation": float(true), "text matters by": float(shuffled - true)}
 
-    loop.train(model, step_loss, work / f"lm_{size}_train.pt", steps=steps, rate=rate, weight_decay=0.05,
-               probe=probe, probe_every=500)  # fmt: skip
+    loop.train(
+        model,
+        step_loss,
+        work / f"lm_{size}_train.pt",
+        steps=steps,
+        rate=rate,
+        weight_decay=0.05,
+        probe=probe,
+        probe_every=500,
+    )
     export(model, work, size)
 
 

@@ -46,8 +46,10 @@ def train(
         probe: measures to log every `probe_every` steps.
     """
     trainable = [p for p in model.parameters() if p.requires_grad]
-    groups = [{"params": [p for p in trainable if p.ndim >= 2], "weight_decay": weight_decay},
-              {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0}]  # fmt: skip
+    groups = [
+        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
+    ]
     optimiser = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
     first = 0
     if checkpoint.exists():
@@ -79,7 +81,9 @@ def train(
             print(f"step {step + 1}/{steps}  {means}  {pace:.3f} s/step", flush=True)
             sums.clear()
         if probe is not None and (step + 1) % probe_every == 0:
-            print(f"probe {step + 1}  " + "  ".join(f"{k} {v:.4g}" for k, v in probe(step).items()), flush=True)
+            print(
+                f"probe {step + 1}  " + "  ".join(f"{k} {v:.4g}" for k, v in probe(step).items()), flush=True
+            )
         if time.time() - saved > 60 * save_minutes:
             save(step + 1)
             saved = time.time()

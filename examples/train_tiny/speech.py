@@ -1,7 +1,8 @@
 """Speech: flite voices warped into pseudo-speakers, each in four styles, 16 kHz mono.
 
-A pseudo-speaker is a base voice whose formants are moved by resampling; flite's own pitch and pace settings make
-up for what the resampling does to pitch and pace. Needs the program `flite` (Debian: `apt-get install flite`).
+A pseudo-speaker is a base voice whose formants are moved by resampling; flite's own pitch and pace settings
+make up for what the resampling does to pitch and pace. Needs the program `flite` (Debian: `apt-get install
+flite`).
 """
 
 from __future__ import annotations
@@ -69,8 +70,15 @@ def speakers(held_out: bool = False) -> list[Speaker]:
     made = [] if held_out else [Speaker(base, base) for base in BASES]
     for i in range(40 if held_out else 200):
         base = list(BASES)[i % len(BASES)]
-        made.append(Speaker(f"{'h' if held_out else 'p'}{i:03d}", base, rng.uniform(0.88, 1.14),
-                            rng.uniform(0.85, 1.25), rng.uniform(0.92, 1.1)))  # fmt: skip
+        made.append(
+            Speaker(
+                f"{'h' if held_out else 'p'}{i:03d}",
+                base,
+                rng.uniform(0.88, 1.14),
+                rng.uniform(0.85, 1.25),
+                rng.uniform(0.92, 1.1),
+            )
+        )
     return made
 
 
@@ -92,15 +100,29 @@ def speak(text: str, how: Delivery) -> np.ndarray:
     mean = BASES[speaker.base] * pitch / formant
     mean = max(mean, 150.0) if speaker.base == "slt" else mean  # below, slt breaks into octave jumps
     spread = (0.11 if speaker.base == "slt" else 0.13) * mean * style.spread**power
-    command = ["flite", "-voice", speaker.base, "--setf", f"int_f0_target_mean={mean:.1f}",
-               "--setf", f"int_f0_target_stddev={spread:.1f}",
-               "--setf", f"duration_stretch={duration * formant:.3f}", "-t", text, "-o", "/dev/stdout"]  # fmt: skip
+    command = [
+        "flite",
+        "-voice",
+        speaker.base,
+        "--setf",
+        f"int_f0_target_mean={mean:.1f}",
+        "--setf",
+        f"int_f0_target_stddev={spread:.1f}",
+        "--setf",
+        f"duration_stretch={duration * formant:.3f}",
+        "-t",
+        text,
+        "-o",
+        "/dev/stdout",
+    ]
     raw = subprocess.run(command, capture_output=True, check=True).stdout
     audio = _from_wav(raw)
     if formant != 1.0:
         audio = soxr.resample(audio, SAMPLE_RATE * formant, SAMPLE_RATE, quality="HQ")
     audio = _trim(audio)
-    return np.asarray(audio * (0.08 / max(1e-4, float(np.sqrt(np.mean(audio**2))))), np.float32).clip(-0.99, 0.99)
+    return np.asarray(audio * (0.08 / max(1e-4, float(np.sqrt(np.mean(audio**2))))), np.float32).clip(
+        -0.99, 0.99
+    )
 
 
 def _from_wav(raw: bytes) -> np.ndarray:
@@ -110,8 +132,12 @@ def _from_wav(raw: bytes) -> np.ndarray:
     return audio if rate == SAMPLE_RATE else soxr.resample(audio, rate, SAMPLE_RATE)
 
 
-def session(rng: random.Random, everyone: list[Speaker], forbidden: set[str]) -> Iterator[tuple[texts.Text, Delivery]]:
-    """Several texts by one speaker in one style; the plain voices are four times as likely as a pseudo-speaker."""
+def session(
+    rng: random.Random, everyone: list[Speaker], forbidden: set[str]
+) -> Iterator[tuple[texts.Text, Delivery]]:
+    """Several texts by one speaker in one style; the plain voices are four times as likely as a pseudo-
+    speaker.
+    """
     speaker = rng.choices(everyone, [4.0 if s.name in BASES else 1.0 for s in everyone])[0]
     style, strength = rng.choice(list(STYLES)), rng.uniform(0.3, 1.0)
     for _ in range(SESSION):
@@ -121,7 +147,9 @@ def session(rng: random.Random, everyone: list[Speaker], forbidden: set[str]) ->
 
 
 def write_shard(folder: Path, shard: int, sessions: int, held_out: bool = False) -> None:
-    """Writes `sessions` sessions as one int16 array and one JSON line an utterance; does nothing when they exist."""
+    """Writes `sessions` sessions as one int16 array and one JSON line an utterance; does nothing when they
+    exist.
+    """
     wav, meta = folder / f"{shard:04d}.npy", folder / f"{shard:04d}.jsonl"
     if meta.exists():
         return
@@ -132,8 +160,15 @@ def write_shard(folder: Path, shard: int, sessions: int, held_out: bool = False)
     for number in range(sessions):
         for text, how in session(rng, everyone, forbidden):
             audio = (speak(text.text, how) * 32767).astype(np.int16)
-            row = {**asdict(text), "speaker": how.speaker.name, "style": how.style, "strength": how.strength,
-                   "session": f"{shard}-{number}", "start": position, "length": len(audio)}  # fmt: skip
+            row = {
+                **asdict(text),
+                "speaker": how.speaker.name,
+                "style": how.style,
+                "strength": how.strength,
+                "session": f"{shard}-{number}",
+                "start": position,
+                "length": len(audio),
+            }
             lines.append(json.dumps(row))
             pieces.append(audio)
             position += len(audio)

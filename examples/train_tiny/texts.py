@@ -70,10 +70,21 @@ def _number(rng: random.Random) -> tuple[str, str]:
 
 def _fill(template: str, rng: random.Random, kind: str) -> Text:
     choices: dict[str, list[str]] = {
-        "person": w.PEOPLE, "animal": w.ANIMALS, "thing": w.THINGS, "place": w.PLACES, "adjective": w.ADJECTIVES,
-        "verb": w.VERBS_PAST, "base": w.VERBS_BASE, "motion": w.MOTION_PAST, "adverb": w.ADVERBS,
-        "preposition": w.PREPOSITIONS, "time": w.TIMES, "name": w.NAMES, "town": w.TOWNS, "unit": w.UNITS,
-    }  # fmt: skip
+        "person": w.PEOPLE,
+        "animal": w.ANIMALS,
+        "thing": w.THINGS,
+        "place": w.PLACES,
+        "adjective": w.ADJECTIVES,
+        "verb": w.VERBS_PAST,
+        "base": w.VERBS_BASE,
+        "motion": w.MOTION_PAST,
+        "adverb": w.ADVERBS,
+        "preposition": w.PREPOSITIONS,
+        "time": w.TIMES,
+        "name": w.NAMES,
+        "town": w.TOWNS,
+        "unit": w.UNITS,
+    }
     written, heard = template, template
     while match := re.search(r"\{(\w+)\}", written):
         slot = match.group(0)
@@ -111,9 +122,12 @@ def word_string(rng: random.Random, low: int = 1, high: int = 6) -> Text:
 
 
 def names(rng: random.Random) -> Text:
-    chosen = rng.sample(w.NAMES, rng.randint(2, 4)) + [rng.choice(w.TOWNS)]
-    return Text(", ".join(chosen[:-1]) + " and " + chosen[-1] + ".", spoken(" ".join([*chosen[:-1], "and", chosen[-1]])),
-                "names")  # fmt: skip
+    chosen = [*rng.sample(w.NAMES, rng.randint(2, 4)), rng.choice(w.TOWNS)]
+    return Text(
+        ", ".join(chosen[:-1]) + " and " + chosen[-1] + ".",
+        spoken(" ".join([*chosen[:-1], "and", chosen[-1]])),
+        "names",
+    )
 
 
 def training_text(rng: random.Random) -> Text:
@@ -143,13 +157,19 @@ def rare_words(rng: random.Random) -> Text:
 def held_out_words(rng: random.Random) -> Text:
     """A sentence with two or three words that no training text contains."""
     chosen = rng.sample(w.held_out(), 3)
-    made = rng.choice([f"The {{person}} said {chosen[0]} and {chosen[1]} {{time}}.",
-                       f"We {{verb}} {chosen[0]} {chosen[1]} {{preposition}} the {{place}}.",
-                       f"{chosen[0]} {chosen[1]} {{adjective}} {{thing}} {chosen[2]}."])  # fmt: skip
+    made = rng.choice(
+        [
+            f"The {{person}} said {chosen[0]} and {chosen[1]} {{time}}.",
+            f"We {{verb}} {chosen[0]} {chosen[1]} {{preposition}} the {{place}}.",
+            f"{chosen[0]} {chosen[1]} {{adjective}} {{thing}} {chosen[2]}.",
+        ]
+    )
     return _fill(made, rng, "held out")
 
 
-def _distinct(count: int, makers: list[Callable[[random.Random], Text]], seed: int, taken: set[str]) -> list[Text]:
+def _distinct(
+    count: int, makers: list[Callable[[random.Random], Text]], seed: int, taken: set[str]
+) -> list[Text]:
     rng, made = random.Random(seed), []
     while len(made) < count:
         text = makers[len(made) % len(makers)](rng)

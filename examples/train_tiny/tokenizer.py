@@ -11,10 +11,15 @@ CODES = 4096
 CHARACTERS = " " + string.ascii_lowercase + string.digits + ".,?!'-:;"
 INSTRUCTION = "Convert the text to speech:"
 MARKERS = [
-    "<|TEXT_GENERATION_START|>", "<|TEXT_GENERATION_END|>", "<|TEXT_UNDERSTANDING_START|>",
-    "<|TEXT_UNDERSTANDING_END|>", "<|SPEECH_GENERATION_START|>", "<|SPEECH_GENERATION_END|>",
-    "<|SPEECH_UNDERSTANDING_START|>", "<|SPEECH_UNDERSTANDING_END|>",
-]  # fmt: skip
+    "<|TEXT_GENERATION_START|>",
+    "<|TEXT_GENERATION_END|>",
+    "<|TEXT_UNDERSTANDING_START|>",
+    "<|TEXT_UNDERSTANDING_END|>",
+    "<|SPEECH_GENERATION_START|>",
+    "<|SPEECH_GENERATION_END|>",
+    "<|SPEECH_UNDERSTANDING_START|>",
+    "<|SPEECH_UNDERSTANDING_END|>",
+]
 CHAT = ["<|user|>", "<|assistant|>", "<|eot_id|>", INSTRUCTION]
 TEMPLATE = (
     "{% for message in messages %}{{ '<|user|>' if message['role'] == 'user' else '<|assistant|>' }}"
@@ -34,8 +39,12 @@ def build() -> PreTrainedTokenizerFast:
     added = ["<|pad|>", "<|unk|>", *CHAT, *MARKERS, *(f"<|s_{i}|>" for i in range(CODES))]
     tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in added])
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<|pad|>", unk_token="<|unk|>", eos_token="<|SPEECH_GENERATION_END|>",
-        model_max_length=2048, clean_up_tokenization_spaces=False,
-    )  # fmt: skip
+        tokenizer_object=tokenizer,
+        pad_token="<|pad|>",
+        unk_token="<|unk|>",
+        eos_token="<|SPEECH_GENERATION_END|>",
+        model_max_length=2048,
+        clean_up_tokenization_spaces=False,
+    )
     fast.chat_template = TEMPLATE
     return fast

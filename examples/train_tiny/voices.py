@@ -1,4 +1,6 @@
-"""The built-in voices: four plain voices and four pseudo-speakers, each in four styles, as FLAC with transcripts."""
+"""The built-in voices: four plain voices and four pseudo-speakers, each in four styles, as FLAC with
+transcripts.
+"""
 
 from __future__ import annotations
 
