@@ -146,9 +146,17 @@ class Corpus:
             drawn = [[p] for p in pool[start : start + 256]]
         lengths = [sum(len(p.codes) for p in ps) for ps in drawn]
         first = rng.randrange(len(drawn))
-        count = max(1, TOKENS_A_BATCH // max(1, lengths[first]))
-        first = max(0, min(first, len(drawn) - count))
-        return drawn[first : first + count]
+        last = first
+        while last + 1 < len(drawn) and _fits(last + 2 - first, lengths[last + 1]):
+            last += 1
+        while first > 0 and _fits(last + 2 - first, lengths[last]):
+            first -= 1
+        return drawn[first : last + 1]
+
+
+def _fits(rows: int, longest: int) -> bool:
+    """Whether so many rows, padded to the longest, fit a batch: by tokens, and by memory for attention."""
+    return rows * longest <= TOKENS_A_BATCH and rows * longest**2 <= 4_000_000
 
 
 class HeadLoss(torch.autograd.Function):
