@@ -40,13 +40,21 @@ class Listener:
 
     def rate(self, spoken: str, transcript: str) -> float:
         """WER of a transcript against the words that were to be said."""
-        if isinstance(self.recogniser, WER):
-            return error_rate(spoken, transcript, "en")
+        return error_rate(spoken, transcript, "en")
+
+
+@dataclass(frozen=True)
+class Judge(Listener):
+    """A listener that takes no part in the search."""
+
+    recogniser: PocketsphinxWER
+
+    def rate(self, spoken: str, transcript: str) -> float:
         errors = self.recogniser.errors(spoken, transcript)
         return errors.total / errors.words
 
 
-def judges(folder: Path) -> list[Listener]:
+def judges(folder: Path) -> list[Judge]:
     """The judges by unigram and by bigram; their language models are written to `folder` the first time."""
     return [_judge(name, folder / f"{name}.arpa") for name in ORDERS]
 
@@ -86,13 +94,13 @@ def workers(count: int) -> multiprocessing.pool.Pool:
     return multiprocessing.get_context("spawn").Pool(count)
 
 
-def _judge(name: str, path: Path) -> Listener:
+def _judge(name: str, path: Path) -> Judge:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".unfinished")
         arpa.write(unfinished, training_sentences(TEXTS), vocabulary(), ORDERS[name])
         unfinished.rename(path)
-    return Listener(name, PocketsphinxWER(str(path)), _digest(path))
+    return Judge(name, PocketsphinxWER(str(path)), _digest(path))
 
 
 _loaded: dict[str, PocketsphinxWER | WER] = {}

@@ -20,7 +20,7 @@ from llasa_search.strategies import BestOfN
 from llasa_search.verifiers import WER
 
 if TYPE_CHECKING:
-    from llasa_search.llasa import Llasa
+    from llasa_search.llasa.codec import Codec
 
 Record = Callable[[Item], Mapping[str, Audio]]
 
@@ -101,7 +101,7 @@ def searches(wanted: Sequence[tuple[Item, Setting]], folder: Path, processes: in
 
 def _record(job: tuple[Item, Record, Path, str]) -> None:
     item, record, folder, model = job
-    codec = _llasa(model).codec
+    codec = _codec(model)
     with new_folder(folder) as new:
         for channel in CHANNELS:
             (new / channel).mkdir()
@@ -132,15 +132,15 @@ def _locate(model: str) -> tuple[str, str]:
 
 
 @cache
-def _llasa(model: str) -> Llasa:
-    from llasa_search.llasa import Llasa
+def _codec(model: str) -> Codec:
+    from llasa_search.llasa.loading import load_codec, pick_device
 
-    return Llasa.from_pretrained(model)
+    return load_codec(_locate(model)[1], pick_device("auto"))
 
 
 @cache
 def _searcher(model: str, asr: str, n: int) -> Searcher:
-    return Searcher(_llasa(model), WER(asr), BestOfN(n))
+    return Searcher(model, WER(asr), BestOfN(n))
 
 
 def _each(work: Callable[[Any], None], jobs: Sequence[Any], name: str, processes: int) -> None:
