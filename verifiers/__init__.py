@@ -1,6 +1,9 @@
 """Verifiers: models that say how good a piece of speech is. None of them is loaded until it scores."""
 
 from llasa_search.verifiers.base import Verifier
+from llasa_search.verifiers.likelihood import LanguageModelLikelihood, TranscriptLikelihood
+from llasa_search.verifiers.pace import Pace
+from llasa_search.verifiers.signal import Signal
 from llasa_search.verifiers.wer import WER
 
-__all__ = ["WER", "Verifier"]
+__all__ = ["WER", "LanguageModelLikelihood", "Pace", "Signal", "TranscriptLikelihood", "Verifier"]

@@ -40,9 +40,9 @@ class WER(Verifier):
         self._asr: WhisperASR | None = None
 
     def load(self) -> None:
-        from llasa_search.verifiers.whisper_asr import WhisperASR
+        from llasa_search.verifiers.whisper_asr import shared
 
-        self._asr = self._asr or WhisperASR(self.model)
+        self._asr = self._asr or shared(self.model)
 
     def check(self, prompt: Prompt) -> None:
         super().check(prompt)

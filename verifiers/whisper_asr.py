@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -28,6 +29,10 @@ class WhisperASR:
     Args:
         model: "tiny" (the one in this package), a path to a `.pt` file, or one of openai-whisper's names.
 
+    Attributes:
+        spells: whether it writes one token a letter, as ours does; its file then holds `"spelling": True`.
+        window: samples that it hears at once.
+
     Raises:
         InputError: no checkpoint has that name.
         ModelError: the checkpoint cannot be read or downloaded.
@@ -38,7 +43,7 @@ class WhisperASR:
         from whisper.tokenizer import get_tokenizer
 
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.model = _load(model, self.device)
+        self.model, self.spells = _load(model, self.device)
         self.tokenizer = get_tokenizer(self.model.is_multilingual, num_languages=self.model.num_languages)
         # The encoder halves the number of mel frames.
         self.window = 2 * self.model.dims.n_audio_ctx * HOP
@@ -46,6 +51,17 @@ class WhisperASR:
     def understands(self, language: str) -> bool:
         """Whether the checkpoint can hear `language` ("en" or "zh")."""
         return language == "en" or bool(self.model.is_multilingual)
+
+    def tokenizer_of(self, language: str) -> Any:
+        """openai-whisper's tokenizer whose prefix asks for a transcript in `language`."""
+        from whisper.tokenizer import get_tokenizer
+
+        return get_tokenizer(
+            self.model.is_multilingual,
+            num_languages=self.model.num_languages,
+            language=language,
+            task="transcribe",
+        )
 
     def transcribe(self, audios: Sequence[Audio], language: str) -> list[str]:
         """Transcripts of recordings, "" where nothing is said.
@@ -84,7 +100,7 @@ class WhisperASR:
             fp16=self.device == "cuda",
         )
         # One at a time: the loudest frame of a spectrogram sets its floor.
-        mels = torch.stack([self._mel(piece) for piece in pieces])
+        mels = torch.stack([self.mel(piece) for piece in pieces])
         results = whisper.decode(self.model, mels, options)
         words = self.tokenizer.eot  # the first special token; the others come after it
         return [
@@ -92,7 +108,8 @@ class WhisperASR:
             for result, limit in zip(results, limits, strict=True)
         ]
 
-    def _mel(self, piece: Audio) -> Any:
+    def mel(self, piece: Audio) -> Any:
+        """Log-mel spectrogram of audio [samples], at most one window, padded to the window with silence."""
         import torch
         import whisper
 
@@ -121,7 +138,19 @@ def windows(audio: Audio, size: int) -> Iterator[Audio]:
         yield audio
 
 
-def _load(model: str, device: str) -> Any:
+_loaded: WeakValueDictionary[str, WhisperASR] = WeakValueDictionary()
+
+
+def shared(model: str) -> WhisperASR:
+    """The checkpoint, loaded once for all verifiers that hold it at the time."""
+    asr = _loaded.get(model) or WhisperASR(model)
+    _loaded[model] = asr
+    return asr
+
+
+def _load(model: str, device: str) -> tuple[Any, bool]:
+    """The model, and whether it spells."""
+    import torch
     import whisper
 
     if model == "tiny":
@@ -138,6 +167,8 @@ def _load(model: str, device: str) -> Any:
         raise InputError(f"no speech recogniser {model!r}: neither a file nor a known name; {hint}")
     try:
         # openai-whisper loads with weights_only=True and checks the hash of what it downloads.
-        return whisper.load_model(source, device=device).eval()
+        loaded = whisper.load_model(source, device=device).eval()
+        is_file = Path(source).is_file()
+        return loaded, is_file and "spelling" in torch.load(source, mmap=True, weights_only=True)
     except Exception as error:
         raise ModelError(f"the speech recogniser {model!r} cannot be loaded: {advice} ({error})") from error

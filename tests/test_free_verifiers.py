@@ -1,0 +1,119 @@
+"""Verifiers that need no model: pace, signal, and the language model's own likelihood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llasa_search.candidate import Audio, Utterance
+from llasa_search.errors import InputError
+from llasa_search.scorer import score
+from llasa_search.verifiers import LanguageModelLikelihood, Pace, Signal
+from llasa_search.verifiers.signal import repetition, speech_seconds
+from llasa_search.voice import Prompt, Voice
+
+Noise = Callable[..., Audio]
+TEXT = "The captain found a silver coin near the lake."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "doublings"), [(0.33, 2.0), (0.66, 1.0), (2.8, 0.0), (6.4, 0.0), (12.84, 1.0), (25.7, 2.0)]
+)
+def test_pace_is_0_inside_the_range_and_counts_doublings_outside(
+    noise: Noise, seconds: float, doublings: float
+) -> None:
+    """Guards against truncated or looping speech that passes, and sound speech that is told apart."""
+    found = Pace().score([Utterance(TEXT, "en", noise(seconds), 16_000)])[0]
+    assert found.value == pytest.approx(doublings, abs=0.1)
+    assert Pace().utility(np.array([found.value]))[0] == pytest.approx(max(0, 1 - doublings), abs=0.1)
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_silence_at_the_ends_does_not_slow_the_pace(before: int, after: int) -> None:
+    """Guards against truncation hidden behind trailing silence."""
+    speech = np.full(16_000, 0.1, np.float32)
+    padded = np.pad(speech, (320 * before, 320 * after))
+    assert speech_seconds(padded, 16_000) == pytest.approx(1.0)
+
+
+def test_pace_of_silence_is_far_outside() -> None:
+    """Guards against an infinite value, which would count as a failure instead of a bad score."""
+    for audio in (np.zeros(0, np.float32), np.zeros(16_000, np.float32)):
+        found = score(Pace(), [Utterance(TEXT, "en", audio, 16_000)])[0]
+        assert found.status == "scored" and found.value > 1
+
+
+def test_pace_relative_to_the_voice(noise: Noise) -> None:
+    """Guards against a slow voice that is held to a general pace."""
+    voice = Voice(noise(8.0), "ten letters one", sample_rate=16_000)
+    slow = Utterance(TEXT, "en", noise(14.0), 16_000, voice=voice)
+    assert Pace().score([slow])[0].value > 0
+    assert Pace(relative=True).score([slow])[0].value == pytest.approx(0.0, abs=0.2)
+    assert str(Pace(relative=True)) == "Pace(relative=True)"
+
+
+@pytest.mark.parametrize("voice", [None, "no transcript"])
+def test_relative_pace_needs_a_transcript(noise: Noise, voice: str | None) -> None:
+    prompt = Prompt(TEXT, "en", None if voice is None else Voice(noise(1.0), sample_rate=16_000))
+    with pytest.raises(InputError, match="with its transcript"):
+        Pace(relative=True).check(prompt)
+
+
+def test_pace_refuses_a_text_without_letters() -> None:
+    with pytest.raises(InputError, match="no letters"):
+        Pace().check(Prompt("?!", "en"))
+
+
+def signal_of(audio: Audio, codes: list[int] | None = None) -> float:
+    array = None if codes is None else np.array(codes, np.int32)
+    return Signal().score([Utterance(TEXT, "en", audio, 16_000, codes=array)])[0].value
+
+
+def test_signal_finds_each_fault_and_nothing_in_sound_speech(noise: Noise) -> None:
+    """Guards against a fault that another measure's innocence hides."""
+    sound, codes = noise(2.0), list(range(100))
+    assert signal_of(sound, codes) == 0
+    assert signal_of(sound) == 0
+    assert signal_of(np.zeros(32_000, np.float32), codes) == 1
+    assert signal_of(np.concatenate([sound[:6_400], np.zeros(25_600, np.float32)]), codes) > 0.5
+    assert signal_of(np.sign(sound), codes) == 1
+    assert signal_of(sound, [*range(10)] * 10) == 1
+    assert signal_of(sound, [7] * 100) == 1
+
+
+@given(st.lists(st.integers(0, 65_535), max_size=60))
+def test_repetition_is_a_share(codes: list[int]) -> None:
+    """Guards against shares outside [0, 1] and against a crash on few codes; doubled speech repeats half."""
+    array = np.array(codes, np.int32)
+    assert 0 <= repetition(array) < 1
+    if len(codes) >= 20:
+        assert repetition(np.concatenate([array, array])) >= 0.3
+
+
+@pytest.mark.parametrize("verifier", [Pace(), Signal()])
+def test_nan_in_the_audio_fails_by_name(verifier: Pace | Signal, noise: Noise) -> None:
+    """Guards against NaN that passes for sound or for silence."""
+    audio = noise(1.0)
+    audio[5] = np.nan
+    found = score(verifier, [Utterance(TEXT, "en", audio, 16_000)])[0]
+    assert found.status == "failed" and "NaN" in found.detail
+
+
+def test_language_model_likelihood_is_the_mean(noise: Noise) -> None:
+    """Guards against a sum, which prefers short speech."""
+    verifier, logprobs = LanguageModelLikelihood(), np.array([-1.0, -2.0, -6.0], np.float32)
+    heard = Utterance(TEXT, "en", noise(0.5), 16_000, logprobs=logprobs)
+    assert verifier.score([heard])[0].value == pytest.approx(-3.0)
+    assert verifier.utility(np.array([-20.0, -3.0, -2.0, 0.0])).tolist() == sorted(
+        verifier.utility(np.array([-20.0, -3.0, -2.0, 0.0]))
+    )
+
+
+def test_foreign_speech_has_no_language_model_likelihood(noise: Noise) -> None:
+    """Guards against a made-up value where nothing was sampled."""
+    found = score(LanguageModelLikelihood(), [Utterance(TEXT, "en", noise(0.5), 16_000)])[0]
+    assert found.status == "failed" and "log-probabilities" in found.detail

@@ -1,0 +1,133 @@
+"""Likelihood of the text under Whisper: forced passes, batches, spelling, and speech beyond the window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llasa_search.candidate import Audio, Utterance
+from llasa_search.errors import InputError
+from llasa_search.verifiers import WER, TranscriptLikelihood
+from llasa_search.verifiers.likelihood import divide, nearest_prefix
+from llasa_search.verifiers.spelling import letters, spelled
+from llasa_search.voice import Prompt
+
+Noise = Callable[..., Audio]
+
+
+def utterance(audio: Audio, text: str = "One two three.") -> Utterance:
+    return Utterance(text, "en", audio, 16_000)
+
+
+def test_equals_stepping_through_the_tokens(asr_path: Path, noise: Noise) -> None:
+    """Guards against an off-by-one in the forced pass: its slow twin asks for one token at a time."""
+    import torch
+
+    verifier, audio = TranscriptLikelihood(model=str(asr_path)), noise(1.0)
+    verifier.load()
+    asr = verifier._asr
+    assert asr is not None
+    tokens = list(asr.tokenizer.sot_sequence_including_notimestamps)
+    expected = []
+    with torch.inference_mode():
+        for token in [*asr.tokenizer.encode(" One two three."), asr.tokenizer.eot]:
+            logits = asr.model(asr.mel(audio)[None], torch.tensor([tokens]))[0, -1]
+            expected.append(float(logits.log_softmax(-1)[token]))
+            tokens.append(token)
+    assert verifier.score([utterance(audio)])[0].value == pytest.approx(np.mean(expected), abs=1e-5)
+
+
+def test_batch_equals_single(asr_path: Path, noise: Noise) -> None:
+    """Guards against padding that is heard or counted, and a mixed-up order."""
+    verifier = TranscriptLikelihood(model=str(asr_path))
+    heard = [
+        utterance(noise(1.5, 1), "a longer text than the others have"),
+        utterance(np.zeros(0, np.float32)),
+        utterance(noise(5.0, 3), "beyond the window of two seconds"),
+        utterance(noise(0.4, 2), "one"),
+    ]
+    together = [score.value for score in verifier.score(heard)]
+    assert together == pytest.approx([verifier.score([each])[0].value for each in heard], abs=1e-5)
+    assert len(set(together)) == 4
+
+
+def test_a_spelling_checkpoint_is_given_letters(asr_path: Path, noise: Noise, tmp_path: Path) -> None:
+    """Guards against word pieces that a spelling recogniser never writes."""
+    import torch
+
+    state = torch.load(asr_path, weights_only=True)
+    torch.save({**state, "spelling": True}, tmp_path / "speller.pt")
+    verifier, words = TranscriptLikelihood(str(tmp_path / "speller.pt")), TranscriptLikelihood(str(asr_path))
+    numbers, spoken = (verifier.score([utterance(noise(1.0), text)])[0] for text in ("Room 7.", "room seven"))
+    assert numbers == spoken
+    assert words.score([utterance(noise(1.0), "Room 7.")])[0].value != numbers.value
+    assert verifier._asr is not None and verifier._asr.spells
+
+
+def test_spelled_words_carry_their_space() -> None:
+    from whisper.tokenizer import get_tokenizer
+
+    tokenizer = get_tokenizer(False)
+    tokens = spelled("It's a Café!", tokenizer)
+    assert [tokenizer.decode([token]) for token in tokens] == [" i", *"t's", " a", " c", *"afe"]
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("1,204 coins", "one thousand two hundred four coins"),
+        ("in 90 days", "in ninety days"),
+        ("agent 007", "agent zero zero seven"),
+        ("3000000", "three million"),
+        ("", ""),
+    ],
+)
+def test_numbers_are_spelled_as_spoken(written: str, spoken: str) -> None:
+    assert letters(written) == spoken
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=6), st.lists(st.sampled_from("abc"), max_size=6))
+def test_nearest_prefix_equals_trying_all(units: list[str], heard: list[str]) -> None:
+    """Guards against a fault in the table: its slow twin counts the edits of every prefix apart."""
+
+    def edits(a: list[str], b: list[str]) -> int:
+        if not a or not b:
+            return len(a) + len(b)
+        return min(edits(a[1:], b) + 1, edits(a, b[1:]) + 1, edits(a[1:], b[1:]) + (a[0] != b[0]))
+
+    units, heard = units[:4], heard[:4]
+    tried = [(edits(units[:k], heard), abs(k - len(heard)), k) for k in range(len(units) + 1)]
+    assert nearest_prefix(units, heard) == min(tried)[2]
+
+
+@given(
+    st.lists(st.sampled_from(["one", "two", "three"]), max_size=8), st.lists(st.text("one tw"), min_size=1)
+)
+def test_a_divided_text_is_whole(words: list[str], heard: list[str]) -> None:
+    """Guards against words that are lost or said twice where the speech was cut."""
+    parts = divide(" ".join(words), heard, "en")
+    assert len(parts) == len(heard) and " ".join(parts).split() == words
+
+
+def test_shares_the_checkpoint_with_wer(asr_path: Path) -> None:
+    """Guards against a large recogniser loaded twice for the default content reward."""
+    errors, likelihood = WER(model=str(asr_path)), TranscriptLikelihood(model=str(asr_path))
+    errors.load()
+    likelihood.load()
+    assert errors._asr is likelihood._asr
+
+
+def test_english_checkpoint_refuses_chinese(asr_path: Path) -> None:
+    with pytest.raises(InputError, match="English only"):
+        TranscriptLikelihood(model=str(asr_path)).check(Prompt("今天", "zh"))
+
+
+def test_text_beyond_the_decoder_is_refused_by_name(asr_path: Path, noise: Noise) -> None:
+    """Guards against an index error deep in the decoder."""
+    with pytest.raises(InputError, match="tokens for one window"):
+        TranscriptLikelihood(model=str(asr_path)).score([utterance(noise(1.0), "word " * 500)])

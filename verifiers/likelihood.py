@@ -1,0 +1,187 @@
+"""How likely the text is given the speech (Whisper), and the speech given the text (Llasa itself)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from llasa_search.candidate import Audio, Score, Utterance
+from llasa_search.errors import InputError
+from llasa_search.verifiers.base import Verifier
+from llasa_search.verifiers.hearing import at_16k
+from llasa_search.verifiers.spelling import spelled
+from llasa_search.voice import Prompt
+
+if TYPE_CHECKING:
+    from llasa_search.verifiers.whisper_asr import WhisperASR
+
+BATCH = 16
+
+
+class TranscriptLikelihood(Verifier):
+    """Mean log-probability, in nats a token, of the text and its end under Whisper, in one decoder pass.
+
+    It still tells candidates apart when all have a WER of 0. Speech longer than the recogniser's window is
+    cut at pauses, and the text where the transcripts of the pieces say. The detail is the least likely token.
+
+    The scale ends at -2: openai-whisper itself takes a mean below -1 (`logprob_threshold`) for a failed
+    transcript, and that is where the utility is one half.
+
+    Args:
+        model: as for `WER`, with which it shares the loaded checkpoint.
+    """
+
+    family = "whisper"
+    cost = 0.05
+    scale = (-2.0, 0.0)
+
+    def __init__(self, model: str = "tiny") -> None:
+        self.model = str(model)
+        self._asr: WhisperASR | None = None
+
+    def load(self) -> None:
+        from llasa_search.verifiers.whisper_asr import shared
+
+        self._asr = self._asr or shared(self.model)
+
+    def check(self, prompt: Prompt) -> None:
+        super().check(prompt)
+        self.load()
+        self._require(prompt.text, prompt.language)
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        self.load()
+        jobs = [job for i, utterance in enumerate(utterances) for job in self._jobs(i, utterance)]
+        jobs.sort(key=lambda job: len(job.tokens))
+        found: list[list[tuple[float, int]]] = [[] for _ in utterances]
+        for start in range(0, len(jobs), BATCH):
+            batch = jobs[start : start + BATCH]
+            for job, logprobs in zip(batch, self._forced(batch), strict=True):
+                found[job.place] += zip(logprobs, [*job.tokens, job.tokenizer.eot], strict=True)
+        return [self._score(each) for each in found]
+
+    def _score(self, found: list[tuple[float, int]]) -> Score:
+        assert self._asr is not None
+        worst, token = min(found)
+        mean = math.fsum(logprob for logprob, _ in found) / len(found)
+        return Score(mean, f"least likely {self._asr.tokenizer.decode([token])!r} at {worst:.2f}")
+
+    def _jobs(self, place: int, utterance: Utterance) -> list[_Job]:
+        """Pieces of the speech no longer than the window, each with its part of the text."""
+        from llasa_search.verifiers.whisper_asr import windows
+
+        assert self._asr is not None
+        self._require(utterance.text, utterance.language)
+        audio = at_16k(utterance)
+        pieces = list(windows(audio, self._asr.window)) or [audio]
+        parts = [utterance.text]
+        if len(pieces) > 1:
+            heard = self._asr.transcribe(pieces, utterance.language)
+            parts = divide(utterance.text, heard, utterance.language)
+        tokenizer = self._asr.tokenizer_of(utterance.language)
+        room = self._asr.model.dims.n_text_ctx - len(tokenizer.sot_sequence_including_notimestamps)
+        jobs = []
+        for piece, part in zip(pieces, parts, strict=True):
+            tokens = spelled(part, tokenizer) if self._asr.spells else tokenizer.encode(f" {part}".rstrip())
+            if len(tokens) > room:
+                raise InputError(
+                    f"{self} takes {room} tokens for one window, and {part!r:.60} has {len(tokens)}"
+                )
+            jobs.append(_Job(place, piece, tokens, tokenizer))
+        return jobs
+
+    def _forced(self, batch: list[_Job]) -> list[list[float]]:
+        """Log-probabilities of each job's tokens and the end after them."""
+        import torch
+
+        assert self._asr is not None
+        rows = [[*job.tokenizer.sot_sequence_including_notimestamps, *job.tokens] for job in batch]
+        longest = max(map(len, rows))
+        # Causal: what comes after a row's end changes nothing before it.
+        padded = [row + [batch[0].tokenizer.eot] * (longest - len(row)) for row in rows]
+        tokens = torch.tensor(padded, device=self._asr.device)
+        with torch.inference_mode():
+            mels = torch.stack([self._asr.mel(job.audio) for job in batch])
+            logits = self._asr.model(mels, tokens).float()
+            logprobs = logits.log_softmax(-1)
+        results = []
+        for row, job, predicted in zip(rows, batch, logprobs, strict=True):
+            first = len(row) - len(job.tokens) - 1
+            targets = torch.tensor([*job.tokens, job.tokenizer.eot], device=predicted.device)
+            results.append(predicted[first : len(row)].gather(-1, targets[:, None])[:, 0].tolist())
+        return results
+
+    def _require(self, text: str, language: str) -> None:
+        assert self._asr is not None
+        if not self._asr.understands(language):
+            raise InputError(
+                f"{self} hears English only and the text is {language!r}: "
+                "use a multilingual checkpoint, such as TranscriptLikelihood(model='large-v3')"
+            )
+        if not any(map(str.isalnum, text)):
+            raise InputError(f"the text {text!r} has no words to hear")
+
+
+class LanguageModelLikelihood(Verifier):
+    """Mean log-probability, in nats a code, of the speech under the language model that sampled it; free.
+
+    It prefers what the model finds ordinary, which slow and monotonous speech is: better as a small part of a
+    sum than alone. Its scale begins where codes are guessed: ln 65,536, the size of X-codec2's codebook.
+    """
+
+    needs = frozenset({"logprobs"})
+    partial = True
+    family = "llasa"
+    cost = 0.0
+    scale = (-math.log(65_536), 0.0)
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        return [self._score(utterance) for utterance in utterances]
+
+    def _score(self, utterance: Utterance) -> Score:
+        if utterance.logprobs is None or not len(utterance.logprobs):
+            raise InputError(f"{self} needs the log-probabilities of sampled speech, and there are none")
+        return Score(float(np.mean(utterance.logprobs, dtype=np.float64)))
+
+
+class _Job(NamedTuple):
+    place: int
+    audio: Audio
+    tokens: list[int]
+    tokenizer: Any
+
+
+def divide(text: str, heard: Sequence[str], language: str) -> list[str]:
+    """Cuts `text` in as many parts as there are transcripts, where they say that the pieces end.
+
+    Each cut follows the prefix of the text that is nearest, in edits, to all that was heard so far.
+
+    >>> divide("The captain found a coin.", ["the captain phoned", "the coin"], "en")
+    ['The captain found', 'a coin.']
+    """
+    units = list(text) if language == "zh" else text.split()
+    joint = "" if language == "zh" else " "
+    so_far: list[str] = []
+    cuts = [0]
+    for transcript in heard[:-1]:
+        so_far += transcript if language == "zh" else transcript.split()
+        cuts.append(max(cuts[-1], nearest_prefix([_plain(unit) for unit in units], [*map(_plain, so_far)])))
+    return [joint.join(units[a:b]) for a, b in zip(cuts, [*cuts[1:], len(units)], strict=True)]
+
+
+def nearest_prefix(units: Sequence[str], heard: Sequence[str]) -> int:
+    """Length of the prefix of `units` with the fewest edits to `heard`; of equals, the nearest in length."""
+    # Levenshtein's table, row by row: edits[k] from units[:k] to what has been read of `heard`.
+    edits = list(range(len(units) + 1))
+    for i, word in enumerate(heard, 1):
+        above, edits[0] = edits[:], i
+        for k, unit in enumerate(units, 1):
+            edits[k] = min(above[k] + 1, edits[k - 1] + 1, above[k - 1] + (word != unit))
+    return min(range(len(edits)), key=lambda k: (edits[k], abs(k - len(heard))))
+
+
+def _plain(unit: str) -> str:
+    return "".join(filter(str.isalnum, unit)).lower()

@@ -1,0 +1,96 @@
+"""Silence, clipping and repeated codes: faults that need no model to be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llasa_search.candidate import Audio, Codes, Score, Utterance
+from llasa_search.errors import InputError
+from llasa_search.verifiers.base import Verifier
+
+FRAME_SECONDS = 0.02
+SILENCE_DB = -60.0
+"""Of full scale: what is below is silence, whatever else there is."""
+
+RANGE_DB = 40.0
+"""Below the loudest frame: about the range of speech at one distance, so what is below is a pause."""
+
+CLIPPED = 0.999
+NGRAM = 8
+"""Codes, .16 s at 50 a second: as much is not said twice in exactly the same codes unless a decoder loops."""
+
+LIMITS = {"silence": (0.5, 0.9), "clipping": (0.001, 0.02), "repetition": (0.2, 0.6)}
+"""(plausible, hopeless) shares; our choice, far outside of read speech, so as to find what is broken."""
+
+
+class Signal(Verifier):
+    """How far the worst of three shares lies beyond what is plausible: 0 inside, 1 where hopeless or worse.
+
+    The shares are those of silent frames, of clipped samples, and of speech codes that were spoken before
+    (left out where there are no codes). Free. The detail lists all three. It finds broken speech, and
+    prefers nothing among speech that is not.
+    """
+
+    needs = frozenset()
+    partial = True
+    min_seconds = 0.5
+    family = "signal"
+    cost = 0.0
+    scale = (1.0, 0.0)
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        return [self._score(utterance) for utterance in utterances]
+
+    def _score(self, utterance: Utterance) -> Score:
+        if not np.isfinite(utterance.audio).all():
+            raise InputError(f"{self} cannot judge audio that holds NaN or infinite samples")
+        audible = audible_frames(utterance.audio, utterance.sample_rate)
+        shares = {
+            "silence": 1.0 - float(audible.mean()) if audible.any() else 1.0,
+            "clipping": float((np.abs(utterance.audio) >= CLIPPED).mean()) if len(utterance.audio) else 0.0,
+        }
+        if utterance.codes is not None:
+            shares["repetition"] = repetition(utterance.codes)
+        excess = {name: _beyond(share, *LIMITS[name]) for name, share in shares.items()}
+        return Score(max(excess.values()), ", ".join(f"{name} {share:.3g}" for name, share in shares.items()))
+
+
+def audible_frames(audio: Audio, sample_rate: int) -> NDArray[np.bool_]:
+    """Whether each frame of 20 ms, the last one shorter, is within 40 dB of the loudest and above -60 dBFS.
+
+    >>> audible_frames(np.repeat(np.float32([0, 0.1, 0.1, 0]), 320), 16_000).tolist()
+    [False, True, True, False]
+    """
+    size = max(1, round(FRAME_SECONDS * sample_rate))
+    starts = np.arange(0, len(audio), size)
+    if not len(starts):
+        return np.zeros(0, np.bool_)
+    sums = np.add.reduceat(np.square(audio, dtype=np.float64), starts)
+    powers = sums / np.minimum(size, len(audio) - starts)
+    floor = max(10 ** (SILENCE_DB / 10), powers.max() * 10 ** (-RANGE_DB / 10))
+    return np.asarray(powers > floor)
+
+
+def speech_seconds(audio: Audio, sample_rate: int) -> float:
+    """From the first audible frame to the last; 0 for silence."""
+    audible = np.flatnonzero(audible_frames(audio, sample_rate))
+    return float(audible[-1] - audible[0] + 1) * FRAME_SECONDS if len(audible) else 0.0
+
+
+def repetition(codes: Codes) -> float:
+    """Share of the runs of 8 codes that occurred before in `codes` [frames]; 0 where there are fewer.
+
+    >>> repetition(np.arange(50)), repetition(np.tile(np.arange(10), 5))
+    (0.0, 0.7674418604651163)
+    """
+    if len(codes) < NGRAM:
+        return 0.0
+    runs = np.lib.stride_tricks.sliding_window_view(codes, NGRAM)
+    return 1.0 - len(np.unique(runs, axis=0)) / len(runs)
+
+
+def _beyond(share: float, plausible: float, hopeless: float) -> float:
+    return float(np.clip((share - plausible) / (hopeless - plausible), 0.0, 1.0))
