@@ -96,6 +96,8 @@ class WhisperASR:
             without_timestamps=True,
             # Otherwise it may not answer silence with nothing.
             suppress_blank=False,
+            # Without it, whisper divides by the length of an empty transcript.
+            length_penalty=1.0,
             sample_len=min(max(limits), dims.n_text_ctx - 8),
             fp16=self.device == "cuda",
         )
