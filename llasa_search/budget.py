@@ -48,6 +48,7 @@ class Ledger:
         finished: whole candidates finished.
         verifier_calls: utterances scored, by verifier.
         verifier_seconds: seconds, by verifier.
+        verifier_skipped: utterances not scored because they could no longer win, by verifier.
         stage_seconds: wall seconds by stage ("prefill", "decode", "codec", "verify").
         flops: analytic floating-point operations by stage ("lm", "codec", "verifiers").
         peak_memory_bytes: highest resident (or GPU) memory seen.
@@ -59,6 +60,7 @@ class Ledger:
     finished: int = 0
     verifier_calls: dict[str, int] = field(default_factory=dict)
     verifier_seconds: dict[str, float] = field(default_factory=dict)
+    verifier_skipped: dict[str, int] = field(default_factory=dict)
     stage_seconds: dict[str, float] = field(default_factory=dict)
     flops: dict[str, float] = field(default_factory=dict)
     peak_memory_bytes: int = 0
@@ -66,6 +68,20 @@ class Ledger:
     def add_flops(self, stage: str, operations: float) -> None:
         """Adds to `flops[stage]`."""
         self.flops[stage] = self.flops.get(stage, 0.0) + operations
+
+    def verifier_seconds_saved(self) -> dict[str, float]:
+        """What the skipped utterances would have cost at the mean price of a call, by verifier.
+
+        >>> Ledger(
+        ...     verifier_calls={"a": 2}, verifier_seconds={"a": 1.0}, verifier_skipped={"a": 6}
+        ... ).verifier_seconds_saved()
+        {'a': 3.0}
+        """
+        return {
+            name: count * self.verifier_seconds[name] / calls
+            for name, count in self.verifier_skipped.items()
+            if (calls := self.verifier_calls.get(name))
+        }
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

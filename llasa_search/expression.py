@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 from llasa_search import registry
 from llasa_search.candidate import Utterance
+from llasa_search.compose import COMBINATIONS
 from llasa_search.errors import InputError
-from llasa_search.reward import Condition, Reward
+from llasa_search.reward import Condition, Reward, counting
 from llasa_search.verifiers.base import Verifier
 
 Single: TypeAlias = Reward | str | Callable[[Utterance], float]
@@ -22,17 +23,14 @@ def as_reward(spec: RewardLike) -> Reward:
     """Makes a reward of whatever describes one.
 
     Args:
-        spec: a `Reward`; an expression such as "0.6 * wer + 0.4 * speaker" or "WER(model='large-v3')"; a
-            plain function of an `Utterance` to [0, 1]; weights by name, {"wer": 0.6}; or several of these in
-            a list, of equal weight.
+        spec: a `Reward`; an expression such as "0.6 * wer + 0.4 * speaker", "speaker.given(wer <= 0.05)" or
+            "Harmonic(wer, speaker)"; a plain function of an `Utterance` to [0, 1]; weights by name,
+            {"wer": 0.6}; or several of these in a list, of equal weight.
 
     Raises:
         InputError: it describes none, or names a verifier that is not installed.
     """
-    reward = _read(spec)
-    if not reward.required:
-        raise InputError(f"all weights of {reward} are 0: give at least one verifier a weight above 0")
-    return reward
+    return counting(_read(spec))
 
 
 def _read(spec: RewardLike) -> Reward:
@@ -59,11 +57,11 @@ def parse_reward(text: str) -> Reward:
     """Reads a reward's printed expression; nothing in it is executed.
 
     Raises:
-        InputError: it is not a sum of weighted verifiers, or names one that is not installed.
+        InputError: it is not one, or names a verifier that is not installed.
     """
     parsed = _parse(text)
     if not isinstance(parsed, Reward):
-        raise InputError(f"{text!r} is not a verifier or a weighted sum of verifiers, such as '0.6 * wer'")
+        raise InputError(f"{text!r} is not a verifier or made of verifiers, such as '0.6 * wer'")
     return parsed
 
 
@@ -99,6 +97,14 @@ def _build(node: ast.expr, text: str) -> Reward | Condition | float:
             return -float(number)
         case ast.Name(id=name):
             return _verifier(name, (), {})
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in COMBINATIONS:
+            match [_build(arg, text) for arg in args]:
+                case [*terms] if all(isinstance(term, Reward) for term in terms):
+                    return COMBINATIONS[name](*(term for term in terms if isinstance(term, Reward)))
+        case ast.Call(func=ast.Attribute(value=value, attr="given"), args=[arg], keywords=[]):
+            match _build(value, text), _build(arg, text):
+                case Reward() as reward, Condition() as condition:
+                    return reward.given(condition)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
             named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in keywords if keyword.arg}
             return _verifier(name, [ast.literal_eval(arg) for arg in args], named)
@@ -114,7 +120,11 @@ def _build(node: ast.expr, text: str) -> Reward | Condition | float:
             match _build(left, text), _build(right, text):
                 case Verifier() as verifier, float() as bound:
                     return verifier <= bound if isinstance(comparison, ast.LtE) else verifier >= bound
-    raise InputError(f"{ast.get_source_segment(text, node)!r} in {text!r} is not a weighted sum of verifiers")
+    raise InputError(
+        f"{ast.get_source_segment(text, node)!r} in {text!r} is not made of verifiers: write "
+        f"0.6 * wer + 0.4 * speaker, speaker.given(wer <= 0.05), or one of {', '.join(COMBINATIONS)}, "
+        "such as Harmonic(wer, speaker)"
+    )
 
 
 def _verifier(name: str, args: Iterable[object], named: Mapping[str, object]) -> Verifier:

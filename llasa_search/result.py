@@ -16,7 +16,7 @@ from llasa_search.errors import SearchError
 from llasa_search.expression import RewardLike, as_reward
 from llasa_search.files import check_wav, write_wav
 from llasa_search.reward import ranking
-from llasa_search.scorer import Scorer, check_verifiers, decoded, load_verifiers
+from llasa_search.scorer import Scorer, check_verifiers, decoded, load_verifiers, unheard
 from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class SearchResult:
         """
         reward = as_reward(verifiers)
         prompt = Prompt(self.text, self.language, self.voice)
-        new = [v for v in reward.verifiers if any(str(v) not in c.scores for c in self.candidates)]
+        new = [v for v in reward.verifiers if any(unheard([v], c) for c in self.candidates)]
         load_verifiers(new)
         check_verifiers(new, prompt)
         account = Account(Budget())
@@ -132,7 +132,9 @@ class SearchResult:
             raise SearchError(f"nothing finished within the budget of {self.stopped_by}: allow more", self)
         if all(np.isnan(candidate.reward) for candidate in self.candidates):
             causes = [
-                f"{name}: {s.detail}" for name, s in self.candidates[0].scores.items() if s.status != "scored"
+                f"{name}: {score.detail}"
+                for name, score in self.candidates[0].scores.items()
+                if score.status in ("failed", "abstained")
             ]
             raise SearchError(f"no candidate could be scored by {self.reward}: {'; '.join(causes)}", self)
         return self

@@ -1,8 +1,8 @@
 """What a search aims at: rewards, composed from verifiers by arithmetic, printed and read back.
 
 A reward turns utilities (one array in [0, 1] for each verifier, NaN where it failed) into one number a
-candidate, NaN where it cannot be known. Its printed expression is its identity: cache key, table heading
-and stored form.
+candidate, NaN where it cannot be known. A condition is read like a utility: 1 where it holds, 0 where it does
+not. A reward's printed expression is its identity: cache key, table heading and stored form.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class Reward(ABC):
     """Something to maximise. Verifiers are the leaves; `0.6 * a + 0.4 * b` joins them.
 
     Attributes:
-        pointwise: whether a candidate's reward depends on that candidate alone and lies in [0, 1].
+        pointwise: whether a candidate's reward depends on that candidate alone. It then lies in [0, 1], less
+            1 for each failed gate, and never falls when a utility rises: so its value with every unknown
+            utility at 1 bounds what a candidate can still reach.
     """
 
     pointwise: bool = True
@@ -43,9 +45,26 @@ class Reward(ABC):
         """The verifiers without which it is unknown; the others only report."""
         return self.verifiers
 
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The conditions that it reads beside utilities."""
+        return ()
+
     @abstractmethod
     def __call__(self, utilities: Mapping[str, FloatArray]) -> FloatArray:
-        """Rewards [candidates] from utilities [candidates] by printed verifier; NaN where unknown."""
+        """Rewards [candidates], NaN where unknown.
+
+        Args:
+            utilities: [candidates] each, by printed verifier or condition.
+        """
+
+    def given(self, condition: Condition) -> Gated:
+        """This reward, less 1 where `condition` fails: `speaker.given(WER() <= 0.05)`.
+
+        Raises:
+            InputError: `condition` is none.
+        """
+        return Gated(self, condition)
 
     @abstractmethod
     def __str__(self) -> str: ...
@@ -62,20 +81,21 @@ class Reward(ABC):
     def __mul__(self, weight: float) -> WeightedSum:
         if not isinstance(weight, (int, float)):
             return NotImplemented
-        return WeightedSum([(weight * each, term) for each, term in _terms(self)])
+        return WeightedSum([(weight, self)])
 
     __rmul__ = __mul__
 
     def __add__(self, other: Reward) -> WeightedSum:
         if not isinstance(other, Reward):
             return NotImplemented
-        return WeightedSum([*_terms(self), *_terms(other)])
+        return WeightedSum([(1, self), (1, other)])
 
 
 class WeightedSum(Reward):
     """The weighted mean of rewards: weights count relative to their sum, so scaling all changes nothing.
 
-    A term of weight 0 is scored and reported, and neither its value nor its failure changes the reward.
+    A term of weight 0 is scored and reported, and neither its value nor its failure changes the reward. A sum
+    within a sum is multiplied out: `0.5 * (a + b) + c` is `0.5 * a + 0.5 * b + c`.
 
     Args:
         terms: (weight, reward) pairs; weights are finite and at least 0, and not all 0 once it is used.
@@ -85,7 +105,9 @@ class WeightedSum(Reward):
     """
 
     def __init__(self, terms: Sequence[tuple[float, Reward]]) -> None:
-        self.terms = tuple((float(weight), term) for weight, term in terms)
+        self.terms = tuple(
+            (float(weight * inner), term) for weight, outer in terms for inner, term in _terms(outer)
+        )
         for weight, term in self.terms:
             if not 0 <= weight < math.inf:
                 raise InputError(
@@ -93,7 +115,7 @@ class WeightedSum(Reward):
                     "(which direction is better belongs to the verifier's scale)"
                 )
         self.pointwise = all(term.pointwise for _, term in self.terms)
-        self._verifiers = _distinct(leaf for _, term in self.terms for leaf in term.verifiers)
+        self._verifiers = distinct(leaf for _, term in self.terms for leaf in term.verifiers)
 
     @property
     def verifiers(self) -> tuple[Verifier, ...]:
@@ -101,7 +123,11 @@ class WeightedSum(Reward):
 
     @property
     def required(self) -> tuple[Verifier, ...]:
-        return _distinct(leaf for weight, term in self.terms if weight for leaf in term.required)
+        return distinct(leaf for weight, term in self.terms if weight for leaf in term.required)
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        return tuple(condition for weight, term in self.terms if weight for condition in term.conditions)
 
     def __call__(self, utilities: Mapping[str, FloatArray]) -> FloatArray:
         weighted = [(weight, term) for weight, term in self.terms if weight]
@@ -116,6 +142,45 @@ class WeightedSum(Reward):
             str(term) if weight == 1 and bare else f"{_number(weight)} * {term}"
             for weight, term in self.terms
         )
+
+
+class Gated(Reward):
+    """A reward, less 1 where a condition fails: what fails ranks below what passes, and among itself.
+
+    Args:
+        reward: what is aimed at among candidates that pass.
+        condition: the gate. A candidate on which its verifier failed has no reward.
+
+    Raises:
+        InputError: `condition` is none, or all weights of `reward` are 0.
+    """
+
+    def __init__(self, reward: Reward, condition: Condition) -> None:
+        if not isinstance(condition, Condition):
+            raise InputError(f"given({condition!r:.80}): a gate is a condition, such as WER() <= 0.05")
+        self.reward = counting(reward)
+        self.condition = condition
+        self.pointwise = reward.pointwise
+        self._verifiers = distinct((*reward.verifiers, condition.verifier))
+
+    @property
+    def verifiers(self) -> tuple[Verifier, ...]:
+        return self._verifiers
+
+    @property
+    def required(self) -> tuple[Verifier, ...]:
+        return distinct((*self.reward.required, self.condition.verifier))
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        return (*self.reward.conditions, self.condition)
+
+    def __call__(self, utilities: Mapping[str, FloatArray]) -> FloatArray:
+        return self.reward(utilities) - (1 - utilities[str(self.condition)])
+
+    def __str__(self) -> str:
+        reward = f"({self.reward})" if isinstance(self.reward, WeightedSum) else str(self.reward)
+        return f"{reward}.given({self.condition})"
 
 
 @dataclass(frozen=True)
@@ -135,13 +200,17 @@ class Condition:
     def __post_init__(self) -> None:
         if self.comparison not in _COMPARISONS:
             raise InputError(f"condition {self}: compare with <= or >=")
-        if math.isnan(self.bound):
-            raise InputError(f"condition {self}: the bound is not a number")
+        if not math.isfinite(self.bound):
+            raise InputError(f"condition {self}: the bound is not a finite number")
 
     def holds(self, values: FloatArray) -> NDArray[np.bool_]:
         """Whether each of `values` [candidates] meets the bound; NaN does not."""
         result: NDArray[np.bool_] = _COMPARISONS[self.comparison](values, self.bound)
         return result
+
+    def utility(self, values: FloatArray) -> FloatArray:
+        """1 where it holds, 0 where it does not, NaN where the value is unknown; [candidates]."""
+        return np.where(np.isnan(values), np.nan, self.holds(values))
 
     def __bool__(self) -> bool:
         raise InputError(
@@ -168,7 +237,23 @@ def _terms(reward: Reward) -> tuple[tuple[float, Reward], ...]:
     return reward.terms if isinstance(reward, WeightedSum) else ((1.0, reward),)
 
 
-def _distinct(leaves: Iterable[Verifier]) -> tuple[Verifier, ...]:
+def counting(reward: Reward) -> Reward:
+    """The reward itself, if anything in it has a weight above 0.
+
+    Raises:
+        InputError: nothing has.
+    """
+    if not reward.required:
+        raise InputError(f"all weights of {reward} are 0: give at least one verifier a weight above 0")
+    return reward
+
+
+def distinct(leaves: Iterable[Verifier]) -> tuple[Verifier, ...]:
+    """Verifiers, each once.
+
+    Raises:
+        InputError: two different ones print alike.
+    """
     found: dict[str, Verifier] = {}
     for leaf in leaves:
         if found.setdefault(str(leaf), leaf) != leaf:

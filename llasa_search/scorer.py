@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import math
 import time
@@ -16,11 +15,13 @@ from llasa_search.budget import Account
 from llasa_search.candidate import Audio, Candidate, FloatArray, Score, Utterance
 from llasa_search.errors import LlasaSearchError, ModelError
 from llasa_search.isolation import isolated
-from llasa_search.reward import Condition, Reward
+from llasa_search.judgement import score
+from llasa_search.reward import Condition, Reward, ranking
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt
 
 BATCH = 16
+FIRST_BATCH = 2  # of the cascade: small, so that there soon is a reward to beat
 
 
 class Scorer:
@@ -30,12 +31,18 @@ class Scorer:
     number, fails the candidate that it failed on and no other. When the time of the budget is spent, what
     has not been scored is skipped, but for one candidate if none has been.
 
+    With the cascade, every candidate hears the cheapest verifier. Then the most promising ones hear the
+    others, cheapest first, until nobody left can win: the reward with unknown utilities at 1 bounds what a
+    candidate can reach. The choice is that of scoring everything; those that were skipped have no reward.
+    Rewards that compare candidates have no such bound, and need every score.
+
     Args:
         reward: what the search aims at.
         prompt: gives the language and the voice.
         account: the budget and the ledger.
         audio: decodes candidates to speech, float32 mono [samples] each.
         sample_rate: of that speech, in Hz.
+        cascade: skip verifiers for candidates that can no longer win.
     """
 
     def __init__(
@@ -45,6 +52,7 @@ class Scorer:
         account: Account,
         audio: Callable[[Sequence[Candidate]], Sequence[Audio]],
         sample_rate: int,
+        cascade: bool = False,
     ) -> None:
         self.reward = reward
         self.stopped = False
@@ -52,11 +60,18 @@ class Scorer:
         self._account = account
         self._audio = audio
         self._sample_rate = sample_rate
+        self._cascade = cascade and reward.pointwise
+        self._prices: dict[str, float] = {}
         self._cache: dict[tuple[str, bytes], Score] = {}
 
     def final(self, candidates: Sequence[Candidate]) -> FloatArray:
         """Final rewards [candidates], also kept in `Candidate.reward`; NaN where unknown."""
-        self._score(candidates, self.reward.verifiers)
+        if self._cascade:
+            self._score_contenders(candidates)
+            required = {str(verifier) for verifier in self.reward.required}
+            self._score(candidates, [v for v in self.reward.verifiers if str(v) not in required])
+        else:
+            self._score(candidates, self.reward.verifiers)
         known = rewards(self.reward, candidates)
         for candidate, reward in zip(candidates, known, strict=True):
             candidate.reward = float(reward)
@@ -68,25 +83,62 @@ class Scorer:
         return condition.holds(_values(condition.verifier, candidates))
 
     def _score(self, candidates: Sequence[Candidate], verifiers: Sequence[Verifier]) -> None:
-        names = [str(verifier) for verifier in verifiers]
-        waiting = [candidate for candidate in candidates if not candidate.scores.keys() >= set(names)]
+        """Scores all, a batch at a time, cheapest verifier first."""
+        waiting = [candidate for candidate in candidates if unheard(verifiers, candidate)]
         while waiting:
             size = BATCH
-            if self.stopped or self._time_is_up():
-                size = 0 if any(_is_scored(candidate, names) for candidate in candidates) else 1
+            if self._time_is_up():
+                size = 0 if any(_is_scored(candidate, verifiers) for candidate in candidates) else 1
             batch, waiting = waiting[:size], waiting[size:]
             if not batch:
                 break
-            start = time.perf_counter()
-            for verifier in sorted(verifiers, key=lambda verifier: verifier.cost):
-                if unheard := [c for c in batch if str(verifier) not in c.scores]:
-                    self._apply(verifier, unheard)
-            self._account.reserve.verifier_seconds = (time.perf_counter() - start) / len(batch)
-        for candidate in waiting:
-            for name in names:
-                candidate.scores.setdefault(name, Score(math.nan, "the budget was spent", "skipped"))
+            self._hear(batch, verifiers)
+        _skip(waiting, verifiers, "the budget was spent")
+
+    def _score_contenders(self, candidates: Sequence[Candidate]) -> None:
+        """Scores by the required verifiers what can still win, the most promising first."""
+        required = sorted(self.reward.required, key=lambda verifier: verifier.cost)
+        self._score(candidates, required[:1])
+        size = FIRST_BATCH
+        while contenders := self._contenders(candidates):
+            if not self._time_is_up():
+                cheapest = _next(required, contenders[0])
+                batch = [candidate for candidate in contenders if _next(required, candidate) is cheapest]
+                self._hear(batch[:size], [cheapest])
+                size = min(2 * size, BATCH)
+            elif not any(_is_scored(candidate, required) for candidate in candidates):
+                self._hear(contenders[:1], required)
+            else:
+                break
+        late = set(map(id, contenders))
+        beaten = [candidate for candidate in candidates if id(candidate) not in late]
+        for verifier in required:
+            if count := sum(bool(unheard([verifier], candidate)) for candidate in beaten):
+                self._account.ledger.verifier_skipped[str(verifier)] = count
+        _skip(contenders, required, "the budget was spent")
+        _skip(beaten, required, "could no longer win")
+
+    def _contenders(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Candidates not fully scored that may still win, from the highest bound to the lowest."""
+        by_index = sorted(candidates, key=lambda candidate: candidate.index)
+        bounds = rewards(self.reward, by_index, bound=True)
+        contenders = []
+        for i in ranking(bounds):
+            # What comes after one that is fully scored is bounded by its reward, and loses a tie.
+            if math.isnan(bounds[i]) or not unheard(self.reward.required, by_index[i]):
+                break
+            contenders.append(by_index[i])
+        return contenders
+
+    def _hear(self, batch: Sequence[Candidate], verifiers: Sequence[Verifier]) -> None:
+        for verifier in sorted(verifiers, key=lambda verifier: verifier.cost):
+            if waiting := [candidate for candidate in batch if unheard([verifier], candidate)]:
+                self._apply(verifier, waiting)
+        self._account.reserve.verifier_seconds = sum(self._prices.values())
 
     def _time_is_up(self) -> bool:
+        if self.stopped:
+            return True
         for limit, left in self._account.left().items():
             if limit.endswith("seconds") and left <= 0:
                 self._account.stopped_by = self._account.stopped_by or limit
@@ -107,6 +159,8 @@ class Scorer:
         ledger.verifier_calls[name] = ledger.verifier_calls.get(name, 0) + len(heard)
         spent = time.perf_counter() - start
         ledger.verifier_seconds[name] = ledger.verifier_seconds.get(name, 0.0) + spent
+        if heard:
+            self._prices[name] = spent / len(heard)
         for candidate, key in zip(batch, keys, strict=True):
             candidate.scores[name] = self._cache[key]
 
@@ -163,61 +217,45 @@ def decoded(candidates: Sequence[Candidate]) -> list[Audio]:
     return [candidate.audio for candidate in candidates if candidate.audio is not None]
 
 
-def rewards(reward: Reward, candidates: Sequence[Candidate]) -> FloatArray:
-    """Rewards [candidates] from the scores that the candidates already have; NaN where one is missing."""
-    return reward(
-        {str(verifier): verifier.utility(_values(verifier, candidates)) for verifier in reward.verifiers}
-    )
-
-
-def score(verifier: Verifier, utterances: Sequence[Utterance]) -> list[Score]:
-    """One valid score for each utterance, whatever the verifier does.
-
-    A batch that fails as a whole is tried again one by one, so that one bad utterance fails alone.
-    """
-    long_enough = [utterance for utterance in utterances if utterance.seconds >= verifier.min_seconds]
-    judged = iter(_judge(verifier, long_enough))
-    too_short = Score(math.nan, f"shorter than {verifier.min_seconds:g} s", "abstained")
+def unheard(verifiers: Sequence[Verifier], candidate: Candidate) -> list[Verifier]:
+    """Those of `verifiers` that have not judged the candidate: they have not been run, or were skipped."""
     return [
-        next(judged) if utterance.seconds >= verifier.min_seconds else too_short for utterance in utterances
+        verifier
+        for verifier in verifiers
+        if str(verifier) not in candidate.scores or candidate.scores[str(verifier)].status == "skipped"
     ]
 
 
-def _judge(verifier: Verifier, utterances: Sequence[Utterance]) -> list[Score]:
-    if not utterances:
-        return []
+def rewards(reward: Reward, candidates: Sequence[Candidate], bound: bool = False) -> FloatArray:
+    """Rewards [candidates] from the scores that the candidates already have; NaN where one is missing.
+
+    Args:
+        reward: what to compute.
+        candidates: with their scores.
+        bound: take utilities at 1, and conditions as met, where a verifier has not judged a candidate.
+
+    Raises:
+        ModelError: a verifier's own `utility` failed, or gave no utilities.
+    """
+    sources: list[tuple[Verifier | Condition, Verifier]] = [(v, v) for v in reward.verifiers]
+    sources += [(condition, condition.verifier) for condition in reward.conditions]
+    utilities = {}
+    for source, verifier in sources:
+        known = _utility(source, _values(verifier, candidates))
+        missing = [bound and bool(unheard([verifier], candidate)) for candidate in candidates]
+        utilities[str(source)] = np.where(missing, 1.0, known)
+    return reward(utilities)
+
+
+def _utility(source: Verifier | Condition, values: FloatArray) -> FloatArray:
     try:
-        with isolated():
-            scores = list(verifier.score([_copy(utterance) for utterance in utterances]))
-        if len(scores) != len(utterances):
-            raise LlasaSearchError(f"returned {len(scores)} scores for {len(utterances)} utterances")
+        utilities = np.asarray(source.utility(values), np.float64)
     except Exception as error:
-        if len(utterances) > 1:
-            return [each for utterance in utterances for each in _judge(verifier, [utterance])]
-        return [Score(math.nan, f"{type(error).__name__}: {error}", "failed")]
-    return [_checked(each) for each in scores]
-
-
-def _checked(given: object) -> Score:
-    """The score itself where it is sound, else a failed one that says why."""
-    if not isinstance(given, Score):
-        return Score(math.nan, f"returned {given!r:.80}, which is not a Score", "failed")
-    if given.status != "scored":
-        return dataclasses.replace(given, value=math.nan)
-    try:
-        value = float(given.value)
-    except (TypeError, ValueError):
-        value = math.nan
-    if not math.isfinite(value):
-        return Score(math.nan, f"returned the value {given.value!r:.80}", "failed")
-    return dataclasses.replace(given, value=value)
-
-
-def _copy(utterance: Utterance) -> Utterance:
-    """The utterance with audio of its own that cannot be written: torch would write through a shared view."""
-    audio = utterance.audio.copy()
-    audio.flags.writeable = False
-    return dataclasses.replace(utterance, audio=audio)
+        raise ModelError(f"{source}: its utility failed: {type(error).__name__}: {error}") from error
+    known = utilities[~np.isnan(utilities)]
+    if utilities.shape != values.shape or (known < 0).any() or (known > 1).any():
+        raise ModelError(f"{source}: its utility must give one number in [0, 1] for each value")
+    return utilities
 
 
 def _digest(utterance: Utterance) -> bytes:
@@ -228,8 +266,19 @@ def _digest(utterance: Utterance) -> bytes:
     return digest.digest()
 
 
-def _is_scored(candidate: Candidate, names: Sequence[str]) -> bool:
-    return all(name in candidate.scores and candidate.scores[name].status == "scored" for name in names)
+def _next(verifiers: Sequence[Verifier], candidate: Candidate) -> Verifier:
+    return unheard(verifiers, candidate)[0]
+
+
+def _skip(candidates: Sequence[Candidate], verifiers: Sequence[Verifier], why: str) -> None:
+    for candidate in candidates:
+        for verifier in unheard(verifiers, candidate):
+            candidate.scores[str(verifier)] = Score(math.nan, why, "skipped")
+
+
+def _is_scored(candidate: Candidate, verifiers: Sequence[Verifier]) -> bool:
+    scores = [candidate.scores.get(str(verifier)) for verifier in verifiers]
+    return all(score is not None and score.status == "scored" for score in scores)
 
 
 def _values(verifier: Verifier, candidates: Sequence[Candidate]) -> FloatArray:

@@ -23,6 +23,12 @@ PROMPT = Prompt("one two three", "en")
 Make = Callable[[int], list[Candidate]]
 
 
+DEEDS = [
+    "raises", "nan", "inf", "string value", "too few", "too many", "strings", "bare numbers", "nothing",
+    "exits", "unknown status", "skips",
+]  # fmt: skip
+
+
 class Index(Verifier):
     """The candidate's index, found in its codes, as a share of 10."""
 
@@ -57,6 +63,12 @@ class Failing(Index):
                 return [0.5] * len(fine)  # type: ignore[list-item]
             case "nothing":
                 return None  # type: ignore[return-value]
+            case "exits":
+                raise SystemExit(3)
+            case "unknown status":
+                return [Score(0.5, status="splendid")] * len(fine)  # type: ignore[arg-type]
+            case "skips":
+                return [Score(0.5, status="skipped")] * len(fine)
         raise AssertionError(self.deed)
 
 
@@ -64,10 +76,7 @@ def scorer(reward: Reward, budget: Budget | None = None) -> Scorer:
     return Scorer(reward, PROMPT, Account(budget), decoded, 16_000)
 
 
-@pytest.mark.parametrize(
-    "deed",
-    ["raises", "nan", "inf", "string value", "too few", "too many", "strings", "bare numbers", "nothing"],
-)
+@pytest.mark.parametrize("deed", DEEDS)
 def test_whatever_it_does_it_fails_and_ranks_last(deed: str, candidates: Make) -> None:
     """Guards against an exception that ends the search, and a default that stands for a missing score."""
     made = candidates(3)

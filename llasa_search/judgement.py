@@ -1,0 +1,79 @@
+"""One valid score for each utterance, whatever the verifier does."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llasa_search.candidate import Score, Utterance
+from llasa_search.errors import LlasaSearchError
+from llasa_search.isolation import isolated
+from llasa_search.verifiers.base import Verifier
+
+_Number = TypeVar("_Number", bound=np.generic)
+
+
+def score(verifier: Verifier, utterances: Sequence[Utterance]) -> list[Score]:
+    """One valid score for each utterance, whatever the verifier does.
+
+    A batch that fails as a whole is tried again one by one, so that one bad utterance fails alone.
+    """
+    long_enough = [utterance for utterance in utterances if utterance.seconds >= verifier.min_seconds]
+    judged = iter(_judge(verifier, long_enough))
+    too_short = Score(math.nan, f"shorter than {verifier.min_seconds:g} s", "abstained")
+    return [
+        next(judged) if utterance.seconds >= verifier.min_seconds else too_short for utterance in utterances
+    ]
+
+
+def _judge(verifier: Verifier, utterances: Sequence[Utterance]) -> list[Score]:
+    if not utterances:
+        return []
+    try:
+        with isolated():
+            scores = list(verifier.score([_copy(utterance) for utterance in utterances]))
+        if len(scores) != len(utterances):
+            raise LlasaSearchError(f"returned {len(scores)} scores for {len(utterances)} utterances")
+    except (Exception, SystemExit) as error:
+        if len(utterances) > 1:
+            return [each for utterance in utterances for each in _judge(verifier, [utterance])]
+        return [Score(math.nan, f"{type(error).__name__}: {error}", "failed")]
+    return [_checked(each) for each in scores]
+
+
+def _checked(given: object) -> Score:
+    """The score itself where it is sound, else a failed one that says why."""
+    if not isinstance(given, Score):
+        return Score(math.nan, f"returned {given!r:.80}, which is not a Score", "failed")
+    if given.status in ("failed", "abstained"):
+        return Score(math.nan, str(given.detail), given.status)
+    if given.status != "scored":
+        return Score(math.nan, f"returned the status {given.status!r:.80}", "failed")
+    try:
+        value = float(given.value)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
+        return Score(math.nan, f"returned the value {given.value!r:.80}", "failed")
+    return Score(value, str(given.detail))
+
+
+def _copy(utterance: Utterance) -> Utterance:
+    """The utterance with arrays of its own, not to be written: torch would write through a shared view."""
+    return dataclasses.replace(
+        utterance,
+        audio=_sealed(utterance.audio),
+        codes=None if utterance.codes is None else _sealed(utterance.codes),
+        logprobs=None if utterance.logprobs is None else _sealed(utterance.logprobs),
+    )
+
+
+def _sealed(array: NDArray[_Number]) -> NDArray[_Number]:
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy

@@ -1,0 +1,260 @@
+"""The cascade: what scoring everything would choose, for less; and searches whose verifiers misbehave."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from llasa_search.budget import Account, Budget
+from llasa_search.candidate import Audio, Candidate, Score, Utterance
+from llasa_search.compose import Harmonic, Lexicographic
+from llasa_search.errors import LlasaSearchError, ModelError, SearchError
+from llasa_search.llasa import Llasa
+from llasa_search.reward import Reward, ranking
+from llasa_search.scorer import Scorer, decoded
+from llasa_search.search import Searcher
+from llasa_search.verifiers import Verifier
+from llasa_search.voice import Prompt
+
+Make = Callable[[int], list[Candidate]]
+Table = list[tuple[float, float, float]]
+
+
+class Column(Verifier):
+    """Looks its value up by the candidate's code; NaN fails."""
+
+    def __init__(self, column: int, table: Table) -> None:
+        self.column, self.table = column, table
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        return [Score(self.table[int(u.codes[0])][self.column]) for u in utterances if u.codes is not None]
+
+
+class Dear(Column):
+    cost = 10.0
+
+
+class Dearest(Column):
+    cost = 100.0
+
+
+def columns(table: Table) -> tuple[Verifier, Verifier, Verifier]:
+    return Column(0, table), Dear(1, table), Dearest(2, table)
+
+
+def run(reward: Reward, made: list[Candidate], cascade: bool, budget: Budget | None = None) -> Scorer:
+    scorer = Scorer(reward, Prompt("one", "en"), Account(budget), decoded, 16_000, cascade=cascade)
+    scorer.final(made)
+    return scorer
+
+
+def best(made: list[Candidate]) -> int:
+    made = sorted(made, key=lambda candidate: candidate.index)
+    return ranking(np.array([candidate.reward for candidate in made]))[0]
+
+
+values = st.sampled_from([0.0, 0.2, 0.5, 0.5, 0.9, 1.0, math.nan])
+REWARDS: list[Callable[[Table], Reward]] = [
+    lambda t: 0.5 * columns(t)[0] + 0.3 * columns(t)[1] + 0.2 * columns(t)[2],
+    lambda t: columns(t)[2].given(columns(t)[0] >= 0.5),
+    lambda t: (columns(t)[0] + columns(t)[2]).given(columns(t)[1] >= 0.9),
+    lambda t: Harmonic(*columns(t)),
+    lambda t: columns(t)[1] + 0 * columns(t)[2],
+    lambda t: Lexicographic(*columns(t)),
+]
+
+
+@pytest.mark.parametrize("make", REWARDS)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(table=st.lists(st.tuples(values, values, values), min_size=1, max_size=20), shuffle=st.integers(0, 99))
+def test_same_choice_as_scoring_everything(
+    make: Callable[[Table], Reward], table: Table, shuffle: int, candidates: Make
+) -> None:
+    """Guards against a winner that was skipped: a loose bound, a tie, a failure, or who finished first."""
+    everything, cascaded = candidates(len(table)), candidates(len(table))
+    random.Random(shuffle).shuffle(cascaded)
+    run(make(table), everything, cascade=False)
+    run(make(table), cascaded, cascade=True)
+    by_index = sorted(cascaded, key=lambda candidate: candidate.index)
+    assert best(by_index) == best(everything)
+    np.testing.assert_equal(by_index[best(by_index)].reward, everything[best(everything)].reward)
+
+
+def test_the_ledger_shows_what_was_saved(candidates: Make) -> None:
+    """Guards against a cascade that scores everything after all, or hides that it did not."""
+    table = [(i / 16, 0.5, 0.5) for i in range(16)]
+    cheap, _, dearest = columns(table)
+    made = candidates(16)
+    ledger = run(0.9 * cheap + 0.1 * dearest, made, cascade=True)._account.ledger
+    assert best(made) == 15
+    assert ledger.verifier_calls == {str(cheap): 16, str(dearest): 2}
+    assert ledger.verifier_skipped == {str(dearest): 14}
+    assert ledger.verifier_seconds_saved()[str(dearest)] > 0
+    score = made[0].scores[str(dearest)]
+    assert score.status == "skipped" and score.detail == "could no longer win" and math.isnan(made[0].reward)
+
+
+def test_report_only_verifiers_hear_everyone(candidates: Make) -> None:
+    """Guards against a report with holes."""
+    table = [(i / 4, 0.5, 0.5) for i in range(4)]
+    cheap, dear, _ = columns(table)
+    made = candidates(4)
+    run(1 * cheap + 0 * dear, made, cascade=True)
+    assert all(candidate.scores[str(dear)].status == "scored" for candidate in made)
+
+
+def test_what_was_skipped_is_scored_when_asked_again(candidates: Make) -> None:
+    """Guards against a second ranking that takes "skipped" for an answer."""
+    table = [(i / 4, 1 - i / 4, 0.5) for i in range(4)]
+    cheap, dear, _ = columns(table)
+    made = candidates(4)
+    run(0.9 * cheap + 0.1 * dear, made, cascade=True)
+    assert made[0].scores[str(dear)].status == "skipped"
+    run(1 * dear, made, cascade=False)
+    assert best(made) == 0 and all(candidate.scores[str(dear)].status == "scored" for candidate in made)
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_without_time_one_candidate_is_scored_whole(stopped: bool, candidates: Make) -> None:
+    """Guards against a budget spent on cheap scores alone, after which nothing has a reward."""
+    table = [(0.5, 0.5, 0.5)] * 5
+    cheap, dear, dearest = columns(table)
+    made = candidates(5)
+    scorer = Scorer(cheap + dear + dearest, Prompt("one", "en"), Account(), decoded, 16_000, cascade=True)
+    scorer.stopped = stopped
+    if not stopped:
+        scorer._account = Account(Budget(seconds=1e-9))
+    scorer.final(made)
+    assert sum(not math.isnan(candidate.reward) for candidate in made) == 1
+    left = [c.scores[str(dearest)] for c in made if math.isnan(c.reward)]
+    assert {score.status for score in left} == {"skipped"}
+
+
+class Misbehaving(Verifier):
+    """Does `deed` to the whole batch, or only to the first utterance that it hears."""
+
+    partial = True
+
+    def __init__(self, deed: str, always: bool = False) -> None:
+        self.deed, self.always, self.first = deed, always, b""
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        self.first = self.first or utterances[0].audio.tobytes()
+        fine = [Score(min(1.0, float(np.abs(u.audio).mean()))) for u in utterances]
+        if not self.always and all(u.audio.tobytes() != self.first for u in utterances):
+            return fine
+        match self.deed:
+            case "raises":
+                raise ZeroDivisionError("by zero")
+            case "nan":
+                return self._spoilt(fine, utterances, Score(math.nan))
+            case "inf":
+                return self._spoilt(fine, utterances, Score(math.inf))
+            case "too few":
+                return fine[:-1]
+            case "string":
+                return self._spoilt(fine, utterances, "good")
+            case "writes":
+                utterances[0].audio[:] = 0
+            case "writes codes":
+                utterances[0].codes[:] = 0  # type: ignore[index]
+        raise AssertionError(self.deed)
+
+    def _spoilt(self, fine: list[Score], utterances: Sequence[Utterance], by: object) -> list[Any]:
+        return [
+            by if self.always or u.audio.tobytes() == self.first else score
+            for u, score in zip(utterances, fine, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("deed", ["raises", "nan", "inf", "too few", "string", "writes", "writes codes"])
+def test_a_search_survives_its_verifier(deed: str, llasa: Llasa) -> None:
+    """Guards against a plug-in that ends a search, and a candidate that does not say what happened."""
+    found = Searcher(llasa, Misbehaving(deed), "best_of_n:n=3").generate("a coin")
+    statuses = [next(iter(c.scores.values())).status for c in found.candidates]
+    assert statuses.count("scored") >= 1 and "failed" in statuses
+    assert found.best.scores[found.reward].status == "scored"
+    with pytest.raises(SearchError, match="Misbehaving") as failed:
+        Searcher(llasa, Misbehaving(deed, always=True), "best_of_n:n=2").generate("a coin")
+    assert failed.value.result is not None
+    for candidate in failed.value.result.candidates:
+        (score,) = candidate.scores.values()
+        assert score.status == "failed" and score.detail
+
+
+class Loudness(Verifier):
+    """Mean level; before that it does `deed` to what is not its own."""
+
+    def __init__(self, deed: str = "") -> None:
+        self.deed = deed
+
+    def load(self) -> None:
+        self._vandalise()
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        self._vandalise()
+        if self.deed == "sleeps":
+            time.sleep(0.2)
+        if self.deed == "writes through torch":
+            for utterance in utterances:
+                torch.from_numpy(utterance.audio).zero_()
+                return [Score(0.0)] * len(utterances)
+        return [Score(min(1.0, float(np.abs(u.audio).mean()))) for u in utterances]
+
+    def _vandalise(self) -> None:
+        if self.deed == "reseeds":
+            random.seed(1)
+            np.random.seed(1)
+            torch.manual_seed(1)
+
+
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
+@pytest.mark.parametrize("deed", ["reseeds", "writes through torch"])
+def test_a_vandal_changes_no_candidate(deed: str, llasa: Llasa) -> None:
+    """Guards against a plug-in that changes a later draw, or the speech that is returned."""
+    plain = Searcher(llasa, Loudness(), "best_of_n:n=3").generate("a coin")
+    vandal = Searcher(llasa, Loudness(deed), "best_of_n:n=3").generate("a coin")
+    for one, other in zip(plain.candidates, vandal.candidates, strict=True):
+        np.testing.assert_array_equal(one.codes, other.codes)
+        audio: list[Audio | None] = [one.audio, other.audio]
+        np.testing.assert_array_equal(*audio)
+
+
+def test_a_verifier_that_sleeps_past_the_budget_ends_the_search(llasa: Llasa) -> None:
+    """Guards against a budget of verifier seconds that a slow verifier multiplies by the candidates."""
+    budget = Budget(verifier_seconds=0.1)
+    found = Searcher(llasa, Loudness("sleeps") + 0 * Loudness(), "best_of_n:n=40").generate(
+        "a coin", budget=budget
+    )
+    statuses = [c.scores["Loudness(deed='sleeps')"].status for c in found.candidates]
+    assert found.stopped_by == "verifier_seconds" and {"scored", "skipped"} == set(statuses)
+
+
+class Odd(Verifier):
+    """Its utility is wrong in one way or another."""
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        return [Score(0.5)] * len(utterances)
+
+    def utility(self, values: np.ndarray) -> np.ndarray:
+        return {"shape": values[:1], "range": values + 2}[self.fault]
+
+
+@pytest.mark.parametrize("fault", ["shape", "range", "raises"])
+def test_a_wrong_utility_is_named(fault: str, candidates: Make) -> None:
+    """Guards against an error deep in numpy, and a verifier that outweighs all others."""
+    with pytest.raises(ModelError, match="utility") as raised:
+        run(1 * Odd(fault), candidates(3), cascade=True)
+    assert isinstance(raised.value, LlasaSearchError)

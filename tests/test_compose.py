@@ -1,0 +1,208 @@
+"""Gates and combinations: what each one prefers, the rule for failures, and their printed form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llasa_search.candidate import FloatArray
+from llasa_search.compose import Harmonic, Lexicographic, MaxRank, Pareto, RankAverage, ZScore
+from llasa_search.errors import InputError
+from llasa_search.expression import as_reward, parse_reward
+from llasa_search.reward import Reward, ranking
+from llasa_search.verifiers import WER, Verifier
+
+A, B, C = WER(model="a"), WER(model="b"), WER(model="c")
+VERIFIERS: list[Verifier] = [A, B, C]
+GATE = C <= 0.25
+REWARDS: list[Reward] = [
+    A.given(GATE),
+    (0.7 * A + 0.3 * B).given(GATE),
+    A.given(GATE).given(B <= 0.4),
+    0.7 * A.given(GATE) + 0.3 * B,
+    Harmonic(A, B),
+    Harmonic(A, B).given(GATE),
+    0.2 * Harmonic(A, 0.5 * B + 0.5 * C) + 0.8 * C,
+    Lexicographic(A, B),
+    Lexicographic(A.given(GATE), B),
+    RankAverage(A, B, C),
+    MaxRank(A, B),
+    Pareto(A, B, C),
+    Lexicographic(Pareto(A, B), 0.5 * A + 0.5 * B),
+    0.6 * ZScore(A) + 0.4 * ZScore(B),
+    RankAverage(A, B).given(GATE),
+]
+FEWER = settings(max_examples=25)
+EACH = pytest.mark.parametrize("reward", REWARDS, ids=str)
+# Few levels, so that ties are common.
+levels = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.7, 1.0])
+group = st.lists(st.tuples(levels, levels, levels), min_size=1, max_size=7)
+
+
+def evaluate(reward: Reward, rows: list[tuple[float, float, float]]) -> FloatArray:
+    """Rewards of candidates with these utilities of A, B and C; WER's scale is (0.5, 0)."""
+    utilities = dict(zip(VERIFIERS, np.array(rows, np.float64).reshape(-1, 3).T, strict=True))
+    conditions = {str(c): c.utility(0.5 - 0.5 * utilities[c.verifier]) for c in reward.conditions}
+    return reward({str(verifier): column for verifier, column in utilities.items()} | conditions)
+
+
+@EACH
+@FEWER
+@given(rows=group, which=st.integers(0, 2), at=st.integers(0, 6), better=levels)
+def test_monotone_in_each_utility(
+    reward: Reward, rows: list[tuple[float, float, float]], which: int, at: int, better: float
+) -> None:
+    """Guards against a combination under which a candidate loses by becoming better."""
+    at %= len(rows)
+    raised = [list(row) for row in rows]
+    raised[at][which] = max(rows[at][which], better)
+    after = evaluate(reward, [(a, b, c) for a, b, c in raised])
+    assert after[at] >= evaluate(reward, rows)[at] - 1e-9
+
+
+@EACH
+@FEWER
+@given(rows=group, seed=st.integers(0, 99))
+def test_order_of_candidates_does_not_matter(
+    reward: Reward, rows: list[tuple[float, float, float]], seed: int
+) -> None:
+    """Guards against ranks that depend on who was sampled first."""
+    order = np.random.default_rng(seed).permutation(len(rows))
+    np.testing.assert_array_equal(evaluate(reward, rows)[order], evaluate(reward, [rows[i] for i in order]))
+
+
+@EACH
+@FEWER
+@given(rows=group, failed=st.sets(st.tuples(st.integers(0, 6), st.integers(0, 2))))
+def test_nan_never_wins(
+    reward: Reward, rows: list[tuple[float, float, float]], failed: set[tuple[int, int]]
+) -> None:
+    """Guards against a failed verifier that passes a gate, or takes a rank."""
+    table = np.array(rows)
+    for i, which in failed:
+        table[i % len(rows), which] = math.nan
+    read = [[A, B, C].index(verifier) for verifier in reward.required]
+    unknown = np.isnan(table[:, read]).any(axis=1)
+    values = evaluate(reward, [(a, b, c) for a, b, c in table])
+    np.testing.assert_array_equal(np.isnan(values), unknown)
+    assert unknown.all() or not unknown[ranking(values)[0]]
+
+
+@EACH
+@FEWER
+@given(rows=group)
+def test_range(reward: Reward, rows: list[tuple[float, float, float]]) -> None:
+    """Guards against a pointwise reward above 1, which would break the cascade's bound."""
+    if reward.pointwise:
+        values, gates = evaluate(reward, rows), len(reward.conditions)
+        assert (values <= 1).all() and (values >= -gates).all()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda a, b: (a * A + b * B).given(GATE),
+        lambda a, b: Harmonic(a * A + b * B, C),
+        lambda a, b: a * ZScore(A) + b * RankAverage(A, B),
+        lambda a, b: Lexicographic(a * A + b * B, C),
+    ],
+)
+@FEWER
+@given(rows=group, factor=st.floats(1e-3, 1e3))
+def test_scaling_all_weights_changes_nothing(
+    make: Callable[[float, float], Reward], rows: list[tuple[float, float, float]], factor: float
+) -> None:
+    """Guards against a weight that means something beyond its proportion to the others."""
+    values, scaled = evaluate(make(0.25, 0.75), rows), evaluate(make(0.25 * factor, 0.75 * factor), rows)
+    np.testing.assert_allclose(scaled, values, atol=1e-9)
+
+
+@EACH
+def test_printed_form_reads_back(reward: Reward) -> None:
+    """Guards against a stored run whose reward cannot be rebuilt."""
+    assert parse_reward(str(reward)) == reward
+    assert str(parse_reward(str(reward))) == str(reward)
+    assert parse_reward(str(reward)).pointwise == reward.pointwise
+
+
+def test_a_gate_subtracts_1_and_failures_rank_among_themselves() -> None:
+    """Guards against a hard cut, after which the least bad of all failures cannot be found."""
+    rows = [(0.9, 0.0, 0.4), (0.1, 0.0, 0.5), (0.95, 0.0, 0.0)]
+    np.testing.assert_allclose(evaluate(A.given(GATE), rows), [-0.1, 0.1, -0.05])
+
+
+def test_a_gate_beyond_the_scale_reads_values() -> None:
+    """Guards against a bound tested on the clipped utility: WER 0.8 and 3 both have utility 0."""
+    condition = WER() <= 1.0
+    assert condition.utility(np.array([0.8, 3.0, math.nan])).tolist()[:2] == [1.0, 0.0]
+    assert math.isnan(condition.utility(np.array([math.nan]))[0])
+
+
+def test_lexicographic_asks_the_second_only_about_ties() -> None:
+    values = evaluate(Lexicographic(A, B), [(0.5, 1.0, 0), (0.7, 0.0, 0), (0.7, 0.1, 0)])
+    assert values.tolist() == [0.0, 0.5, 1.0]
+
+
+def test_rank_average_and_max_rank_differ_where_one_rank_is_bad() -> None:
+    """Guards against the mean of utilities in the place of ranks."""
+    rows = [(1.0, 0.0, 0), (0.7, 0.1, 0), (0.1, 0.25, 0), (0.0, 0.5, 0)]
+    assert evaluate(RankAverage(A, B), rows).tolist() == [0.5, 0.5, 0.5, 0.5]
+    np.testing.assert_allclose(evaluate(MaxRank(A, B), rows), [0, 1 / 3, 1 / 3, 0])
+
+
+def test_harmonic_is_0_where_one_is() -> None:
+    np.testing.assert_allclose(
+        evaluate(Harmonic(A, B), [(1.0, 0.0, 0), (1.0, 0.5, 0), (0.5, 0.5, 0)]), [0, 2 / 3, 0.5]
+    )
+
+
+def test_pareto_fronts() -> None:
+    """Guards against a front that holds a dominated candidate, and equal ones on two fronts."""
+    rows = [(1.0, 0.0, 0), (0.5, 0.5, 0), (0.5, 0.25, 0), (0.25, 0.25, 0), (0.5, 0.5, 0)]
+    assert evaluate(Pareto(A, B), rows).tolist() == [1.0, 1.0, 0.75, 0.5, 1.0]
+
+
+def test_z_scores_of_equals_are_0() -> None:
+    """Guards against a division by no spread, and rounding taken for spread."""
+    assert evaluate(ZScore(A) + ZScore(B), [(0.1, 0.0, 0), (0.1, 1.0, 0), (0.1, 0.5, 0)]).tolist() == [
+        pytest.approx(-math.sqrt(1.5) / 2),
+        pytest.approx(math.sqrt(1.5) / 2),
+        0.0,
+    ]
+    assert evaluate(ZScore(A), [(0.1, 0, 0)] * 3).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_report_only_parts_do_not_decide() -> None:
+    """Guards against a weight-0 verifier that is required once it stands inside a combination."""
+    reward = Harmonic(A + 0 * C, B)
+    assert reward.verifiers == (A, C, B) and reward.required == (A, B)
+    assert (A + 0 * B.given(GATE)).conditions == ()
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: Harmonic(), "joins nothing"),
+        (lambda: Harmonic("wer", A), "'wer'"),  # type: ignore[arg-type]
+        (lambda: RankAverage(A, 0 * B), "weights"),
+        (lambda: (0 * A).given(GATE), "weights"),
+        (lambda: Harmonic(A.given(GATE), B), "behind it"),
+        (lambda: Harmonic(ZScore(A), B), "no meaning"),
+        (lambda: ZScore(A, B), "one by one"),
+        (lambda: A.given(B), "condition"),  # type: ignore[arg-type]
+        (lambda: as_reward("wer.given(wer)"), "not made of verifiers"),
+        (lambda: as_reward("Harmonic(wer, 1)"), "not made of verifiers"),
+        (lambda: as_reward("Harmonic()"), "joins nothing"),
+        (lambda: as_reward("wer.load()"), "not made of verifiers"),
+        (lambda: as_reward("Lexicographic(wer, first=wer)"), "cannot be read"),
+        (lambda: as_reward("wer <= 1e999"), "finite"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(make: Callable[[], Reward], reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        make()
