@@ -271,3 +271,5 @@ def export(model: LlamaForCausalLM, work: Path, size: str) -> None:
     half.load_state_dict(model.state_dict())
     half.half().save_pretrained(out)
     tokens.build().save_pretrained(out)
+    packed = out / "tokenizer.json"  # indented, it is twice as large
+    packed.write_text(json.dumps(json.loads(packed.read_text()), separators=(",", ":")), encoding="utf-8")

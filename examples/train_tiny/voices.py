@@ -1,4 +1,4 @@
-"""The built-in voices: four plain voices and four pseudo-speakers, each in four styles, as FLAC with
+"""The built-in voices: four plain voices and two pseudo-speakers, each in four styles, as FLAC with
 transcripts.
 """
 
@@ -17,7 +17,7 @@ def write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     taken = {t.spoken for group in texts.evaluation_sets().values() for t in group}
     everyone = speech.speakers()
-    chosen = [s for s in everyone if s.name in speech.BASES] + everyone[len(speech.BASES) :][:4]
+    chosen = [s for s in everyone if s.name in speech.BASES] + everyone[len(speech.BASES) :][:2]
     rng, index = random.Random(11), {}
     for speaker in chosen:
         index[speaker.name] = {}
