@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from llasa_search.errors import InputError
 from llasa_search.isolation import isolated
@@ -12,6 +12,9 @@ from llasa_search.registry import suggest
 from llasa_search.reward import Reward
 from llasa_search.speech import SpeechLike
 from llasa_search.voice import Voice
+
+if TYPE_CHECKING:
+    from llasa_search.llasa import Llasa
 
 VoiceLike: TypeAlias = Voice | SpeechLike
 
@@ -48,6 +51,12 @@ def as_voice(prompt: VoiceLike | None) -> Voice | None:
     raise InputError(
         f"prompt={prompt!r:.80}: give a Voice, a path, a built-in voice's name, or (samples, rate)"
     )
+
+
+def add_resynthesis(voice: Voice | None, llasa: Llasa, reward: Reward) -> None:
+    """Sets the voice's resynthesis where a verifier compares with that."""
+    if voice is not None and any(getattr(each, "wants_resynthesis", False) for each in reward.verifiers):
+        voice.resynthesis = llasa.decode([llasa.voice_codes(voice)])[0]
 
 
 def with_transcript(voice: Voice | None, language: str, reward: Reward) -> Voice | None:

@@ -17,7 +17,7 @@ from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.expression import RewardLike, as_reward
 from llasa_search.isolation import isolated
-from llasa_search.request import VoiceLike, as_voice, with_transcript
+from llasa_search.request import VoiceLike, add_resynthesis, as_voice, with_transcript
 from llasa_search.result import SearchResult
 from llasa_search.sampling import Sampling
 from llasa_search.scorer import Scorer, check_verifiers, load_verifiers
@@ -133,6 +133,7 @@ class Searcher:
         voice = as_voice(prompt)
         llasa = self.load()
         request = Prompt(text, language, with_transcript(voice, language, self.reward))
+        add_resynthesis(request.voice, llasa, self.reward)
         check_verifiers(self.reward.verifiers, request)
 
         from llasa_search.sampler import Sampler

@@ -36,6 +36,7 @@ class Voice:
         audio: read-only float32 mono [samples] at 16 kHz, at most 15 s.
         text: what it says, or None while that is unknown.
         name: the file's stem, a built-in voice's name, or "voice".
+        resynthesis: the same through a codec, float32 mono [samples] at 16 kHz, where something has made it.
     """
 
     sample_rate = SAMPLE_RATE
@@ -81,6 +82,7 @@ class Voice:
         self.audio: Audio = _prepare(mono, rate, where)
         self.text = " ".join(text.split()) or None if text is not None else None
         self.name = name or "voice"
+        self.resynthesis: Audio | None = None
 
     @classmethod
     def builtin(cls, name: str, style: str | None = None) -> Voice:

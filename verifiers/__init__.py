@@ -1,9 +1,23 @@
 """Verifiers: models that say how good a piece of speech is. None of them is loaded until it scores."""
 
 from llasa_search.verifiers.base import Verifier
+from llasa_search.verifiers.ctc import CTCAlignment
+from llasa_search.verifiers.emotion import EmotionProbability, EmotionSimilarity
 from llasa_search.verifiers.likelihood import LanguageModelLikelihood, TranscriptLikelihood
 from llasa_search.verifiers.pace import Pace
 from llasa_search.verifiers.signal import Signal
+from llasa_search.verifiers.speaker import SpeakerSimilarity
 from llasa_search.verifiers.wer import WER
 
-__all__ = ["WER", "LanguageModelLikelihood", "Pace", "Signal", "TranscriptLikelihood", "Verifier"]
+__all__ = [
+    "WER",
+    "CTCAlignment",
+    "EmotionProbability",
+    "EmotionSimilarity",
+    "LanguageModelLikelihood",
+    "Pace",
+    "Signal",
+    "SpeakerSimilarity",
+    "TranscriptLikelihood",
+    "Verifier",
+]

@@ -1,0 +1,105 @@
+"""Where verifiers' checkpoints are, and reading them without running anything that they hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from llasa_search.errors import InputError, LlasaSearchError, ModelError
+
+HUB_SECONDS = 10.0
+"""How long the hub may take to say that it has a checkpoint."""
+
+
+def locate(model: str, files: Sequence[str]) -> Path:
+    """The file or folder `model`, or what the Hugging Face hub has under that id, downloaded once.
+
+    Args:
+        model: a path, or a hub id (owner/name).
+        files: patterns of the files to download.
+
+    Raises:
+        InputError: it is neither a path that exists nor an id.
+        ModelError: it is not on this computer, and the hub does not give it.
+    """
+    path = Path(model).expanduser()
+    if path.exists():
+        return path
+    if model.count("/") != 1 or model.startswith((".", "~", "/")):
+        raise InputError(f"no checkpoint {model!r}: no such file or folder, and no hub id (owner/name)")
+    from huggingface_hub import HfApi, snapshot_download
+
+    try:
+        return Path(snapshot_download(model, allow_patterns=list(files), local_files_only=True))
+    except Exception:  # not on this computer: each version has errors of its own for that
+        pass
+    try:
+        HfApi().model_info(model, timeout=HUB_SECONDS)
+        return Path(snapshot_download(model, allow_patterns=list(files)))
+    except Exception as error:
+        raise ModelError(
+            f"the checkpoint {model!r} is not on this computer, and the hub did not give it "
+            f"({_first_line(error)}): download it first (hf download {model}), or give a folder"
+        ) from error
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """What a PyTorch file holds, tensors and plain containers only: nothing in it is executed."""
+    import torch
+
+    with loading(path):
+        weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return weights
+
+
+def load_strictly(model: Any, weights: dict[str, Any], path: Path) -> None:
+    """Loads weights that must fit exactly.
+
+    Raises:
+        ModelError: a weight is missing, of another shape, or too many.
+    """
+    with loading(path):
+        model.load_state_dict(weights, strict=True)
+
+
+@contextmanager
+def loading(path: Path | str) -> Iterator[None]:
+    """Turns whatever goes wrong inside into a `ModelError` that names the checkpoint."""
+    try:
+        yield
+    except LlasaSearchError:
+        raise
+    except Exception as error:
+        raise ModelError(f"the checkpoint {path} cannot be loaded: {_first_line(error)}") from error
+
+
+def stored_scale(model: str) -> tuple[float, float] | None:
+    """(worst, best) as the folder's own `scale.json` says, such as `[0.2, 0.8]`; None without that file.
+
+    Raises:
+        ModelError: the file says something else.
+    """
+    path = Path(model).expanduser() / "scale.json"
+    if not path.is_file():
+        return None
+    with loading(path):
+        worst, best = map(float, json.loads(path.read_text(encoding="utf-8")))
+    if worst == best:
+        raise ModelError(f"{path}: worst and best are the same number, {worst:g}")
+    return worst, best
+
+
+def pick_device() -> str:
+    """Where verifiers run: "cuda" if there is a GPU, else "cpu"."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # PyTorch lists what does not fit from the second line on.
+    return " ".join(lines[:2])[:300] or type(error).__name__

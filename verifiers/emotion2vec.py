@@ -1,0 +1,131 @@
+"""emotion2vec by funasr's own classes, without funasr's loader.
+
+That loader reseeds everything, sets the number of threads, makes all logging verbose, and keeps random
+weights where a checkpoint's do not fit. Here they must fit, and nothing else is touched.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llasa_search.candidate import Audio
+from llasa_search.errors import ModelError
+from llasa_search.verifiers.checkpoints import load_strictly, loading, locate, pick_device, read_weights
+from llasa_search.verifiers.hearing import of_one_length
+
+FILES = ("config.yaml", "model.pt", "tokens.txt")
+
+
+class Heard(NamedTuple):
+    """What emotion2vec finds in a recording.
+
+    Attributes:
+        embedding: of length 1, [dim].
+        probabilities: of each label, [labels], sum 1.
+    """
+
+    embedding: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+
+
+class Emotion2Vec:
+    """A loaded checkpoint.
+
+    Args:
+        model: a folder with config.yaml, model.pt and tokens.txt, or a hub id. ModelScope's `iic/...` is
+            taken from the authors' copy on the Hugging Face hub, `emotion2vec/...`.
+
+    Attributes:
+        labels: the emotions, such as "开心/happy"; empty where the checkpoint only makes embeddings.
+
+    Raises:
+        InputError: there is no such checkpoint.
+        ModelError: it is no emotion2vec, or its weights do not fit.
+    """
+
+    def __init__(self, model: str) -> None:
+        folder = locate(re.sub("^iic/", "emotion2vec/", model), FILES)
+        for name in FILES:
+            if not (folder / name).is_file():
+                raise ModelError(f"{model} is no emotion2vec folder: it lacks {name}")
+        self.device = pick_device()
+        self.labels = (folder / "tokens.txt").read_text(encoding="utf-8").split("\n")
+        self.labels = [label.strip() for label in self.labels if label.strip()]
+        self._model = _load(folder, len(self.labels)).to(self.device).eval()
+        # Places that training left unused, as funasr marks them.
+        self._unused = [i for i, label in enumerate(self.labels) if label.startswith("unuse")]
+
+    def hear(self, audios: Sequence[Audio]) -> list[Heard]:
+        """What each recording sounds like.
+
+        Args:
+            audios: float32 mono [samples] at 16 kHz, each of its own length, at least .1 s.
+        """
+        import torch
+        import torch.nn.functional as F
+
+        heard: dict[int, Heard] = {}
+        for places in of_one_length(audios):
+            batch = torch.from_numpy(np.stack([audios[i] for i in places])).to(self.device)
+            with torch.inference_mode():
+                if self._model.cfg.normalize:
+                    batch = F.layer_norm(batch, batch.shape[-1:])
+                pooled = self._model.extract_features(batch, padding_mask=None)["x"].mean(1)
+                logits = self._model.proj(pooled)
+                logits[:, self._unused] = -torch.inf
+                probabilities = logits.double().softmax(-1).cpu().numpy()
+            for i, embedding, row in zip(places, pooled.double().cpu().numpy(), probabilities, strict=True):
+                heard[i] = Heard(embedding / max(float(np.linalg.norm(embedding)), 1e-12), row)
+        return [heard[i] for i in range(len(audios))]
+
+
+def _load(folder: Path, labels: int) -> Any:
+    import yaml
+
+    with loading(folder), _quiet():
+        from funasr.models.emotion2vec.model import Emotion2vec
+
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        if config["model"] != "Emotion2vec":
+            raise ModelError(f"{folder} holds a {config['model']!r}, not an 'Emotion2vec'")
+        # funasr evaluates this text as Python.
+        spec = config["model_conf"]["modalities"]["audio"]["feature_encoder_spec"]
+        if not re.fullmatch(r"[\d\s\[\](),+*]+", spec):
+            raise ModelError(
+                f"{folder}: feature_encoder_spec {spec!r:.80} is more than a list of convolutions"
+            )
+        model = Emotion2vec(model_conf=config["model_conf"], vocab_size=labels)
+    content = read_weights(folder / "model.pt")
+    given = next(
+        (content[key] for key in ("state_dict", "model_state_dict", "model") if key in content), content
+    )
+    # (prefix in the file, prefix in the model) pairs; what has gone through fairseq has "d2v_model.".
+    prefixes = ["", "module.", *config.get("scope_map", [])[::2]]
+    weights = {
+        name: given[prefix + name]
+        for name in model.state_dict()
+        for prefix in prefixes
+        if prefix + name in given
+    }
+    # The file may hold more: decoders and teachers of the training.
+    load_strictly(model, weights, folder / "model.pt")
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the level of logging, which an import of funasr may change."""
+    root = logging.getLogger()
+    level = root.level
+    try:
+        yield
+    finally:
+        root.setLevel(level)
