@@ -106,10 +106,11 @@ def voices() -> None:
 
 @app.command()
 def verifiers() -> None:
-    """List the installed verifiers."""
-    from llasa_search import registry
+    """List the verifiers, what they need, and whether that is installed."""
+    from llasa_search.listing import verifier_rows
+    from llasa_search.table import aligned
 
-    _list(registry.verifiers)
+    typer.echo(aligned(verifier_rows()))
 
 
 @app.command()

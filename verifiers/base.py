@@ -28,6 +28,8 @@ class Verifier(Reward):
         min_seconds: shorter speech is not scored; the verifier abstains.
         family: what kind of model hears, such as "whisper". A judge should be of another family.
         cost: rough seconds for a second of speech on a CPU core; cheaper verifiers go first.
+        requires: modules that it imports in `load`, such as "funasr": `llasa-search verifiers` says whether
+            they are installed.
         scale: (worst, best) in its unit: where its utility reaches 0 and 1.
     """
 
@@ -36,6 +38,7 @@ class Verifier(Reward):
     min_seconds: ClassVar[float] = 0.0
     family: ClassVar[str] = ""
     cost: ClassVar[float] = 1.0
+    requires: ClassVar[tuple[str, ...]] = ()
     scale: tuple[float, float] = (0.0, 1.0)
 
     @abstractmethod

@@ -1,0 +1,45 @@
+"""What `llasa-search verifiers` shows of each verifier, without loading what it runs on."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+from importlib.util import find_spec
+
+from llasa_search import registry
+from llasa_search.errors import InputError
+from llasa_search.verifiers.base import FunctionVerifier, Verifier
+
+HEADING = ["name", "class", "needs", "partial", "family", "package", "installed"]
+
+
+def verifier_rows() -> list[list[str]]:
+    """The heading, then one row a verifier, by name.
+
+    "installed" is no where its module cannot be imported, or what it `requires` is not there. Its module is
+    imported for its declarations; a verifier that follows the contract imports its back-end in `load`.
+    """
+    return [HEADING, *(_row(entry) for entry in registry.verifiers.entries.values())]
+
+
+def _row(entry: EntryPoint) -> list[str]:
+    package = entry.dist.name if entry.dist else "-"
+    try:
+        found = registry.verifiers.get(entry.name)
+    except InputError as error:
+        return [entry.name, entry.attr, "-", "-", "-", package, f"no: {error.__cause__}"]
+    kind = found if isinstance(found, type) and issubclass(found, Verifier) else FunctionVerifier
+    missing = missing_modules(kind)
+    return [
+        entry.name,
+        entry.attr,
+        ", ".join(sorted(kind.needs)) or "-",
+        "yes" if kind.partial else "no",
+        kind.family or "-",
+        package,
+        f"no: needs {', '.join(missing)}" if missing else "yes",
+    ]
+
+
+def missing_modules(kind: type[Verifier]) -> list[str]:
+    """Those modules of `kind.requires` that are not installed; none of them is imported."""
+    return [name for name in kind.requires if find_spec(name) is None]

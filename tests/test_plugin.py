@@ -1,0 +1,82 @@
+"""A verifier of someone else's: the documented package, built, installed, and used by its name."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "examples" / "custom_verifier_plugin"
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of a new environment in which the package is installed, beside what is here already."""
+    tmp = tmp_path_factory.mktemp("plugin")
+    shutil.copytree(
+        EXAMPLE, tmp / "source", ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info")
+    )
+    run(sys.executable, "-m", "venv", "--without-pip", tmp / "venv", cwd=tmp)
+    interpreter = tmp / "venv" / "bin" / "python"
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    own = Path(run(interpreter, "-c", where, cwd=tmp).strip())
+    (own / "parent.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
+    offline = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
+    run(sys.executable, "-m", "pip", "--python", interpreter, "install", *offline, tmp / "source", cwd=tmp)
+    return interpreter
+
+
+def run(*command: object, cwd: Path) -> str:
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_it_is_listed(python: Path, tmp_path: Path) -> None:
+    """Guards against a plug-in that is installed and not found, or found without its declarations."""
+    lines = run(python, "-m", "llasa_search", "verifiers", cwd=tmp_path).splitlines()
+    (line,) = [line for line in lines if line.startswith("loudness")]
+    assert re.split(r"\s{2,}", line) == [
+        "loudness", "Loudness", "-", "yes", "signal", "llasa-search-loudness", "yes",
+    ]  # fmt: skip
+
+
+def test_a_search_uses_it_by_name(python: Path, pair_path: Path, tmp_path: Path) -> None:
+    """Guards against a name that works for built-in verifiers only."""
+    code = (
+        "import sys\n"
+        "from llasa_search import search\n"
+        "found = search.generate('a coin', verifiers='loudness.given(Loudness(target=-20.0) <= 60)',\n"
+        "    strategy='best_of_n:n=2', model=sys.argv[1])\n"
+        "print(found.reward, [c.scores['Loudness()'].status for c in found.candidates])"
+    )
+    printed = run(python, "-c", code, pair_path, cwd=tmp_path).splitlines()[-1]
+    assert printed == "Loudness().given(Loudness(target=-20.0) <= 60) ['scored', 'scored']"
+
+
+def test_the_command_line_uses_it_by_name(python: Path, pair_path: Path, tmp_path: Path) -> None:
+    options = ("--model", pair_path, "--verifier", "loudness=2", "-n", 2, "-o", "a.wav", "--json")
+    printed = run(python, "-m", "llasa_search", "say", "a coin", *options, cwd=tmp_path)
+    assert json.loads(printed)["reward"] == "2 * Loudness()" and (tmp_path / "a.wav").is_file()
+
+
+def test_its_own_tests_pass(python: Path, tmp_path: Path) -> None:
+    """Guards against contract tests that the documented verifier does not pass."""
+    shutil.copytree(EXAMPLE / "tests", tmp_path / "tests")
+    assert "passed" in run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", cwd=tmp_path)
+
+
+def test_the_page_shows_the_files_that_are_tested() -> None:
+    """Guards against a tutorial that has drifted from the example."""
+    blocks = re.findall(r"^```\w+\n(.*?)^```$", (ROOT / "docs/write_a_verifier.md").read_text(), re.M | re.S)
+    for name in ("loudness.py", "pyproject.toml", "tests/test_loudness.py"):
+        assert (EXAMPLE / name).read_text() in blocks, f"docs/write_a_verifier.md does not show {name}"
