@@ -45,9 +45,9 @@ group = st.lists(st.tuples(levels, levels, levels), min_size=1, max_size=7)
 
 
 def evaluate(reward: Reward, rows: list[tuple[float, float, float]]) -> FloatArray:
-    """Rewards of candidates with these utilities of A, B and C; WER's scale is (0.5, 0)."""
+    """Rewards of candidates with these utilities of A, B and C; WER's scale is (1, 0)."""
     utilities = dict(zip(VERIFIERS, np.array(rows, np.float64).reshape(-1, 3).T, strict=True))
-    conditions = {str(c): c.utility(0.5 - 0.5 * utilities[c.verifier]) for c in reward.conditions}
+    conditions = {str(c): c.utility(1 - utilities[c.verifier]) for c in reward.conditions}
     return reward({str(verifier): column for verifier, column in utilities.items()} | conditions)
 
 
@@ -132,14 +132,14 @@ def test_printed_form_reads_back(reward: Reward) -> None:
 
 def test_a_gate_subtracts_1_and_failures_rank_among_themselves() -> None:
     """Guards against a hard cut, after which the least bad of all failures cannot be found."""
-    rows = [(0.9, 0.0, 0.4), (0.1, 0.0, 0.5), (0.95, 0.0, 0.0)]
+    rows = [(0.9, 0.0, 0.7), (0.1, 0.0, 0.75), (0.95, 0.0, 0.5)]
     np.testing.assert_allclose(evaluate(A.given(GATE), rows), [-0.1, 0.1, -0.05])
 
 
 def test_a_gate_beyond_the_scale_reads_values() -> None:
-    """Guards against a bound tested on the clipped utility: WER 0.8 and 3 both have utility 0."""
-    condition = WER() <= 1.0
-    assert condition.utility(np.array([0.8, 3.0, math.nan])).tolist()[:2] == [1.0, 0.0]
+    """Guards against a bound tested on the clipped utility: WER 1.2 and 3 both have utility 0."""
+    condition = WER() <= 1.5
+    assert condition.utility(np.array([1.2, 3.0, math.nan])).tolist()[:2] == [1.0, 0.0]
     assert math.isnan(condition.utility(np.array([math.nan]))[0])
 
 

@@ -97,7 +97,7 @@ def test_all_weights_0_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "utility"), [(0.0, 1.0), (0.25, 0.5), (0.5, 0.0), (3.0, 0.0), (math.nan, math.nan)]
+    ("value", "utility"), [(0.0, 1.0), (0.25, 0.75), (0.5, 0.5), (1.0, 0.0), (3.0, 0.0), (math.nan, math.nan)]
 )
 def test_utility_is_the_clipped_scale(value: float, utility: float) -> None:
     """Guards against a WER above 1 that yields a negative utility, and against NaN clipped to a number."""

@@ -33,7 +33,7 @@ class WER(Verifier):
 
     family = "whisper"
     cost = 0.1
-    scale = (0.5, 0.0)
+    scale = (1.0, 0.0)
 
     def __init__(self, model: str = "tiny") -> None:
         self.model = str(model)
