@@ -8,9 +8,16 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+
+from llasa_search import registry
+from llasa_search.candidate import Score, Utterance
+from llasa_search.listing import verifier_rows
+from llasa_search.verifiers import Verifier
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "custom_verifier_plugin"
@@ -80,3 +87,30 @@ def test_the_page_shows_the_files_that_are_tested() -> None:
     blocks = re.findall(r"^```\w+\n(.*?)^```$", (ROOT / "docs/write_a_verifier.md").read_text(), re.M | re.S)
     for name in ("loudness.py", "pyproject.toml", "tests/test_loudness.py"):
         assert (EXAMPLE / name).read_text() in blocks, f"docs/write_a_verifier.md does not show {name}"
+
+
+class Needy(Verifier):
+    requires = ("no_such_module",)
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        return []
+
+
+def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against a list that breaks with one broken plug-in, or offers what cannot run."""
+    for name, value in (("needy", f"{__name__}:Needy"), ("broken", "no_such_module:Verifier")):
+        monkeypatch.setitem(
+            registry.verifiers.entries, name, EntryPoint(name, value, registry.verifiers.group)
+        )
+    installed = {row[0]: row[-1] for row in verifier_rows()}
+    assert installed["wer"] == "yes" and installed["needy"] == "no: needs no_such_module"
+    assert installed["broken"].startswith("no: ") and "no_such_module" in installed["broken"]
+
+
+def test_listing_loads_no_back_end() -> None:
+    """Guards against a list that takes seconds because a verifier imports its library at the top."""
+    code = (
+        "import sys; from llasa_search.listing import verifier_rows; verifier_rows()\n"
+        "print([m for m in ('torch', 'transformers', 'whisper', 'funasr') if m in sys.modules])"
+    )
+    assert run(sys.executable, "-c", code, cwd=ROOT).strip() == "[]"
