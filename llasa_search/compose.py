@@ -66,7 +66,8 @@ class Combination(Reward):
         known = ~np.isnan(values).any(axis=0)
         combined = np.full(values.shape[1], np.nan)
         if known.any():
-            combined[known] = self.combine(values[:, known])
+            # Sums that are equal but for rounding must tie.
+            combined[known] = self.combine(values[:, known].round(9))
         return combined
 
     def __str__(self) -> str:
