@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -30,10 +29,14 @@ def write(page: Path, name: str, body: str) -> None:
 
 
 def made_by() -> str:
-    """The command that is running, with versions and the machine: a section's first line."""
+    """The command that is running, with versions and the machine: a section's first line.
+
+    Options that say where to keep things are left out: they change nothing in the section.
+    """
     script = Path(sys.argv[0]).resolve()
     shown = script.relative_to(ROOT) if script.is_relative_to(ROOT) else script.name
-    command = shlex.join(["python", str(shown), *sys.argv[1:]])
+    arguments = re.sub(r"--(folder|page)(=| )\S+ ?", "", " ".join(sys.argv[1:]))
+    command = f"python {shown} {arguments}".strip()
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     machine = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
     return f"Made by `{command}` ({versions}; {machine})."

@@ -81,25 +81,33 @@ def main(
     lm_steps: int = 8000,
     asr_steps: int = 2500,
     size: Annotated[str, typer.Option(help="Language model: small, base or large.")] = "base",
+    further: Annotated[
+        bool, typer.Option(help="Keep the package's codec, and begin from its language model and recogniser.")
+    ] = False,
 ) -> None:
     """Texts, speech, codec, codes, language model, ASR, and the package folder that holds them."""
     work.mkdir(parents=True, exist_ok=True)
     both = [work / "speech", work / "resynthesis"]
-    stages: dict[str, Callable[[], None]] = {
+    speller = TINY / "asr.pt" if further else work / "asr_a.pt"
+    stages: dict[str, Callable[[], object]] = {
         "texts": lambda: texts.write_sets(TINY / "texts"),
         "speech": lambda: _speech(work, processes),
-        "codec": lambda: codec.train(work / "speech", work, codec_steps),
+        "codec": lambda: (
+            codec.train(work / "speech", work, codec_steps)
+            if not further
+            else shutil.copytree(TINY / "codec", work / "codec")
+        ),
         "codes": lambda: _over_shards(_encode, work / "codec", work / "speech", work / "codes", processes),
-        "language model": lambda: lm.train(work / "codes", work, lm_steps, size),
+        "language model": lambda: lm.train(
+            work / "codes", work, lm_steps, size, start=TINY / "language_model" if further else None
+        ),
         "resynthesis": lambda: _over_shards(
             _resynthesise, work / "codec", work / "codes", work / "resynthesis", processes, limit=12
         ),
         "asr on originals": lambda: asr.train(
             both[:1], work, "asr_a", steps=asr_steps, rate=1.2e-3, full_from=1.0
         ),
-        "word ends": lambda: asr.write_word_ends(
-            work / "asr_a_train.pt", work / "speech", work / "word_ends.json", 12
-        ),
+        "word ends": lambda: asr.write_word_ends(speller, work / "speech", work / "word_ends.json", 12),
         "asr": lambda: asr.train(
             both,
             work,
@@ -107,11 +115,13 @@ def main(
             steps=asr_steps,
             rate=6e-4,
             full_from=0.5,
-            start=work / "asr_a_train.pt",
+            start=speller,
             ends=work / "word_ends.json",
         ),
         "package": lambda: _assemble(work),
     }
+    if further:
+        del stages["asr on originals"]
     record = work / "seconds.json"
     took: dict[str, float] = json.loads(record.read_text()) if record.exists() else {}
     for name, stage in stages.items():

@@ -214,8 +214,7 @@ def word_ends(model: Speller, audio: np.ndarray, text: str) -> list[int]:
 
 def write_word_ends(checkpoint: Path, folder: Path, out: Path, shards: int) -> None:
     """Aligns the first shards of `folder`; speech through the codec has the same timing and the same keys."""
-    model = Speller().to(loop.DEVICE).eval()
-    model.load_state_dict(torch.load(checkpoint, map_location=loop.DEVICE, weights_only=True)["model"])
+    model = load(checkpoint).eval()
     found = {}
     for row, audio in itertools.islice(speech.read_shards(folder), shards * 1000):
         if " " in str(row["spoken"]) and len(audio) < 158_000:
@@ -234,7 +233,19 @@ def export(model: Speller, path: Path) -> None:
         plain.decoder.token_embedding.weight.copy_(table)
         plain.decoder.ln.weight[-1], plain.decoder.ln.bias[-1] = 0.0, 1.0
     state = {k: v.half().cpu() for k, v in plain.state_dict().items()}
-    torch.save({"dims": vars(DIMS), "model_state_dict": state, "spelling": True}, path)
+    ctc = {k: v.half().cpu() for k, v in model.ctc.state_dict().items()}
+    torch.save({"dims": vars(DIMS), "model_state_dict": state, "spelling": True, "ctc": ctc}, path)
+
+
+def load(path: Path) -> Speller:
+    """What `export` wrote, to learn further."""
+    packed = torch.load(path, map_location="cpu", weights_only=True)
+    model, table = Speller(), packed["model_state_dict"]["decoder.token_embedding.weight"]
+    model.whisper.load_state_dict({k: v.float() for k, v in packed["model_state_dict"].items()})
+    model.ctc.load_state_dict({k: v.float() for k, v in packed["ctc"].items()})
+    with torch.no_grad():
+        model.embedding.copy_(table[USED])
+    return model.to(loop.DEVICE)
 
 
 def train(
@@ -252,13 +263,12 @@ def train(
 
     Args:
         full_from: the share of the steps after which each clip is padded to the whole window, as in use.
-        start: a checkpoint of this loop to begin from.
+        start: what `export` wrote, to begin from.
         ends: where `write_word_ends` wrote; without it no clip is cut.
     """
     known = json.loads(ends.read_text()) if ends else {}
-    model, clips = Speller().to(loop.DEVICE), Clips(folders, known)
-    if start is not None:
-        model.load_state_dict(torch.load(start, map_location=loop.DEVICE, weights_only=True)["model"])
+    model = load(start) if start else Speller().to(loop.DEVICE)
+    clips = Clips(folders, known)
 
     def step_loss(step: int) -> tuple[Tensor, dict[str, float]]:
         return _loss(model, clips.batch(step), full=step >= full_from * steps)

@@ -224,7 +224,11 @@ def train(
     rate: float = 1.5e-3,
     start: Path | None = None,
 ) -> None:
-    """Trains, and writes `work/language_model[-size]` with its tokenizer in transformers' format."""
+    """Trains, and writes `work/language_model[-size]` with its tokenizer in transformers' format.
+
+    Args:
+        start: a folder of that format to begin from; then all compositions are trained from the first step.
+    """
     model = build(size)
     if start is not None:
         model.load_state_dict(LlamaForCausalLM.from_pretrained(start, dtype=torch.float32).state_dict())
@@ -237,7 +241,7 @@ def train(
     )
 
     def step_loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
-        value, count = trainee.loss(corpus, corpus.batch(step, step / steps))
+        value, count = trainee.loss(corpus, corpus.batch(step, step / steps if start is None else 1.0))
         return value, {"loss": value.item(), "tokens": count}
 
     @torch.no_grad()

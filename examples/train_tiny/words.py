@@ -153,8 +153,7 @@ def dictionary() -> frozenset[str]:
 
 @functools.cache
 def common(limit: int = 7000) -> tuple[str, ...]:
-    """The `limit` most frequent single-token words of GPT-2's vocabulary that the dictionary knows, by rank.
-    """
+    """The `limit` most frequent single-token words of GPT-2's vocabulary that the dictionary knows, by rank."""
     import whisper
 
     path = Path(whisper.__file__).parent / "assets" / "gpt2.tiktoken"
