@@ -211,6 +211,13 @@ def test_a_section_replaces_itself_and_nothing_else(tmp_path: Path) -> None:
     )
 
 
+def test_a_section_names_its_command_and_no_folder_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths of the machine that it was written on, in a public page."""
+    script = str(sections.ROOT / "examples" / "judging" / "quality.py")
+    monkeypatch.setattr(sys, "argv", [script, "--folder", "/home/me/work", "-n", "8", "--page=/x.md"])
+    assert sections.made_by().startswith("Made by `python examples/judging/quality.py -n 8` (")
+
+
 def test_candidates_are_judged_once_and_a_killed_run_goes_on(
     tmp_path: Path, pair_path: Path, asr_path: Path
 ) -> None:

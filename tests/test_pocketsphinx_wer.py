@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from llasa_search.candidate import Audio, Score, Utterance
 from llasa_search.errors import InputError, ModelError
+from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.pocketsphinx_wer import PocketsphinxWER, _decoder
+from llasa_search.verifiers.testing import VerifierContract
 from llasa_search.voice import Prompt, Voice
 
 pytest.importorskip("pocketsphinx")
@@ -29,7 +31,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> PocketsphinxWER:
     model, dictionary = (tmp_path_factory.mktemp("judge") / name for name in ("unigram.arpa", "small.dict"))
     ones = "\n".join(f"-1.5 {word}" for word in [*WORDS, "</s>"]) + "\n-99 <s>"
     model.write_text(f"\\data\\\nngram 1={len(WORDS) + 2}\n\n\\1-grams:\n{ones}\n\n\\end\\\n")
-    known = {*WORDS, "we", "knew", "new", "two", "to", "three", "found", "coin"}
+    known = {*WORDS, "one", "we", "knew", "new", "two", "to", "three", "found", "coin"}
     entries = Path(pocketsphinx.get_model_path("en-us"), "cmudict-en-us.dict").read_text().splitlines(True)
     dictionary.write_text("".join(line for line in entries if line.split()[0].split("(")[0] in known))
     return PocketsphinxWER(str(model), str(dictionary))
@@ -148,3 +150,14 @@ def test_files_that_are_missing_or_no_language_model_are_named(tmp_path: Path) -
     wrong.write_text("hello")
     with pytest.raises(ModelError, match=r"wrong\.arpa"):
         PocketsphinxWER(str(wrong)).load()
+
+
+class TestContract(VerifierContract):
+    """What every verifier owes a search."""
+
+    @pytest.fixture(autouse=True)
+    def _of_module(self, judge: PocketsphinxWER) -> None:
+        self.judge = judge
+
+    def make(self) -> Verifier:
+        return self.judge

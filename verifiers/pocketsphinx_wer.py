@@ -58,7 +58,7 @@ class PocketsphinxWER(Verifier):
     family = "pocketsphinx"
     judge: ClassVar[bool] = True
     cost = 0.1
-    scale = (0.5, 0.0)
+    scale = (1.0, 0.0)
 
     def __init__(self, language_model: str | None = None, dictionary: str | None = None) -> None:
         self.language_model = None if language_model is None else str(language_model)
