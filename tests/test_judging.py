@@ -80,7 +80,6 @@ def test_a_word_that_no_sentence_holds_can_be_recognised(tmp_path: Path) -> None
 
 def test_language_models_hold_no_evaluation_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bigram judge that knows the very sentences it will hear, and repairs them."""
-    pytest.importorskip("num2words")
     import texts
 
     before = material.training_sentences(50)

@@ -27,6 +27,7 @@ class Verifier(Reward):
         partial: whether it can judge unfinished speech.
         min_seconds: shorter speech is not scored; the verifier abstains.
         family: what kind of model hears, such as "whisper". A judge should be of another family.
+        judge: whether it is meant to judge what a search found, not to take part in one.
         cost: rough seconds for a second of speech on a CPU core; cheaper verifiers go first.
         requires: modules that it imports in `load`, such as "funasr": `llasa-search verifiers` says whether
             they are installed.
@@ -39,6 +40,7 @@ class Verifier(Reward):
     family: ClassVar[str] = ""
     cost: ClassVar[float] = 1.0
     requires: ClassVar[tuple[str, ...]] = ()
+    judge: ClassVar[bool] = False
     scale: tuple[float, float] = (0.0, 1.0)
 
     @abstractmethod

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,7 +56,8 @@ class PocketsphinxWER(Verifier):
     """
 
     family = "pocketsphinx"
-    judge: ClassVar[bool] = True
+    judge = True
+    requires = ("pocketsphinx",)
     cost = 0.1
     scale = (1.0, 0.0)
 
