@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +14,7 @@ from hypothesis import settings
 from tiny_random import write_pair
 
 from llasa_search.candidate import Audio, Candidate
+from llasa_search.isolation import forget_lazy_modules
 
 if TYPE_CHECKING:
     from llasa_search.llasa import Llasa
@@ -70,6 +71,13 @@ def llasa(pair_path: Path) -> Llasa:
     from llasa_search.llasa import Llasa
 
     return Llasa.from_pretrained(pair_path, device="cpu")
+
+
+@pytest.fixture(autouse=True)
+def whole_modules() -> Iterator[None]:
+    """Tests that use speechbrain's own loaders leave stand-ins behind on which hypothesis trips."""
+    yield
+    forget_lazy_modules()
 
 
 @pytest.fixture

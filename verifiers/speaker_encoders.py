@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from llasa_search.candidate import Audio
 from llasa_search.errors import ModelError
+from llasa_search.isolation import forget_lazy_modules
 from llasa_search.verifiers.checkpoints import load_strictly, loading, locate, pick_device, read_weights
 from llasa_search.verifiers.hearing import SAMPLE_RATE, of_one_length
 
@@ -83,6 +84,8 @@ def _ecapa(folder: Path, device: str) -> Callable[[Tensor], Tensor]:
     from speechbrain.lobes.features import Fbank
     from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
     from speechbrain.processing.features import InputNormalization
+
+    forget_lazy_modules()
 
     settings = read_hyperparams(folder / "hyperparams.yaml")
     if not str(settings.get("embedding_model", {}).get("!", "")).endswith("ECAPA_TDNN"):
