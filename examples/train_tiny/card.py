@@ -43,6 +43,11 @@ def _parameters(path: Path) -> int:
         return sum(tensors.get_tensor(key).numel() for key in tensors.keys())  # noqa: SIM118
 
 
+def _steps(state: Path) -> int:
+    """0 where this stage was not run, as after `--further`."""
+    return torch.load(state, map_location="cpu", weights_only=True)["step"] if state.exists() else 0
+
+
 def _megabytes(path: Path) -> float:
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
     return sum(p.stat().st_size for p in files) / 1e6
@@ -51,13 +56,13 @@ def _megabytes(path: Path) -> float:
 def write(tiny: Path, work: Path) -> None:
     """Writes `tiny/README.md`; steps come from the training states in `work`, hours from its codes."""
     parts = [
-        ("codec", "`Xcodec2Model`, 4,096 codes, 50 a second", tiny / "codec" / "model.safetensors", "codec"),
-        ("language model", "`LlamaForCausalLM`", tiny / "language_model" / "model.safetensors", "lm_base"),
-        ("speech recogniser", "openai-whisper, windows of 10 s", tiny / "asr.pt", "asr"),
+        ("codec", "`Xcodec2Model`, 4,096 codes, 50 a second", tiny / "codec" / "model.safetensors", ["codec"]),
+        ("language model", "`LlamaForCausalLM`", tiny / "language_model" / "model.safetensors", ["lm_base"]),
+        ("speech recogniser", "openai-whisper, windows of 10 s", tiny / "asr.pt", ["asr_a", "asr"]),
     ]
     rows = []
-    for name, form, path, state in parts:
-        steps = torch.load(work / f"{state}_train.pt", map_location="cpu", weights_only=True)["step"]
+    for name, form, path, states in parts:
+        steps = sum(_steps(work / f"{state}_train.pt") for state in states)
         size = f"{_parameters(path) / 1e6:.2f} M | {_megabytes(path):.1f}"
         rows.append(f"| {name} | {form} | {size} | {steps:,} steps |")
     lengths = [
