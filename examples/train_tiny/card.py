@@ -56,7 +56,7 @@ def _megabytes(path: Path) -> float:
 def write(tiny: Path, work: Path) -> None:
     """Writes `tiny/README.md`; steps come from the training states in `work`, hours from its codes."""
     parts = [
-        ("codec", "`Xcodec2Model`, 4,096 codes, 50 a second", tiny / "codec" / "model.safetensors", ["codec"]),
+        ("codec", "`Xcodec2Model`, 4,096 codes, 50/s", tiny / "codec" / "model.safetensors", ["codec"]),
         ("language model", "`LlamaForCausalLM`", tiny / "language_model" / "model.safetensors", ["lm_base"]),
         ("speech recogniser", "openai-whisper, windows of 10 s", tiny / "asr.pt", ["asr_a", "asr"]),
     ]
