@@ -20,7 +20,7 @@ from transformers import Wav2Vec2BertConfig, Xcodec2Config, Xcodec2FeatureExtrac
 HOP = 320
 CROP = 50  # frames
 BATCH = 16
-ENCODER_UNTIL = 0.55  # share of the steps after which the codes are fixed and only the decoder still learns
+ENCODER_UNTIL = 0.5  # share of the steps after which the codes are fixed and only the decoder still learns
 SCALES = ((2048, 128), (1024, 80), (512, 64), (256, 40))  # FFT size, mel bands
 
 

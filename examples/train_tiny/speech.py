@@ -22,6 +22,7 @@ import texts
 
 SAMPLE_RATE = 16_000
 BASES = {"slt": 172.0, "awb": 128.0, "kal16": 105.0, "rms": 100.0}  # mean pitch in Hz
+BUILT_IN = (*BASES, "p000", "p001")  # the package's own voices
 SESSION = 5  # utterances of one speaker, style and strength
 
 
@@ -65,10 +66,10 @@ class Delivery:
 
 
 def speakers(held_out: bool = False) -> list[Speaker]:
-    """The 4 base voices and 200 training pseudo-speakers, or the 40 held-out pseudo-speakers."""
+    """The 4 base voices and 32 training pseudo-speakers, or the 16 held-out pseudo-speakers."""
     rng = random.Random(7 if held_out else 5)
     made = [] if held_out else [Speaker(base, base) for base in BASES]
-    for i in range(40 if held_out else 200):
+    for i in range(16 if held_out else 32):
         base = list(BASES)[i % len(BASES)]
         made.append(
             Speaker(
@@ -135,10 +136,10 @@ def _from_wav(raw: bytes) -> np.ndarray:
 def session(
     rng: random.Random, everyone: list[Speaker], forbidden: set[str]
 ) -> Iterator[tuple[texts.Text, Delivery]]:
-    """Several texts by one speaker in one style; the plain voices are four times as likely as a pseudo-
-    speaker.
+    """Several texts by one speaker in one style; a built-in voice is eight times as likely as
+    another.
     """
-    speaker = rng.choices(everyone, [4.0 if s.name in BASES else 1.0 for s in everyone])[0]
+    speaker = rng.choices(everyone, [8.0 if s.name in BUILT_IN else 1.0 for s in everyone])[0]
     style, strength = rng.choice(list(STYLES)), rng.uniform(0.3, 1.0)
     for _ in range(SESSION):
         text = texts.training_text(rng)

@@ -110,10 +110,7 @@ def numbers(rng: random.Random) -> Text:
 
 
 def _word(rng: random.Random) -> str:
-    pool = rng.random()
-    if pool < 0.4:
-        return rng.choice(w.HAND_WRITTEN)
-    return rng.choice(w.trainable()[:2500] if pool < 0.75 else w.trainable())
+    return rng.choice(w.HAND_WRITTEN if rng.random() < 0.4 else w.trainable())
 
 
 def word_string(rng: random.Random, low: int = 1, high: int = 6) -> Text:
@@ -150,7 +147,7 @@ def long_sentence(rng: random.Random) -> Text:
 
 
 def rare_words(rng: random.Random) -> Text:
-    chosen = [rng.choice(w.trainable()[3500:]) for _ in range(5)]
+    chosen = [rng.choice(w.trainable()[-500:]) for _ in range(5)]
     return Text(" ".join(chosen).capitalize() + ".", " ".join(chosen), "rare")
 
 

@@ -16,8 +16,7 @@ def write(folder: Path) -> None:
     """Writes `<voice>-<style>.flac` and `voices.json`; the texts are in no evaluation set."""
     folder.mkdir(parents=True, exist_ok=True)
     taken = {t.spoken for group in texts.evaluation_sets().values() for t in group}
-    everyone = speech.speakers()
-    chosen = [s for s in everyone if s.name in speech.BASES] + everyone[len(speech.BASES) :][:2]
+    chosen = [s for s in speech.speakers() if s.name in speech.BUILT_IN]
     rng, index = random.Random(11), {}
     for speaker in chosen:
         index[speaker.name] = {}
