@@ -21,7 +21,7 @@ import torch.nn.functional as F
 import whisper
 from torch import Tensor, nn
 from torchaudio.functional import forced_align
-from whisper.model import ModelDimensions, Whisper
+from whisper.model import ModelDimensions, Whisper, disable_sdpa
 from whisper.tokenizer import get_tokenizer
 
 DIMS = ModelDimensions(
@@ -169,7 +169,7 @@ def _loss(model: Speller, clips: list[tuple[np.ndarray, str]], full: bool) -> tu
     weight = torch.tensor(
         [[0.0] + [1.0] * (len(r) - 2) + [0.0] * (width - len(r)) for r in rows], device=loop.DEVICE
     )
-    with loop.autocast():
+    with loop.autocast(), disable_sdpa():  # whose backward pass is slow on a CPU
         audio = model.encode(mel)
         logits = model.logits(tokens[:, :-1], audio).float()
         ctc = model.ctc(audio).float().log_softmax(-1)
