@@ -148,3 +148,28 @@ def _weight(weight: object, name: object) -> float:
     if isinstance(weight, bool) or not isinstance(weight, (int, float)):
         raise InputError(f"verifiers={{{name!r}: {weight!r}}}: a weight is a number")
     return weight
+
+
+def parse_options(given: Iterable[str]) -> Reward:
+    """The sum of what stands after `--verifier`, each time NAME or NAME=WEIGHT.
+
+    Args:
+        given: a name may be an expression, such as "WER(model='large-v3')=0.5".
+
+    Raises:
+        InputError: as `as_reward`.
+    """
+    terms = []
+    for each in given:
+        name, equals, weight = each.rpartition("=")
+        weighted = equals and not name.endswith(("<", ">")) and _is_number(weight)
+        terms.append(f"{weight} * ({name})" if weighted else each)
+    return as_reward(" + ".join(terms))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

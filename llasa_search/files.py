@@ -52,16 +52,30 @@ def write_wav(path: Path, audio: Audio, sample_rate: int, subtype: str = "PCM_16
     """Writes float32 mono [samples] as a wav file; louder samples than 1 are clipped to it."""
     import soundfile
 
+    with _replacing(path) as temporary:
+        soundfile.write(temporary, audio, sample_rate, format="WAV", subtype=subtype)
+    return path
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Writes a file in UTF-8, in place of one that is there."""
+    with _replacing(path) as temporary:
+        Path(temporary).write_text(text, "utf-8")
+    return path
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[str]:
+    """A file to write, which takes the place of `path` when the block ends well."""
     handle, temporary = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
     try:
         os.close(handle)
-        soundfile.write(temporary, audio, sample_rate, format="WAV", subtype=subtype)
+        yield temporary
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
-    return path
 
 
 @contextmanager

@@ -13,11 +13,10 @@ from typing import Any
 from llasa_search import search
 from llasa_search.budget import Budget
 from llasa_search.errors import InputError
-from llasa_search.expression import as_reward
+from llasa_search.expression import parse_options
 from llasa_search.files import check_new_folder, check_wav
 from llasa_search.request import as_voice
 from llasa_search.result import SearchResult
-from llasa_search.reward import Reward
 from llasa_search.run_folder import as_json
 from llasa_search.sampling import Sampling
 from llasa_search.voice import Voice
@@ -58,7 +57,7 @@ def speak(request: Request) -> None:
         result = search.generate(
             request.text,
             _voice(request),
-            verifiers=_reward(request.verifiers),
+            verifiers=parse_options(request.verifiers),
             strategy=request.strategy,
             budget=Budget(candidates=request.candidates, seconds=request.seconds),
             model=request.model,
@@ -80,26 +79,6 @@ def _voice(request: Request) -> Voice | None:
     if voice is None:
         raise InputError("--prompt-text without --prompt: give the recording that it is the transcript of")
     return voice.with_text(request.prompt_text)
-
-
-def _reward(verifiers: list[str]) -> Reward:
-    """The sum of NAME or NAME=WEIGHT; a name may be an expression, such as WER(model='large-v3')=0.5."""
-    terms = []
-    for given in verifiers:
-        name, equals, weight = given.rpartition("=")
-        if equals and not name.endswith(("<", ">")) and _is_number(weight):
-            terms.append(f"{weight} * ({name})")
-        else:
-            terms.append(given)
-    return as_reward(" + ".join(terms))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _report(result: SearchResult, request: Request) -> str:

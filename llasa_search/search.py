@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from llasa_search.scorer import Scorer, check_verifiers, load_verifiers
 from llasa_search.selection import select
 from llasa_search.strategies.base import StrategyLike, as_strategy
 from llasa_search.text import clean_text, language_of
+from llasa_search.versions import versions
 from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class Searcher:
                 "sampling": asdict(sampling),
                 "budget": asdict(budget),
                 "seed": seed,
-                "versions": _versions(),
+                "versions": versions(self.reward.verifiers),
             },
         ).checked()
 
@@ -272,7 +272,3 @@ def _arguments(item: object) -> dict[str, Any]:
     except TypeError as error:
         raise InputError(f"item {item!r:.80}: {error}") from error
     return dict(arguments)
-
-
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("llasa-search", "torch", "transformers", "openai-whisper")}

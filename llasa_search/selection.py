@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from llasa_search.result import SearchResult
 from llasa_search.scorer import Scorer, check_verifiers, decoded, load_verifiers
 from llasa_search.speech import SAMPLE_RATE, SpeechLike, read_speech
 from llasa_search.text import clean_text, language_of
+from llasa_search.verifiers.base import Verifier
+from llasa_search.versions import versions
 from llasa_search.voice import Prompt
 
 
@@ -44,17 +47,13 @@ def select(
         InputError: a recording, the text or the reward cannot be used; nothing has been scored.
         SearchError: nothing could be scored; it carries the result.
     """
-    if not wavs:
-        raise InputError("no recording given: select needs at least one")
+    if isinstance(wavs, str | os.PathLike) or not len(wavs):
+        raise InputError(f"wavs={wavs!r:.80}: give the recordings in a list, at least one")
     text = clean_text(text)
     reward = as_reward(verifiers)
     request = Prompt(text, language_of(text, language), as_voice(prompt))
-    candidates = [_candidate(i, text, read_speech(wav, f"recording {i}")) for i, wav in enumerate(wavs)]
-    for verifier in reward.verifiers:
-        if lacking := verifier.needs & {"codes", "logprobs"}:
-            raise InputError(
-                f"{verifier} needs {' and '.join(sorted(lacking))}, which recordings do not have"
-            )
+    candidates = [recorded(i, text, read_speech(wav, f"recording {i}")) for i, wav in enumerate(wavs)]
+    refuse_codes(reward.verifiers)
     load_verifiers(reward.verifiers)
     check_verifiers(reward.verifiers, request)
     account = Account(budget or Budget())
@@ -67,10 +66,25 @@ def select(
         sample_rate=SAMPLE_RATE,
         reward=str(reward),
         ledger=account.ledger,
+        settings={"versions": versions(reward.verifiers)},
     ).checked()
 
 
-def _candidate(index: int, text: str, audio: Audio) -> Candidate:
+def refuse_codes(verifiers: Iterable[Verifier]) -> None:
+    """Refuses verifiers that cannot judge recordings from elsewhere.
+
+    Raises:
+        InputError: one needs speech codes or their log-probabilities.
+    """
+    for verifier in verifiers:
+        if lacking := verifier.needs & {"codes", "logprobs"}:
+            raise InputError(
+                f"{verifier} needs {' and '.join(sorted(lacking))}, which recordings do not have"
+            )
+
+
+def recorded(index: int, text: str, audio: Audio | None) -> Candidate:
+    """A candidate that is a recording, and not made of speech codes."""
     return Candidate(
         index=index,
         key=0,

@@ -34,6 +34,8 @@ def read_speech(source: SpeechLike, name: str) -> Audio:
 
     if isinstance(source, tuple):
         samples, rate = np.asarray(source[0], np.float32), int(source[1])
+    elif not isinstance(source, str | os.PathLike):
+        raise InputError(f"{name}: a {type(source).__name__}; give a path, or (samples, rate in Hz)")
     else:
         try:
             samples, rate = soundfile.read(os.fspath(source), dtype="float32")
