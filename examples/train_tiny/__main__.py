@@ -77,9 +77,9 @@ def main(
         "work-tiny"
     ),
     processes: Annotated[int, typer.Option(help="For synthesis and encoding.")] = 2,
-    codec_steps: int = 6000,
-    lm_steps: int = 8000,
-    asr_steps: int = 2500,
+    codec_steps: int = 8000,
+    lm_steps: int = 6500,
+    asr_steps: int = 5500,
     size: Annotated[str, typer.Option(help="Language model: small, base or large.")] = "base",
     further: Annotated[
         bool, typer.Option(help="Keep the package's codec, and begin from its language model and recogniser.")
@@ -113,8 +113,8 @@ def main(
             work,
             "asr",
             steps=asr_steps,
-            rate=6e-4,
-            full_from=0.5,
+            rate=7e-4,
+            full_from=0.6,
             start=speller,
             ends=work / "word_ends.json",
         ),
