@@ -1,0 +1,106 @@
+"""Cutting a text into steps."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from llasa_search.splitting import LONGEST_SECONDS, SHORTEST_SECONDS, split
+
+
+def seconds(text: str) -> float:
+    """15 Latin or 5 Chinese characters a second, as in `llasa_search.llasa.duration`."""
+    return sum(3 if char >= "\u2e80" else 1 for char in text) / 15
+
+
+def steps(text: str) -> list[str]:
+    return [step.strip() for step in split(text, seconds)]
+
+
+@given(st.text(alphabet="ab1A .,!?;:…—“”\"'()。！？，、；今天\u0301\n", max_size=400))
+@example("Mr. A. B. said no. 5 " * 30)
+@example("。" * 300)
+def test_the_steps_are_the_text(text: str) -> None:
+    """A word lost or said twice at a cut, or a step with nothing in it to say beside others."""
+    parts = split(text, seconds)
+    assert "".join(parts) == text
+    if len(parts) > 1:
+        assert all(any(map(str.isalnum, part)) for part in parts)
+        assert all(seconds(part) >= SHORTEST_SECONDS for part in parts)
+
+
+@given(st.lists(st.sampled_from(["coin", "lake,", "captain;", "今天", "好，", "Yes.", "好。"]), max_size=150))
+def test_no_step_is_long(words: list[str]) -> None:
+    """A sentence without an end that passes the model's window; the short neighbour that it may have taken."""
+    assert all(
+        seconds(step) <= LONGEST_SECONDS + 2 * SHORTEST_SECONDS for step in split(" ".join(words), seconds)
+    )
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Dr. Smith and Mrs. Jones met the king.",
+        "J. R. R. Tolkien wrote a long book.",
+        "It costs $3.50 or 1,000.25 in all today.",
+        "He lives at No. 5 and she at No. 7.",
+        "We saw it on Jan. 5 and on Dec. 24.",
+        "The U.S. Army bought them, e.g. two boats.",
+        "“Where are you going?” she asked him.",
+        "I was ... well, not quite sure of it.",
+        "See example.com or write to a.b@c.org today.",
+        "“你要去哪里吗？”他轻轻地问道。",
+        "我……不知道该怎么办才好。",
+        "价格是3.50元，也就是三块五。",
+    ],
+)
+def test_what_looks_like_an_end_and_is_none(sentence: str) -> None:
+    """Speech that stops after "Dr."."""
+    another = "今天天气非常好。" if sentence[-1] == "。" else "Another one comes here."
+    assert steps(f"{another} {sentence} {another}") == [another, sentence, another]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It was I. They all knew that well.", ["It was I. They all knew that well."]),
+        (
+            "There it was, and so was I. They all knew that.",
+            ["There it was, and so was I.", "They all knew that."],
+        ),
+        ("They left at 5 p.m. The rain had begun.", ["They left at 5 p.m.", "The rain had begun."]),
+        ("He said, “I am here.” Then he left us.", ["He said, “I am here.”", "Then he left us."]),
+        ("(It was cold that day.) But he went out!", ["(It was cold that day.)", "But he went out!"]),
+        ("What is this thing?! Nobody could tell...", ["What is this thing?!", "Nobody could tell..."]),
+        (
+            "今天天气很好！我们去公园吧？太好了我也去。",
+            ["今天天气很好！", "我们去公园吧？", "太好了我也去。"],
+        ),
+        ("他说：“我已经走了。”然后他就离开了。", ["他说：“我已经走了。”", "然后他就离开了。"]),
+        ("你好,我叫小明.今天天气很好.", ["你好,我叫小明.", "今天天气很好."]),
+        ("I like 北京烤鸭 a lot. 今天我们去吃吧。", ["I like 北京烤鸭 a lot.", "今天我们去吃吧。"]),
+    ],
+)
+def test_ends(text: str, expected: list[str]) -> None:
+    """Two sentences taken for one where quotes, brackets or Chinese marks end the first."""
+    if len(expected) == 1:
+        expected = ["It was I. They all knew that well."]  # "It was I." alone would be too short a step
+    assert steps(text) == expected
+
+
+def test_short_sentences_go_with_the_next() -> None:
+    """A step of one word, which no verifier can judge."""
+    assert steps("Yes. No. He did not know what to say. Oh!") == ["Yes. No. He did not know what to say. Oh!"]
+
+
+def test_long_sentences_are_halved_at_the_best_place() -> None:
+    """A cut between any two words where a semicolon stands nearby."""
+    first = "The captain, who had found a coin near the lake, gave it to the king"
+    second = "and the old king, who had never seen one of its kind before, put it away"
+    assert steps(f"{first}; {second}.") == [f"{first};", f"{second}."]
+    assert steps(f"{first}, {second}.") == [f"{first},", f"{second}."]
+    bare = f"{first} {second}.".replace(",", "")
+    halves = steps(bare)
+    assert " ".join(halves) == bare and max(map(len, halves)) < 1.1 * min(map(len, halves))
+    assert len(steps("天" * 100)) > 1 and len(steps("a" * 1000)) > 1
