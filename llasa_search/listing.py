@@ -9,12 +9,13 @@ from llasa_search import registry
 from llasa_search.errors import InputError
 from llasa_search.verifiers.base import FunctionVerifier, Verifier
 
-HEADING = ["name", "class", "needs", "partial", "family", "package", "installed"]
+HEADING = ["name", "class", "needs", "partial", "judge", "family", "package", "installed"]
 
 
 def verifier_rows() -> list[list[str]]:
     """The heading, then one row a verifier, by name.
 
+    "judge" is yes for those that are meant to judge what a search found, not to take part in one.
     "installed" is no where its module cannot be imported, or what it `requires` is not there. Its module is
     imported for its declarations; a verifier that follows the contract imports its back-end in `load`.
     """
@@ -26,7 +27,7 @@ def _row(entry: EntryPoint) -> list[str]:
     try:
         found = registry.verifiers.get(entry.name)
     except InputError as error:
-        return [entry.name, entry.attr, "-", "-", "-", package, f"no: {error.__cause__}"]
+        return [entry.name, entry.attr, "-", "-", "-", "-", package, f"no: {error.__cause__}"]
     kind = found if isinstance(found, type) and issubclass(found, Verifier) else FunctionVerifier
     missing = missing_modules(kind)
     return [
@@ -34,6 +35,7 @@ def _row(entry: EntryPoint) -> list[str]:
         entry.attr,
         ", ".join(sorted(kind.needs)) or "-",
         "yes" if kind.partial else "no",
+        "yes" if kind.judge else "no",
         kind.family or "-",
         package,
         f"no: needs {', '.join(missing)}" if missing else "yes",

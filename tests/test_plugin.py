@@ -53,7 +53,7 @@ def test_it_is_listed(python: Path, tmp_path: Path) -> None:
     lines = run(python, "-m", "llasa_search", "verifiers", cwd=tmp_path).splitlines()
     (line,) = [line for line in lines if line.startswith("loudness")]
     assert re.split(r"\s{2,}", line) == [
-        "loudness", "Loudness", "-", "yes", "signal", "llasa-search-loudness", "yes",
+        "loudness", "Loudness", "-", "yes", "no", "signal", "llasa-search-loudness", "yes",
     ]  # fmt: skip
 
 

@@ -28,6 +28,8 @@ class Verifier(Reward):
         min_seconds: shorter speech is not scored; the verifier abstains.
         family: what kind of model hears, such as "whisper". A judge should be of another family.
         judge: whether it is meant to judge what a search found, not to take part in one.
+        content: whether it hears what is said. A reward without any such verifier gets a gate, because
+            speech that is cut off would win.
         cost: rough seconds for a second of speech on a CPU core; cheaper verifiers go first.
         requires: modules that it imports in `load`, such as "funasr": `llasa-search verifiers` says whether
             they are installed.
@@ -41,6 +43,7 @@ class Verifier(Reward):
     cost: ClassVar[float] = 1.0
     requires: ClassVar[tuple[str, ...]] = ()
     judge: ClassVar[bool] = False
+    content: ClassVar[bool] = False
     scale: tuple[float, float] = (0.0, 1.0)
 
     @abstractmethod

@@ -15,6 +15,7 @@ import numpy as np
 from llasa_search.candidate import Audio, Score, Utterance
 from llasa_search.errors import InputError, ModelError
 from llasa_search.verifiers.base import Verifier
+from llasa_search.verifiers.extras import import_from_extra
 from llasa_search.voice import Prompt
 
 SAMPLE_RATE = 16_000
@@ -57,6 +58,7 @@ class PocketsphinxWER(Verifier):
 
     family = "pocketsphinx"
     judge = True
+    content = True
     requires = ("pocketsphinx",)
     cost = 0.1
     scale = (1.0, 0.0)
@@ -160,10 +162,7 @@ def _words(text: str) -> list[str]:
 @cache
 def _decoder(language_model: str | None, dictionary: str | None) -> Any:
     """One decoder for each pair of files, kept for the life of the process."""
-    try:
-        import pocketsphinx
-    except ImportError as error:
-        raise ModelError("PocketsphinxWER needs pocketsphinx: pip install 'llasa-search[judges]'") from error
+    pocketsphinx = import_from_extra("pocketsphinx", "judges")
     files = {"lm": language_model, "dict": dictionary}
     given = {name: path for name, path in files.items() if path is not None}
     for path in given.values():

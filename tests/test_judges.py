@@ -1,0 +1,98 @@
+"""Judges from other packages: what they hear, what they refuse, and what is said where they are missing."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from llasa_search import registry
+from llasa_search.candidate import Audio, Score, Utterance
+from llasa_search.errors import ModelError
+from llasa_search.judgement import score
+from llasa_search.listing import verifier_rows
+from llasa_search.verifiers import Naturalness, ResemblyzerSimilarity, Verifier, resemblyzer_similarity
+from llasa_search.voice import Voice
+
+
+def heard_by(verifier: Verifier, audio: Audio, rate: int = 16_000, voice: Voice | None = None) -> Score:
+    return score(verifier, [Utterance("one", "en", audio, rate, voice=voice)])[0]
+
+
+@pytest.fixture
+def dnsmos() -> Naturalness:
+    pytest.importorskip("speechmos")
+    pytest.importorskip("onnxruntime")
+    return Naturalness()
+
+
+@pytest.fixture
+def resemblyzer() -> ResemblyzerSimilarity:
+    pytest.importorskip("resemblyzer")
+    return ResemblyzerSimilarity()
+
+
+def test_noise_and_clipping_sound_less_natural(dnsmos: Naturalness) -> None:
+    """Guards against samples of another scale, and a score that is not the overall one."""
+    voice = Voice.builtin("rms").audio
+    noisy = voice + 0.1 * np.random.default_rng(0).standard_normal(len(voice)).astype(np.float32)
+    clean, worse, clipped = (heard_by(dnsmos, audio) for audio in (voice, noisy, 50 * voice))
+    assert 2.5 < clean.value < 4 and "signal" in clean.detail and "background" in clean.detail
+    assert worse.value < clean.value - 0.5 and clipped.value < clean.value - 0.5
+
+
+def test_another_sample_rate_is_brought_to_16_khz(dnsmos: Naturalness) -> None:
+    import soxr
+
+    voice = Voice.builtin("rms").audio
+    resampled = np.asarray(soxr.resample(voice, 16_000, 24_000), np.float32)
+    assert heard_by(dnsmos, resampled, 24_000).value == pytest.approx(heard_by(dnsmos, voice).value, abs=0.1)
+
+
+@pytest.mark.parametrize("samples", [0, 1, 16_000])
+def test_silence_has_no_quality(dnsmos: Naturalness, samples: int) -> None:
+    """Guards against a loop without end for no samples, and silence that DNSMOS likes better than noise."""
+    found = heard_by(dnsmos, np.zeros(samples, np.float32))
+    assert found.status == "failed" and "silence" in found.detail
+
+
+def test_the_same_voice_is_nearer_than_another(resemblyzer: ResemblyzerSimilarity) -> None:
+    """Guards against a mixed-up reference, and one that is kept for the next voice."""
+    voices = [Voice.builtin(name) for name in ("slt", "kal16")]
+    for voice, other in (voices, voices[::-1]):
+        half = len(voice.audio) // 2
+        own = heard_by(resemblyzer, voice.audio[half:], voice=Voice(voice.audio[:half], "one", 16_000))
+        strange = heard_by(resemblyzer, other.audio, voice=voice)
+        assert own.value > 0.7 > strange.value > 0
+        assert heard_by(resemblyzer, voice.audio, voice=voice).value == pytest.approx(1.0, abs=1e-5)
+
+
+def test_what_has_no_voice_in_it_has_no_speaker(resemblyzer: ResemblyzerSimilarity) -> None:
+    """Guards against NaN from silence, and an embedding of nothing."""
+    for audio in (np.zeros(16_000, np.float32), np.full(16_000, 1e-6, np.float32)):
+        found = heard_by(resemblyzer, audio, voice=Voice.builtin("slt"))
+        assert found.status == "failed" and "no voice" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("naturalness", "speechmos.dnsmos"),
+        ("resemblyzer_similarity", "resemblyzer"),
+        ("pocketsphinx_wer", "pocketsphinx"),
+    ],
+)
+def test_a_judge_that_is_not_installed_names_the_extra(
+    name: str, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a bare ImportError, and a judge that is listed like any verifier."""
+    from llasa_search.verifiers.pocketsphinx_wer import _decoder
+
+    for cache in (_decoder, resemblyzer_similarity._encoder):
+        cache.cache_clear()
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ModelError, match=rf"{module} cannot be imported.*llasa-search\[judges\]"):
+        registry.verifiers.get(name)().load()
+    (row,) = [dict(zip(verifier_rows()[0], row, strict=True)) for row in verifier_rows() if row[0] == name]
+    assert row["judge"] == "yes"
