@@ -64,7 +64,7 @@ def say(
             prompt_text=prompt_text,
             model=model,
             codec=codec,
-            verifiers=verifier or ["wer"],
+            verifiers=verifier or [],
             strategy=strategy,
             candidates=n,
             seconds=budget_seconds,

@@ -18,6 +18,9 @@ from llasa_search.verifiers.base import Verifier
 Single: TypeAlias = Reward | str | Callable[[Utterance], float]
 RewardLike: TypeAlias = Single | Mapping[str, float] | Mapping[Verifier, float] | Iterable[Single]
 
+DEFAULT_REWARD = "Lexicographic(wer, likelihood)"
+"""Many candidates have a WER of 0; the likelihood of the text still tells them apart."""
+
 
 def as_reward(spec: RewardLike) -> Reward:
     """Makes a reward of whatever describes one.

@@ -12,10 +12,11 @@ import numpy as np
 
 from llasa_search.budget import Account, Budget, Ledger
 from llasa_search.candidate import Audio, Candidate
-from llasa_search.errors import SearchError
+from llasa_search.errors import InputError, SearchError
 from llasa_search.expression import RewardLike, as_reward
 from llasa_search.files import check_wav, write_wav
-from llasa_search.reward import ranking
+from llasa_search.kinship import warn_of_kin
+from llasa_search.reward import Reward, ranking
 from llasa_search.scorer import Scorer, check_verifiers, decoded, load_verifiers, unheard
 from llasa_search.voice import Prompt
 
@@ -98,6 +99,9 @@ class SearchResult:
     def rerank(self, verifiers: RewardLike) -> SearchResult:
         """The same candidates under another reward; only verifiers that have not heard them are run.
 
+        The reward is taken as it stands, without a gate. `rerank(f"{result.reward} + 0 * pocketsphinx_wer")`
+        keeps the choice and lets a judge hear it; one of a verifier's own family warns.
+
         Args:
             verifiers: anything `search.generate` takes.
 
@@ -113,6 +117,7 @@ class SearchResult:
         new = [v for v in reward.verifiers if any(unheard([v], c) for c in self.candidates)]
         load_verifiers(new)
         check_verifiers(new, prompt)
+        self._warn_of_kin(reward)
         account = Account(Budget())
         candidates = [replace(candidate, scores=dict(candidate.scores)) for candidate in self.candidates]
         scorer = Scorer(reward, prompt, account, decoded, self.sample_rate)
@@ -121,6 +126,15 @@ class SearchResult:
             self, candidates=candidates, reward=str(reward), ledger=account.ledger, stopped_by=None
         )
         return result.checked()
+
+    def _warn_of_kin(self, reward: Reward) -> None:
+        """Warns where `reward` lets a relative judge what it, or the search, has chosen by."""
+        try:
+            searched = as_reward(self.reward).required
+        except InputError:  # it holds a function that has no name here
+            searched = ()
+        warn_of_kin(reward.reporting, reward.required)
+        warn_of_kin([verifier for verifier in reward.required if verifier.judge], searched)
 
     def checked(self) -> SearchResult:
         """This result, if anything in it can be chosen.

@@ -46,6 +46,11 @@ class Reward(ABC):
         return self.verifiers
 
     @property
+    def reporting(self) -> tuple[Verifier, ...]:
+        """The verifiers of weight 0, which decide nothing."""
+        return tuple(verifier for verifier in self.verifiers if verifier not in self.required)
+
+    @property
     def conditions(self) -> tuple[Condition, ...]:
         """The conditions that it reads beside utilities."""
         return ()

@@ -13,7 +13,7 @@ from typing import Any
 from llasa_search import search
 from llasa_search.budget import Budget
 from llasa_search.errors import InputError
-from llasa_search.expression import parse_options
+from llasa_search.expression import DEFAULT_REWARD, parse_options
 from llasa_search.files import check_new_folder, check_wav
 from llasa_search.request import as_voice
 from llasa_search.result import SearchResult
@@ -57,7 +57,7 @@ def speak(request: Request) -> None:
         result = search.generate(
             request.text,
             _voice(request),
-            verifiers=parse_options(request.verifiers),
+            verifiers=parse_options(request.verifiers or [DEFAULT_REWARD]),
             strategy=request.strategy,
             budget=Budget(candidates=request.candidates, seconds=request.seconds),
             model=request.model,

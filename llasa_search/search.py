@@ -14,7 +14,9 @@ import numpy as np
 from llasa_search.budget import Account, Budget, BudgetSpent
 from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError, LlasaSearchError
-from llasa_search.expression import RewardLike, as_reward
+from llasa_search.expression import DEFAULT_REWARD, RewardLike, as_reward
+from llasa_search.gate import Gate, gated
+from llasa_search.kinship import warn_of_kin
 from llasa_search.isolation import isolated
 from llasa_search.request import VoiceLike, add_resynthesis, as_voice, with_transcript
 from llasa_search.result import SearchResult
@@ -55,6 +57,8 @@ class Searcher:
         model: "tiny", a hub id such as "HKUSTAudio/Llasa-1B", a local folder, or a loaded `Llasa`.
         verifiers: what to aim at: a `Reward`, an expression, names with weights, a list, or a plain function.
         strategy: how to spend: a `Strategy`, or its name with arguments, such as "best_of_n:n=8".
+        gate: "auto" adds the condition that pace and signal are plausible where no verifier hears what is
+            said, because speech that is cut off would win; None does not.
         codec: the codec's id or folder where it is not the model's own.
         device: "auto", "cpu", "cuda", ...
         dtype: "auto", "float32", "bfloat16", ...
@@ -66,15 +70,16 @@ class Searcher:
     def __init__(
         self,
         model: str | os.PathLike[str] | Llasa = "tiny",
-        verifiers: RewardLike = "wer",
+        verifiers: RewardLike = DEFAULT_REWARD,
         strategy: StrategyLike = "best_of_n",
         *,
+        gate: Gate = "auto",
         codec: str | os.PathLike[str] | None = None,
         device: str = "auto",
         dtype: str = "auto",
     ) -> None:
         self.model = model
-        self.reward = as_reward(verifiers)
+        self.reward = gated(as_reward(verifiers), gate)
         self.strategy = as_strategy(strategy)
         self.codec = codec
         self.device = device
@@ -135,6 +140,7 @@ class Searcher:
         request = Prompt(text, language, with_transcript(voice, language, self.reward))
         add_resynthesis(request.voice, llasa, self.reward)
         check_verifiers(self.reward.verifiers, request)
+        warn_of_kin(self.reward.reporting, self.reward.required)
 
         from llasa_search.sampler import Sampler
 
@@ -224,10 +230,11 @@ def generate(
     text: str,
     prompt: VoiceLike | None = None,
     *,
-    verifiers: RewardLike = "wer",
+    verifiers: RewardLike = DEFAULT_REWARD,
     strategy: StrategyLike = "best_of_n",
     budget: Budget | None = None,
     model: str | os.PathLike[str] | Llasa = "tiny",
+    gate: Gate = "auto",
     codec: str | os.PathLike[str] | None = None,
     sampling: Sampling | None = None,
     language: str | None = None,
@@ -239,7 +246,7 @@ def generate(
     What is loaded stays for the next call with the same model or verifiers; `unload` frees it.
     """
     global _kept
-    searcher, last = Searcher(model, verifiers, strategy, codec=codec), _kept
+    searcher, last = Searcher(model, verifiers, strategy, gate=gate, codec=codec), _kept
     if last is not None and (last.model, last.codec) == (searcher.model, searcher.codec):
         searcher.llasa = last.llasa
     if last is not None and last.reward == searcher.reward:

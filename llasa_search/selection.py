@@ -10,7 +10,9 @@ import numpy as np
 from llasa_search.budget import Account, Budget
 from llasa_search.candidate import Audio, Candidate
 from llasa_search.errors import InputError
-from llasa_search.expression import RewardLike, as_reward
+from llasa_search.expression import DEFAULT_REWARD, RewardLike, as_reward
+from llasa_search.gate import Gate, gated
+from llasa_search.kinship import warn_of_kin
 from llasa_search.request import VoiceLike, as_voice
 from llasa_search.result import SearchResult
 from llasa_search.scorer import Scorer, check_verifiers, decoded, load_verifiers
@@ -26,7 +28,8 @@ def select(
     text: str,
     prompt: VoiceLike | None = None,
     *,
-    verifiers: RewardLike = "wer",
+    verifiers: RewardLike = DEFAULT_REWARD,
+    gate: Gate = "auto",
     language: str | None = None,
     budget: Budget | None = None,
 ) -> SearchResult:
@@ -37,6 +40,7 @@ def select(
         text: what they should say.
         prompt: the voice they should have, for verifiers that compare voices.
         verifiers: what to aim at.
+        gate: as for `Searcher`.
         language: "en" or "zh"; None decides by the text's letters.
         budget: limits the time that verifiers take.
 
@@ -50,12 +54,13 @@ def select(
     if isinstance(wavs, str | os.PathLike) or not len(wavs):
         raise InputError(f"wavs={wavs!r:.80}: give the recordings in a list, at least one")
     text = clean_text(text)
-    reward = as_reward(verifiers)
+    reward = gated(as_reward(verifiers), gate)
     request = Prompt(text, language_of(text, language), as_voice(prompt))
     candidates = [recorded(i, text, read_speech(wav, f"recording {i}")) for i, wav in enumerate(wavs)]
     refuse_codes(reward.verifiers)
     load_verifiers(reward.verifiers)
     check_verifiers(reward.verifiers, request)
+    warn_of_kin(reward.reporting, reward.required)
     account = Account(budget or Budget())
     Scorer(reward, request, account, decoded, SAMPLE_RATE).final(candidates)
     return SearchResult(

@@ -33,7 +33,7 @@ class Index(Verifier):
 
 
 def run(llasa: Llasa, strategy: BestOfN, budget: Budget | None = None) -> tuple[int, str | None]:
-    result = Searcher(llasa, Index(), strategy).generate(TEXT, sampling=SHORT, budget=budget)
+    result = Searcher(llasa, Index(), strategy, gate=None).generate(TEXT, sampling=SHORT, budget=budget)
     return len(result.candidates), result.stopped_by
 
 
@@ -76,7 +76,7 @@ def test_n_comes_from_itself_then_the_budget_then_4(llasa: Llasa) -> None:
 def test_tokens_are_spent_on_as_many_as_surely_finish(llasa: Llasa) -> None:
     """Guards against candidates that are started and then cut by the budget."""
     budget = Budget(tokens=100)
-    result = Searcher(llasa, Index(), BestOfN()).generate(TEXT, sampling=SHORT, budget=budget)
+    result = Searcher(llasa, Index(), BestOfN(), gate=None).generate(TEXT, sampling=SHORT, budget=budget)
     assert result.ledger.row_steps <= 100 and result.stopped_by == "tokens"
     assert len(result.candidates) >= 5
 

@@ -41,6 +41,7 @@ class CTCAlignment(Verifier):
     """
 
     family = "ctc"
+    content = True
     cost = 0.1
 
     def __init__(self, model: str = "facebook/wav2vec2-base-960h") -> None:

@@ -35,6 +35,7 @@ class TranscriptLikelihood(Verifier):
     """
 
     family = "whisper"
+    content = True
     cost = 0.05
     scale = (-2.0, 0.0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +20,7 @@ RANGE_DB = 40.0
 """Below the loudest frame: about the range of speech at one distance, so what is below is a pause."""
 
 CLIPPED = 0.999
+PARTIAL_SECONDS = 0.5
 NGRAM = 8
 """Codes, .16 s at 50 a second: as much is not said twice in exactly the same codes unless a decoder loops."""
 
@@ -31,12 +33,12 @@ class Signal(Verifier):
 
     The shares are those of silent frames, of clipped samples, and of speech codes that were spoken before
     (left out where there are no codes). Free. The detail lists all three. It finds broken speech, and
-    prefers nothing among speech that is not.
+    prefers nothing among speech that is not. Unfinished speech may begin with silence: it abstains until
+    there is half a second.
     """
 
     needs = frozenset()
     partial = True
-    min_seconds = 0.5
     family = "signal"
     cost = 0.0
     scale = (1.0, 0.0)
@@ -47,6 +49,8 @@ class Signal(Verifier):
     def _score(self, utterance: Utterance) -> Score:
         if not np.isfinite(utterance.audio).all():
             raise InputError(f"{self} cannot judge audio that holds NaN or infinite samples")
+        if not utterance.final and utterance.seconds < PARTIAL_SECONDS:
+            return Score(math.nan, f"unfinished and shorter than {PARTIAL_SECONDS:g} s", "abstained")
         audible = audible_frames(utterance.audio, utterance.sample_rate)
         shares = {
             "silence": 1.0 - float(audible.mean()) if audible.any() else 1.0,

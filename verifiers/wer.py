@@ -32,6 +32,7 @@ class WER(Verifier):
     """
 
     family = "whisper"
+    content = True
     cost = 0.1
     scale = (1.0, 0.0)
 
