@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from copy import copy
 from typing import TypeVar
 
 import numpy as np
@@ -65,8 +66,13 @@ def _checked(given: object) -> Score:
 
 def _copy(utterance: Utterance) -> Utterance:
     """The utterance with arrays of its own, not to be written: torch would write through a shared view."""
+    voice = copy(utterance.voice)
+    if voice is not None:
+        voice.audio = _sealed(voice.audio)
+        voice.resynthesis = None if voice.resynthesis is None else _sealed(voice.resynthesis)
     return dataclasses.replace(
         utterance,
+        voice=voice,
         audio=_sealed(utterance.audio),
         codes=None if utterance.codes is None else _sealed(utterance.codes),
         logprobs=None if utterance.logprobs is None else _sealed(utterance.logprobs),

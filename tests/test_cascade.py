@@ -1,27 +1,22 @@
-"""The cascade: what scoring everything would choose, for less; and searches whose verifiers misbehave."""
+"""The cascade: what scoring everything would choose, for less."""
 
 from __future__ import annotations
 
 import math
 import random
-import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llasa_search.budget import Account, Budget
-from llasa_search.candidate import Audio, Candidate, Score, Utterance
+from llasa_search.candidate import Candidate, Score, Utterance
 from llasa_search.compose import Harmonic, Lexicographic
-from llasa_search.errors import LlasaSearchError, ModelError, SearchError
-from llasa_search.llasa import Llasa
+from llasa_search.errors import LlasaSearchError, ModelError
 from llasa_search.reward import Reward, ranking
 from llasa_search.scorer import Scorer, decoded
-from llasa_search.search import Searcher
 from llasa_search.verifiers import Verifier
 from llasa_search.voice import Prompt
 
@@ -137,106 +132,6 @@ def test_without_time_one_candidate_is_scored_whole(stopped: bool, candidates: M
     assert sum(not math.isnan(candidate.reward) for candidate in made) == 1
     left = [c.scores[str(dearest)] for c in made if math.isnan(c.reward)]
     assert {score.status for score in left} == {"skipped"}
-
-
-class Misbehaving(Verifier):
-    """Does `deed` to the whole batch, or only to the first utterance that it hears."""
-
-    partial = True
-
-    def __init__(self, deed: str, always: bool = False) -> None:
-        self.deed, self.always, self.first = deed, always, b""
-
-    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
-        self.first = self.first or utterances[0].audio.tobytes()
-        fine = [Score(min(1.0, float(np.abs(u.audio).mean()))) for u in utterances]
-        if not self.always and all(u.audio.tobytes() != self.first for u in utterances):
-            return fine
-        match self.deed:
-            case "raises":
-                raise ZeroDivisionError("by zero")
-            case "nan":
-                return self._spoilt(fine, utterances, Score(math.nan))
-            case "inf":
-                return self._spoilt(fine, utterances, Score(math.inf))
-            case "too few":
-                return fine[:-1]
-            case "string":
-                return self._spoilt(fine, utterances, "good")
-            case "writes":
-                utterances[0].audio[:] = 0
-            case "writes codes":
-                utterances[0].codes[:] = 0  # type: ignore[index]
-        raise AssertionError(self.deed)
-
-    def _spoilt(self, fine: list[Score], utterances: Sequence[Utterance], by: object) -> list[Any]:
-        return [
-            by if self.always or u.audio.tobytes() == self.first else score
-            for u, score in zip(utterances, fine, strict=True)
-        ]
-
-
-@pytest.mark.parametrize("deed", ["raises", "nan", "inf", "too few", "string", "writes", "writes codes"])
-def test_a_search_survives_its_verifier(deed: str, llasa: Llasa) -> None:
-    """Guards against a plug-in that ends a search, and a candidate that does not say what happened."""
-    found = Searcher(llasa, Misbehaving(deed), "best_of_n:n=3").generate("a coin")
-    statuses = [next(iter(c.scores.values())).status for c in found.candidates]
-    assert statuses.count("scored") >= 1 and "failed" in statuses
-    assert found.best.scores[found.reward].status == "scored"
-    with pytest.raises(SearchError, match="Misbehaving") as failed:
-        Searcher(llasa, Misbehaving(deed, always=True), "best_of_n:n=2").generate("a coin")
-    assert failed.value.result is not None
-    for candidate in failed.value.result.candidates:
-        (score,) = candidate.scores.values()
-        assert score.status == "failed" and score.detail
-
-
-class Loudness(Verifier):
-    """Mean level; before that it does `deed` to what is not its own."""
-
-    def __init__(self, deed: str = "") -> None:
-        self.deed = deed
-
-    def load(self) -> None:
-        self._vandalise()
-
-    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
-        self._vandalise()
-        if self.deed == "sleeps":
-            time.sleep(0.2)
-        if self.deed == "writes through torch":
-            for utterance in utterances:
-                torch.from_numpy(utterance.audio).zero_()
-                return [Score(0.0)] * len(utterances)
-        return [Score(min(1.0, float(np.abs(u.audio).mean()))) for u in utterances]
-
-    def _vandalise(self) -> None:
-        if self.deed == "reseeds":
-            random.seed(1)
-            np.random.seed(1)
-            torch.manual_seed(1)
-
-
-@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
-@pytest.mark.parametrize("deed", ["reseeds", "writes through torch"])
-def test_a_vandal_changes_no_candidate(deed: str, llasa: Llasa) -> None:
-    """Guards against a plug-in that changes a later draw, or the speech that is returned."""
-    plain = Searcher(llasa, Loudness(), "best_of_n:n=3").generate("a coin")
-    vandal = Searcher(llasa, Loudness(deed), "best_of_n:n=3").generate("a coin")
-    for one, other in zip(plain.candidates, vandal.candidates, strict=True):
-        np.testing.assert_array_equal(one.codes, other.codes)
-        audio: list[Audio | None] = [one.audio, other.audio]
-        np.testing.assert_array_equal(*audio)
-
-
-def test_a_verifier_that_sleeps_past_the_budget_ends_the_search(llasa: Llasa) -> None:
-    """Guards against a budget of verifier seconds that a slow verifier multiplies by the candidates."""
-    budget = Budget(verifier_seconds=0.1)
-    found = Searcher(llasa, Loudness("sleeps") + 0 * Loudness(), "best_of_n:n=40").generate(
-        "a coin", budget=budget
-    )
-    statuses = [c.scores["Loudness(deed='sleeps')"].status for c in found.candidates]
-    assert found.stopped_by == "verifier_seconds" and {"scored", "skipped"} == set(statuses)
 
 
 class Odd(Verifier):

@@ -1,0 +1,233 @@
+"""Whatever a verifier does, a search ends with a result or a clear error, and each candidate says why."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from llasa_search.budget import Budget
+from llasa_search.candidate import Audio, Score, Utterance
+from llasa_search.errors import ModelError, SearchError
+from llasa_search.llasa import Llasa
+from llasa_search.result import SearchResult
+from llasa_search.sampling import Sampling
+from llasa_search.search import Searcher
+from llasa_search.verifiers import Verifier
+from llasa_search.voice import Prompt, Voice
+
+SHORT = Sampling(min_seconds=0.1, max_seconds=0.6)
+
+DEEDS = {
+    "raises": "ZeroDivisionError: by zero",
+    "exits": "SystemExit: 3",
+    "nan": "returned the value nan",
+    "inf": "returned the value inf",
+    "string value": "returned the value 'much'",
+    "string": "returned 'good', which is not a Score",
+    "bare number": "returned 0.5, which is not a Score",
+    "unknown status": "returned the status 'splendid'",
+    "skips": "returned the status 'skipped'",
+    "too few": "returned 0 scores for 1",
+    "too many": "returned 2 scores for 1",
+    "nothing": "TypeError",
+    "writes": "read-only",
+    "writes codes": "read-only",
+    "writes likelihoods": "read-only",
+}
+
+
+def search(llasa: Llasa, verifier: Verifier, n: int = 3, **given: Any) -> SearchResult:
+    return Searcher(llasa, verifier, f"best_of_n:n={n}", gate=None).generate(
+        "a coin", sampling=SHORT, **given
+    )
+
+
+class Misbehaving(Verifier):
+    """Does `deed` to the first speech that it hears, or whatever it hears; else the mean level."""
+
+    def __init__(self, deed: str, always: bool = False) -> None:
+        self.deed, self.always, self.first = deed, always, b""
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        self.first = self.first or utterances[0].audio.tobytes()
+        hit = [self.always or utterance.audio.tobytes() == self.first for utterance in utterances]
+        scores: Any = [Score(min(1.0, float(np.abs(u.audio).mean()))) for u in utterances]
+        return self._do(scores, hit, utterances) if any(hit) else scores
+
+    def _do(self, scores: Any, hit: list[bool], utterances: Sequence[Utterance]) -> Any:
+        match self.deed:
+            case "raises":
+                raise ZeroDivisionError("by zero")
+            case "exits":
+                raise SystemExit(3)
+            case "too few":
+                return scores[:-1]
+            case "too many":
+                return [*scores, scores[0]]
+            case "nothing":
+                return None
+            case "writes":
+                utterances[0].audio[:] = 0
+            case "writes codes":
+                utterances[0].codes[:] = 0  # type: ignore[index]
+            case "writes likelihoods":
+                utterances[0].logprobs[:] = 0  # type: ignore[index]
+        spoilt: dict[str, object] = {
+            "nan": Score(np.nan),
+            "inf": Score(np.inf),
+            "string value": Score("much"),  # type: ignore[arg-type]
+            "string": "good",
+            "bare number": 0.5,
+            "unknown status": Score(0.5, status="splendid"),  # type: ignore[arg-type]
+            "skips": Score(0.5, status="skipped"),
+        }
+        return [spoilt[self.deed] if bad else score for bad, score in zip(hit, scores, strict=True)]
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_one_bad_candidate_says_what_happened_and_the_others_compete(deed: str, llasa: Llasa) -> None:
+    """Guards against a plug-in that ends a search, wins by failing, or fails without a word."""
+    found = search(llasa, Misbehaving(deed))
+    scores = [candidate.scores[found.reward] for candidate in found.candidates]
+    failed = [score for score in scores if score.status == "failed"]
+    assert len(failed) == 1 and DEEDS[deed] in failed[0].detail and np.isnan(failed[0].value)
+    assert found.best.scores[found.reward].status == "scored" and not np.isnan(found.best.reward)
+    assert "failed" in found.table()
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_when_all_fail_the_error_says_why_and_keeps_the_speech(deed: str, llasa: Llasa) -> None:
+    """Guards against a choice without a reason, and against speech lost with the scores."""
+    with pytest.raises(SearchError, match="Misbehaving") as caught:
+        search(llasa, Misbehaving(deed, always=True), n=2)
+    assert DEEDS[deed] in str(caught.value) and caught.value.result is not None
+    for candidate in caught.value.result.candidates:
+        (score,) = candidate.scores.values()
+        assert score.status == "failed" and DEEDS[deed] in score.detail and candidate.audio is not None
+
+
+class Level(Verifier):
+    """Mean level; before that it does `deed` to what is not its own."""
+
+    def __init__(self, deed: str = "") -> None:
+        self.deed = deed
+
+    def load(self) -> None:
+        self._vandalise()
+
+    def check(self, prompt: Prompt) -> None:
+        super().check(prompt)
+        self._vandalise()
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        self._vandalise()
+        scores = [Score(min(1.0, float(np.abs(u.audio).mean()))) for u in utterances]
+        for utterance in utterances:
+            if self.deed == "writes through torch" and utterance.voice is not None:
+                for array in (utterance.audio, utterance.codes, utterance.logprobs, utterance.voice.audio):
+                    torch.from_numpy(array).zero_()
+        return scores
+
+    def _vandalise(self) -> None:
+        if self.deed == "reseeds":
+            random.seed(1)
+            np.random.seed(1)
+            torch.manual_seed(1)
+            torch.set_num_threads(torch.get_num_threads() + 1)
+
+
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
+@pytest.mark.parametrize("deed", ["reseeds", "writes through torch"])
+def test_a_vandal_changes_no_candidate_and_no_voice(deed: str, llasa: Llasa) -> None:
+    """Guards against a plug-in that changes a later draw, or the speech that others hear."""
+    voice = Voice(0.1 * np.random.default_rng(0).standard_normal(8_000), "a coin", 16_000)
+    before = voice.audio.copy()
+    plain = search(llasa, Level(), prompt=voice)
+    vandal = search(llasa, Level(deed), prompt=voice)
+    np.testing.assert_array_equal(voice.audio, before)
+    for one, other in zip(plain.candidates, vandal.candidates, strict=True):
+        np.testing.assert_array_equal(one.codes, other.codes)
+        np.testing.assert_array_equal(one.logprobs, other.logprobs)
+        audio: list[Audio | None] = [one.audio, other.audio]
+        np.testing.assert_array_equal(*audio)
+
+
+class Sleepy(Level):
+    """Takes a fifth of a second for whatever it hears."""
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        time.sleep(0.2)
+        return super().score(utterances)
+
+
+def test_a_verifier_that_sleeps_past_the_budget_ends_the_search(llasa: Llasa) -> None:
+    """Guards against a budget of verifier seconds that a slow verifier multiplies by the candidates."""
+    found = search(llasa, Sleepy(), n=40, budget=Budget(verifier_seconds=0.1))
+    scores = [candidate.scores["Sleepy()"] for candidate in found.candidates]
+    assert found.stopped_by == "verifier_seconds" and {"scored", "skipped"} == {s.status for s in scores}
+    assert {s.detail for s in scores if s.status == "skipped"} == {"the budget was spent"}
+    assert found.best.scores["Sleepy()"].status == "scored"
+
+
+class Interrupted(Level):
+    """Its user presses Ctrl-C while it hears the first batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls = 0
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        self._calls += 1
+        if self._calls == 1:
+            raise KeyboardInterrupt
+        return super().score(utterances)
+
+
+def test_ctrl_c_during_scoring_returns_what_there_is(llasa: Llasa) -> None:
+    """Guards against finished speech that is lost because a verifier was slow."""
+    found = search(llasa, Interrupted())
+    assert found.stopped_by == "interrupt" and len(found.candidates) == 3
+    assert not np.isnan(found.best.reward)
+
+
+class Absent(Level):
+    """Breaks before anything is sampled."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self.where = where
+
+    def load(self) -> None:
+        if self.where == "load":
+            raise OSError("no weights")
+
+    def check(self, prompt: Prompt) -> None:
+        if self.where == "check":
+            raise KeyError("no weights")
+
+
+@pytest.mark.parametrize(("where", "what"), [("load", "be loaded"), ("check", "check the prompt")])
+def test_one_that_cannot_begin_is_named_before_anything_is_sampled(
+    where: str, what: str, llasa: Llasa
+) -> None:
+    """Guards against a bare OSError, and against speech that is sampled for nothing."""
+    with pytest.raises(ModelError, match=rf"Absent\(where='{where}'\) cannot {what}.*no weights"):
+        search(llasa, Absent(where))
+
+
+class Unlimited(Level):
+    """A utility that goes beyond 1."""
+
+    def utility(self, values: np.ndarray) -> np.ndarray:
+        return values + 2
+
+
+def test_a_utility_that_would_outweigh_all_others_is_named(llasa: Llasa) -> None:
+    with pytest.raises(ModelError, match=r"Unlimited\(\): its utility must give one number in \[0, 1\]"):
+        search(llasa, Unlimited())
