@@ -1,0 +1,34 @@
+"""What the tests of the sampler share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from llasa_search.budget import Account, Budget
+from llasa_search.candidate import Candidate
+from llasa_search.llasa import Llasa
+from llasa_search.sampler import Sampler
+from llasa_search.sampling import Sampling
+from llasa_search.voice import Prompt, Voice
+
+TEXT = "the captain found a coin."
+SHORT = Sampling(min_seconds=0.1, max_seconds=1.0)
+
+
+def sampler_maker(llasa: Llasa) -> Callable[..., Sampler]:
+    """Makes samplers for a short text after a voice of noise."""
+    voice = Voice(0.1 * np.random.default_rng(0).standard_normal(19_200), "hello world", 16_000)
+
+    def make(
+        budget: Budget | None = None, sampling: Sampling = SHORT, seed: int = 0, text: str = TEXT
+    ) -> Sampler:
+        return Sampler(llasa, Prompt(text, "en", voice), sampling, seed, Account(budget))
+
+    return make
+
+
+def speech(candidates: Iterable[Candidate]) -> dict[int, list[int]]:
+    """Codes by index."""
+    return {candidate.index: candidate.codes.tolist() for candidate in candidates}
