@@ -110,13 +110,11 @@ class Reserve:
     """What finishing and scoring one candidate costs; kept back while nothing has finished.
 
     Attributes:
-        tokens: row-steps of the longest candidate; set from the text's length.
         step_seconds: wall seconds of one step, all rows together; measured as the search runs.
         codec_seconds: seconds to decode one candidate; measured.
         verifier_seconds: seconds to score one candidate; measured.
     """
 
-    tokens: int = 0
     step_seconds: float = 0.0
     codec_seconds: float = 0.0
     verifier_seconds: float = 0.0
@@ -202,17 +200,17 @@ class Account:
                 return name
         return None
 
-    def affordable(self) -> int:
-        """Whole candidates that the budget still buys, each at the price of the longest.
+    def affordable(self, tokens: int) -> int:
+        """Candidates of so many tokens that the budget still buys.
 
         Prices in seconds are 0 until measured. Where no limit counts, `sys.maxsize`.
         """
-        prices = self.reserve.prices(self.reserve.tokens)
+        prices = self.reserve.prices(tokens)
         counts = [int(left / prices[name]) for name, left in self.left().items() if prices[name]]
         return max(0, min(counts, default=sys.maxsize))
 
     def require(self, tokens: int) -> None:
-        """Sets the reserve's tokens, once the text's longest candidate is known.
+        """Checks the limits, once the text's longest candidate is known.
 
         Raises:
             InputError: the budget cannot pay for one candidate.
@@ -223,4 +221,3 @@ class Account:
                 f"Budget(tokens={limit}) is below the price of one candidate: this text may "
                 f"take {tokens} tokens; allow at least {tokens}, or lower Sampling(max_seconds=...)"
             )
-        self.reserve.tokens = tokens

@@ -1,11 +1,11 @@
-"""The command line: `llasa-search say`, `check`, `voices`, `verifiers`, `strategies`."""
+"""The command line: `llasa-search say`, `score`, `trace`, `check`, `voices`, `verifiers`, `strategies`."""
 
 from __future__ import annotations
 
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, TextIO
 
 import typer
 
@@ -23,6 +23,10 @@ app = typer.Typer(
 Model = Annotated[str, typer.Option(help='"tiny", a hub id such as HKUSTAudio/Llasa-1B, or a local folder.')]
 Codec = Annotated[str | None, typer.Option(help="The codec's id or folder, where it is not the model's own.")]
 
+Verifiers = Annotated[
+    list[str] | None, typer.Option(help="What to aim at, as NAME or NAME=WEIGHT; repeat it for a mix.")
+]
+
 
 @app.command()
 def say(
@@ -34,9 +38,7 @@ def say(
     prompt_text: Annotated[str | None, typer.Option(help="What the prompt recording says.")] = None,
     model: Model = "tiny",
     codec: Codec = None,
-    verifier: Annotated[
-        list[str] | None, typer.Option(help="What to aim at, as NAME or NAME=WEIGHT; repeat it for a mix.")
-    ] = None,
+    verifier: Verifiers = None,
     strategy: Annotated[
         str, typer.Option(help="How to search, such as best_of_n or best_of_n:stop_at=wer<=0.")
     ] = ("best_of_n"),
@@ -78,6 +80,49 @@ def say(
 
 
 @app.command()
+def score(
+    manifest: Annotated[
+        Path, typer.Argument(help="seed-tts-eval's meta.lst, or JSON lines in a file that ends in .jsonl.")
+    ],
+    wavs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where the recordings lie, as <id>.wav; else the manifest names them."
+        ),
+    ] = None,
+    verifier: Verifiers = None,
+    protocol: Annotated[
+        str | None, typer.Option(help='How every WER compares text: "whisper" or "seed-tts-eval".')
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write, or to go on with.")
+    ] = Path("scores"),
+) -> None:
+    """Score the recordings of a MANIFEST, from any synthesiser."""
+    from llasa_search import score as scoring
+    from llasa_search.expression import parse_options
+    from llasa_search.gate import gated
+
+    reward = parse_options(verifier or ["wer"])
+    if protocol is not None:
+        reward = scoring.with_protocol(reward, protocol)
+    if not scoring.score(manifest, wavs, gated(reward), out):
+        typer.echo("interrupted: the same command goes on from here", err=True)
+        raise typer.Exit(130)
+
+
+@app.command()
+def trace(run: Annotated[Path, typer.Argument(help="A folder that --save-run has written.")]) -> None:
+    """Draw the tree of a search: what went on, what was cut, and why."""
+    from rich.console import Console
+
+    from llasa_search.result import SearchResult
+    from llasa_search.tree import Drawing
+
+    Console(highlight=False).print(Drawing(SearchResult.load_run(run)).tree(), soft_wrap=True)
+
+
+@app.command()
 def check(
     model: Model = "tiny",
     codec: Codec = None,
@@ -115,19 +160,11 @@ def verifiers() -> None:
 
 @app.command()
 def strategies() -> None:
-    """List the installed strategies."""
-    from llasa_search import registry
-
-    _list(registry.strategies)
-
-
-def _list(entries: Any) -> None:
+    """List the strategies and what they do."""
+    from llasa_search.listing import strategy_rows
     from llasa_search.table import aligned
 
-    rows = [
-        [name, entry.value, entry.dist.name if entry.dist else "-"] for name, entry in entries.entries.items()
-    ]
-    typer.echo(aligned([["name", "object", "package"], *rows]))
+    typer.echo(aligned(strategy_rows()))
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
-"""What `llasa-search verifiers` shows of each verifier, without loading what it runs on."""
+"""What the command line shows of verifiers and strategies, without loading what they run on."""
 
 from __future__ import annotations
 
+import inspect
 from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 
@@ -45,3 +46,15 @@ def _row(entry: EntryPoint) -> list[str]:
 def missing_modules(kind: type[Verifier]) -> list[str]:
     """Those modules of `kind.requires` that are not installed; none of them is imported."""
     return [name for name in kind.requires if find_spec(name) is None]
+
+
+def strategy_rows() -> list[list[str]]:
+    """The heading, then one row a strategy, by name; what it does is the first line of its docstring."""
+    rows = [["name", "package", "does"]]
+    for entry in registry.strategies.entries.values():
+        try:
+            does = (inspect.getdoc(registry.strategies.get(entry.name)) or "-").splitlines()[0]
+        except InputError as error:
+            does = f"cannot be used: {error.__cause__}"
+        rows.append([entry.name, entry.dist.name if entry.dist else "-", does])
+    return rows

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from llasa_search.errors import InputError
 from llasa_search.isolation import isolated
 from llasa_search.registry import suggest
-from llasa_search.reward import Reward
 from llasa_search.speech import SpeechLike
 from llasa_search.voice import Voice
 
 if TYPE_CHECKING:
     from llasa_search.llasa import Llasa
+    from llasa_search.verifiers.base import Verifier
 
 VoiceLike: TypeAlias = Voice | SpeechLike
 
@@ -53,13 +54,13 @@ def as_voice(prompt: VoiceLike | None) -> Voice | None:
     )
 
 
-def add_resynthesis(voice: Voice | None, llasa: Llasa, reward: Reward) -> None:
+def add_resynthesis(voice: Voice | None, llasa: Llasa, verifiers: Sequence[Verifier]) -> None:
     """Sets the voice's resynthesis where a verifier compares with that."""
-    if voice is not None and any(getattr(each, "wants_resynthesis", False) for each in reward.verifiers):
+    if voice is not None and any(getattr(each, "wants_resynthesis", False) for each in verifiers):
         voice.resynthesis = llasa.decode([llasa.voice_codes(voice)])[0]
 
 
-def with_transcript(voice: Voice | None, language: str, reward: Reward) -> Voice | None:
+def with_transcript(voice: Voice | None, language: str, verifiers: Sequence[Verifier]) -> Voice | None:
     """The voice with what it says, heard by the first verifier that can transcribe if that is unknown.
 
     Raises:
@@ -68,7 +69,7 @@ def with_transcript(voice: Voice | None, language: str, reward: Reward) -> Voice
     if voice is None or voice.text:
         return voice
     advice = "say what it says (prompt text), or put that in a .txt file of the same name beside it"
-    hearing = next((verifier for verifier in reward.verifiers if hasattr(verifier, "transcribe")), None)
+    hearing = next((verifier for verifier in verifiers if hasattr(verifier, "transcribe")), None)
     if hearing is None:
         raise InputError(
             f"the prompt {voice.name!r} has no transcript and no verifier can transcribe it: {advice}"

@@ -18,6 +18,7 @@ from llasa_search.files import check_wav, write_wav
 from llasa_search.kinship import warn_of_kin
 from llasa_search.reward import Reward, ranking
 from llasa_search.scorer import Scorer, check_verifiers, decoded, load_verifiers, unheard
+from llasa_search.trace import Trace
 from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class SearchResult:
         stopped_by: the limit that ended the search ("candidates", "tokens", "seconds", ...), "interrupt", or
             None when the strategy came to its own end.
         settings: how it was called: model, strategy, sampling, budget, seed, versions.
+        trace: what became of every row, finished or not; empty where nothing was sampled.
     """
 
     text: str
@@ -50,6 +52,7 @@ class SearchResult:
     ledger: Ledger
     stopped_by: str | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
+    trace: Trace = field(default_factory=Trace)
 
     @property
     def ranked(self) -> list[Candidate]:

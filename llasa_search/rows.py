@@ -91,3 +91,23 @@ class Rows:
     def _check(self) -> None:
         if self._used:
             raise LlasaSearchError("these Rows were used up by extend or select; go on with what it returned")
+
+
+def rearranged(batch: Batch, wanted: Sequence[tuple[int, Row]], at_once: int) -> list[Batch]:
+    """The batch, now with those rows that continue one of its own; halved where they are too many.
+
+    Args:
+        batch: changed by this.
+        wanted: (index of the row that is continued, the row that continues it) pairs, of any batch.
+        at_once: rows that fit into memory together.
+    """
+    slots = {name: slot for slot, name in enumerate(batch.names)}
+    mine = [(slots[parent], row) for parent, row in wanted if parent in slots]
+    if len(mine) > at_once:
+        batch.release()
+    indices, keys = [row.index for _, row in mine], [row.key for _, row in mine]
+    batch.rearrange([slot for slot, _ in mine], indices, keys)
+    parts = [batch]
+    while len(parts[0]) > at_once:
+        parts = [half for part in parts for half in part.split()]
+    return parts

@@ -3,9 +3,11 @@
 A run folder holds:
 
 - `run.json`: `format` (1); `text`, `language`, `sample_rate` (Hz), `reward`, `stopped_by`, `settings` and
-  `ledger` as in `SearchResult`; `voice` (its `text` and `name`, or null); `best` (an index); and
+  `ledger` as in `SearchResult`; `voice` (its `text` and `name`, or null); `best` (an index);
   `candidates`: all their fields but the arrays, with `scores` by printed verifier (`value` in the verifier's
-  unit, `detail`, `status`). What is not a number is null.
+  unit, `detail`, `status`); and `trace`: a list of all rows, finished or cut, with the fields of
+  `llasa_search.trace.Node`. What is not a number is null; a reward of null in a check is unknown, "-inf" is
+  that of a row on which a verifier failed.
 - `arrays.npz`: `codes_I` (int32, 0-based, 50 a second) and `logprobs_I` (float32) of candidate I.
 - `candidate_I.wav`: its speech, 32-bit float mono; `voice.wav`: the voice prompt's.
 """
@@ -16,6 +18,7 @@ import dataclasses
 import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +28,7 @@ from llasa_search.budget import Ledger
 from llasa_search.candidate import Candidate, Score
 from llasa_search.errors import InputError
 from llasa_search.files import check_new_folder, new_folder, write_wav
+from llasa_search.trace import Check, Node, Trace
 
 if TYPE_CHECKING:
     from llasa_search.result import SearchResult
@@ -84,6 +88,7 @@ def load_run(folder: str | os.PathLike[str]) -> SearchResult:
             ledger=Ledger(**run["ledger"]),
             stopped_by=run["stopped_by"],
             settings=run["settings"],
+            trace=Trace(map(_node, run["trace"])),
         )
     except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise InputError(f"{path} is not a run folder: {type(error).__name__}: {error}") from error
@@ -103,6 +108,7 @@ def as_json(result: SearchResult) -> dict[str, Any]:
         "settings": dict(result.settings),
         "ledger": dataclasses.asdict(result.ledger),
         "candidates": [_as_json(candidate) for candidate in result.candidates],
+        "trace": [_node_as_json(node) for node in result.trace.nodes.values()],
     }
 
 
@@ -110,11 +116,26 @@ def _as_json(candidate: Candidate) -> dict[str, Any]:
     fields = {
         f.name: getattr(candidate, f.name) for f in dataclasses.fields(candidate) if f.name not in _ARRAYS
     }
-    scores = {
-        name: {**dataclasses.asdict(score), "value": _finite(score.value)}
-        for name, score in candidate.scores.items()
-    }
+    scores = _scores_as_json(candidate.scores)
     return {**fields, "reward": _finite(candidate.reward), "scores": scores}
+
+
+def _scores_as_json(scores: Mapping[str, Score]) -> dict[str, Any]:
+    return {
+        name: {**dataclasses.asdict(score), "value": _finite(score.value)} for name, score in scores.items()
+    }
+
+
+def _node_as_json(node: Node) -> dict[str, Any]:
+    checks = [
+        {
+            "tokens": check.tokens,
+            "reward": "-inf" if check.reward == -math.inf else _finite(check.reward),
+            "scores": _scores_as_json(check.scores),
+        }
+        for check in node.checks
+    ]
+    return {**vars(node), "checks": checks}
 
 
 def _candidate(path: Path, stored: dict[str, Any], arrays: Any) -> Candidate:
@@ -122,24 +143,33 @@ def _candidate(path: Path, stored: dict[str, Any], arrays: Any) -> Candidate:
 
     index = stored["index"]
     wav = path / f"candidate_{index}.wav"
-    scores = {
-        name: Score(**{**score, "value": _number(score["value"])}) for name, score in stored["scores"].items()
-    }
     return Candidate(
         **{
             **stored,
             "codes": arrays[f"codes_{index}"],
             "logprobs": arrays[f"logprobs_{index}"],
-            "scores": scores,
+            "scores": _scores(stored["scores"]),
             "reward": _number(stored["reward"]),
             "audio": soundfile.read(wav, dtype="float32")[0] if wav.exists() else None,
         }
     )
 
 
+def _scores(stored: dict[str, Any]) -> dict[str, Score]:
+    return {name: Score(**{**score, "value": _number(score["value"])}) for name, score in stored.items()}
+
+
+def _node(stored: dict[str, Any]) -> Node:
+    checks = [
+        Check(check["tokens"], _number(check["reward"]), _scores(check["scores"]))
+        for check in stored["checks"]
+    ]
+    return Node(**{**stored, "checks": checks})
+
+
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
+def _number(value: float | str | None) -> float:
+    return math.nan if value is None else float(value)

@@ -20,9 +20,10 @@ from llasa_search.llasa.codec import CONTEXT_FRAMES
 from llasa_search.llasa.draw import mix
 from llasa_search.llasa.engine import Batch, Finished, Task
 from llasa_search.llasa.memory import is_out_of_memory, peak_memory, rows_that_fit
-from llasa_search.llasa.window import fit
-from llasa_search.rows import Row, Rows
+from llasa_search.llasa.window import fit, within
+from llasa_search.rows import Row, Rows, rearranged
 from llasa_search.sampling import Sampling
+from llasa_search.trace import Trace
 from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 CLOCK_TOKENS = 25
 """Limits in seconds are looked at once in so many tokens."""
+
+PREFIXES = 16
+"""Prompts that stay prefilled; the oldest go first. Our choice: a step through a text needs a few at once."""
 
 
 @dataclass
@@ -42,6 +46,8 @@ class _Search:
         rows: every row there has been, by the index of its candidate.
         live: the batches last seen: what is left to finish when a search ends early.
         finished: every candidate that speaks the whole text.
+        next_index: of the next fork.
+        trace: what became of every row.
     """
 
     text: str
@@ -49,10 +55,8 @@ class _Search:
     rows: dict[int, Row] = field(default_factory=dict)
     live: list[Batch] = field(default_factory=list)
     finished: list[Candidate] = field(default_factory=list)
-
-    @property
-    def next_index(self) -> int:
-        return max(self.rows, default=-1) + 1
+    next_index: int = 0
+    trace: Trace = field(default_factory=Trace)
 
 
 class Sampler:
@@ -65,17 +69,21 @@ class Sampler:
         seed: root i has the key mix(seed, i), whatever else is sampled.
         account: the budget and the ledger.
         minimum, maximum: speech tokens of a candidate, END not counted.
+        expected: speech tokens that reading the text usually takes.
+        later: row-steps that the budget keeps for what is to be said after this prompt's text.
     """
 
-    def __init__(self, llasa: Llasa, prompt: Prompt, sampling: Sampling, seed: int, account: Account) -> None:
+    def __init__(
+        self, llasa: Llasa, prompt: Prompt, sampling: Sampling, seed: int, account: Account, later: int = 0
+    ) -> None:
         """Checks that prompt and budget fit; runs no model.
 
         Raises:
-            InputError: the voice has no transcript, the text is too long for the model's window, or the
-                budget is below the price of one candidate.
+            InputError: the voice has no transcript, or the budget is below the price of one candidate.
         """
         fitted = fit(prompt, sampling, llasa.format, llasa.codec.hop, llasa.frame_rate, llasa.max_length)
-        account.require(fitted.maximum)
+        if fitted.refusal is None:
+            account.require(fitted.maximum + later)
         self.llasa, self.prompt, self.sampling, self.seed, self.account = (
             llasa,
             prompt,
@@ -83,19 +91,29 @@ class Sampler:
             seed,
             account,
         )
-        self.minimum, self.maximum = fitted.minimum, fitted.maximum
-        self._text_ids = fitted.text_ids
+        self.minimum, self.maximum, self.expected = fitted.minimum, fitted.maximum, fitted.expected
+        self.later = later
+        self._text_ids, self._refusal = fitted.text_ids, fitted.refusal
         self._search = _Search(prompt.text)
         self._prepared: Task | None = None
         self._at_once = 0
 
-    def at(self, prompt: Prompt) -> Sampler:
+    def at(self, prompt: Prompt, later: int = 0) -> Sampler:
         """A sampler for another prompt that shares the model, the account and all prefilled prompts.
 
+        Args:
+            prompt: without the oldest steps of its history where they leave too little room; see `within`.
+            later: row-steps to keep for what is to be said after its text.
+
         Raises:
-            InputError: as the constructor does.
+            InputError: as the constructor does; or the text is too long for the model's window.
         """
-        other = Sampler(self.llasa, prompt, self.sampling, self.seed, self.account)
+        llasa = self.llasa
+        prompt = within(
+            prompt, self.sampling, llasa.format, llasa.codec.hop, llasa.frame_rate, llasa.max_length
+        )
+        other = Sampler(llasa, prompt, self.sampling, self.seed, self.account, later)
+        other._require_room()
         other._search = self._search
         return other
 
@@ -103,23 +121,22 @@ class Sampler:
         """Rows without a token yet: the roots `first` .. `first + n - 1`. The prompt is prefilled once.
 
         Raises:
-            InputError: n is below 1, or one of these indices belongs to a fork.
+            InputError: the text is too long for the model's window, n is below 1, or one of these indices
+                belongs to a fork.
             BudgetSpent: nothing more may be sampled.
         """
+        self._require_room()
         if n < 1 or first < 0:
             raise InputError(f"start(n={n}, first={first}): n must be 1 or more, first 0 or more")
         roots = [Row(index, mix(self.seed, index)) for index in range(first, first + n)]
         for root in roots:
-            if self._search.rows.setdefault(root.index, root) != root:
+            if self._search.rows.get(root.index, root) != root:
                 raise InputError(f"start(first={first}): candidate {root.index} is a fork already")
         limit = self.account.stopped_by or self.account.reached()
         if limit is not None:
             raise BudgetSpent(limit)
-        task = self._task()
-        parts = [roots[place : place + self._at_once] for place in range(0, n, self._at_once)]
-        batches = [Batch(task, [row.index for row in part], [row.key for row in part]) for part in parts]
-        self._search.live = batches
-        return Rows(self, roots, batches, 0)
+        self._search.live = self._batches(roots)
+        return Rows(self, roots, self._search.live, 0)
 
     def extend(self, rows: Rows, tokens: int | None = None) -> tuple[Rows, list[Candidate]]:
         """Samples up to `tokens` more for each row, or all until they end.
@@ -141,6 +158,7 @@ class Sampler:
                 batch = waiting[0]
                 if len(batch) and batch.length < goal:
                     if self._limit_reached(batch):
+                        self._note_lengths()
                         return Rows(self, [], [], goal), finished
                     finished += self._step(waiting)
                 else:
@@ -148,10 +166,11 @@ class Sampler:
                     if len(waiting) + len(done) > 1:
                         batch.release()  # memory is too short for the caches of all batches
         self.account.ledger.peak_memory_bytes = peak_memory(self.llasa.decoder.device)
+        self._note_lengths()
         alive = {name for batch in done for name in batch.names}
         return Rows(self, [row for row in rows.rows if row.index in alive], done, goal), finished
 
-    def select(self, rows: Rows, parents: Sequence[int]) -> Rows:
+    def select(self, rows: Rows, parents: Sequence[int], why: str = "not selected") -> Rows:
         """Drops, repeats and reorders rows; a repeated row is forked.
 
         A parent's first child goes on as the parent would have. Child j > 0 is a candidate of its own, with
@@ -160,6 +179,7 @@ class Sampler:
         Args:
             rows: used up by this.
             parents: for each row wanted, the position in `rows` of the one that it continues.
+            why: what the trace says of rows that are dropped.
 
         Raises:
             InputError: a position is none of `rows`.
@@ -168,6 +188,9 @@ class Sampler:
         if wrong:
             raise InputError(f"select: there is no row {wrong[0]} among {len(rows)} rows")
         batches = rows.take()
+        kept = set(parents)
+        dropped = [row.index for place, row in enumerate(rows.rows) if place not in kept]
+        self.trace.cut(dropped, rows.length, why)
         count: dict[int, int] = {}
         children: list[Row] = []
         for parent in parents:
@@ -175,8 +198,29 @@ class Sampler:
             row = rows.rows[parent]
             children.append(row if number == 0 else self._fork(row, number, rows.length))
         wanted = [(rows.rows[parent].index, child) for parent, child in zip(parents, children, strict=True)]
-        self._search.live = [part for batch in batches for part in self._rearrange(batch, wanted)]
-        return Rows(self, children, self._search.live, rows.length)
+        parts = [part for batch in batches for part in rearranged(batch, wanted, self._at_once)]
+        if batches:  # none are left of rows that the budget took away
+            self._search.live = parts
+        return Rows(self, children, parts, rows.length)
+
+    def rewind(self, rows: Rows, length: int) -> Rows:
+        """Takes rows back to their first `length` tokens: what comes after them is sampled, and paid, again.
+
+        Raises:
+            InputError: the rows have no so many tokens.
+        """
+        if not 0 <= length <= rows.length:
+            raise InputError(f"rewind(length={length}): the rows have {rows.length} tokens")
+        self._search.live = rows.take()
+        for batch in self._search.live:
+            batch.rewind(length)
+        self._note_lengths()
+        return Rows(self, rows.rows, self._search.live, length)
+
+    @property
+    def trace(self) -> Trace:
+        """What has become of every row of the search."""
+        return self._search.trace
 
     @property
     def finished(self) -> list[Candidate]:
@@ -185,25 +229,49 @@ class Sampler:
 
     def affordable(self) -> int:
         """Whole candidates that the budget still buys; `sys.maxsize` where no limit counts them."""
-        return self.account.affordable()
+        self._require_room()
+        return self.account.affordable(self.maximum + self.later)
 
     def rescue(self) -> Candidate | None:
-        """Finishes one row from the reserve: of those last alive, the likeliest by mean log-probability.
+        """Finishes one row from the reserve: of those last alive, the one with the best partial reward.
 
-        For a search that its budget ended before any candidate finished. None if no row is alive.
+        Ties, and a search that has not scored unfinished speech, go to the highest mean log-probability. For
+        a search that its budget ended before any candidate finished. None if no row is alive.
         """
-        alive = [batch for batch in self._search.live if len(batch)]
+        alive = [
+            (self.trace.worth(name), mean, batch, slot)
+            for batch in self._search.live
+            for slot, (name, mean) in enumerate(zip(batch.names, batch.mean_logprobs(), strict=True))
+        ]
         if not alive:
             return None
-        batch = max(alive, key=_best_mean)
-        best = int(_means(batch).argmax())
-        row = self._search.rows[batch.names[best]]
-        batch.rearrange([best], [row.index], [row.key])
+        *_, batch, slot = max(alive, key=lambda each: each[:2])
+        row = self._search.rows[batch.names[slot]]
+        batch.rearrange([slot], [row.index], [row.key])
         self._search.live, finished = [], list[Candidate]()
         with self.account.ledger.stage("decode"):
             while not finished:
                 finished = self._step([batch])
         return finished[0]
+
+    def spare(self) -> Candidate:
+        """A candidate from the reserve, whatever limit is reached: this prompt's live row, else a new one."""
+        mine = [batch for batch in self._search.live if len(batch) and batch.task is self._task()]
+        self._search.live = mine or self._batches([Row(self.next_index, mix(self.seed, self.next_index))])
+        rescued = self.rescue()
+        assert rescued is not None
+        return rescued
+
+    @property
+    def next_index(self) -> int:
+        """The first index from which no candidate of the search has one."""
+        return self._search.next_index
+
+    def count(self, candidate: Candidate) -> Candidate:
+        """Notes a finished candidate of the whole text, which a strategy may have joined from steps."""
+        self._search.finished.append(candidate)
+        self.account.ledger.finished += 1
+        return candidate
 
     def audio(self, candidates: Sequence[Candidate]) -> list[Audio]:
         """Speech of candidates, float32 mono [samples] each, read-only, also kept in `Candidate.audio`.
@@ -248,21 +316,37 @@ class Sampler:
                 ledger.prefill_tokens += len(ids)
                 ledger.add_flops("lm", self.llasa.decoder.flops(len(ids), len(ids) / 2, 1))
             prefix = self._search.prefixes[ids]
+            for old in list(self._search.prefixes)[:-PREFIXES]:
+                del self._search.prefixes[old]
             self._prepared = Task(
                 self.llasa.decoder, prefix, codes, self.sampling, self.minimum, self.maximum
             )
             self._at_once = rows_that_fit(self._prepared.bytes_per_row, self.llasa.decoder.device)
         return self._prepared
 
+    def _batches(self, roots: Sequence[Row]) -> list[Batch]:
+        """New rows, as many in a batch as memory has room for."""
+        task, size = self._task(), self._at_once
+        for root in roots:
+            self._search.rows[root.index] = root
+            self._search.next_index = max(self._search.next_index, root.index + 1)
+            self.trace.begin(root.index, self.prompt.text)
+        parts = [roots[place : place + size] for place in range(0, len(roots), size)]
+        return [Batch(task, [row.index for row in part], [row.key for row in part]) for part in parts]
+
+    def _require_room(self) -> None:
+        if self._refusal is not None:
+            raise InputError(self._refusal)
+
     def _limit_reached(self, batch: Batch) -> bool:
-        to_finish = self.maximum - batch.length - 1
+        to_finish = self.maximum - batch.length - 1 + self.later
         clock = batch.length % CLOCK_TOKENS == 0
         return self.account.reached(len(batch), to_finish, clock) is not None
 
     def _step(self, queue: list[Batch]) -> list[Candidate]:
         """One step of the first batch; out of memory halves it instead."""
         batch, start = queue[0], time.perf_counter()
-        rows, context = len(batch), len(self._text_ids) + batch.length
+        rows, context = len(batch), len(batch.task.prefix) + batch.length
         ended: list[Finished] | None = None
         try:
             ended = batch.step()
@@ -291,28 +375,21 @@ class Sampler:
             finish_reason=ended.reason,
             parent=row.parent,
         )
+        self.trace.finish(row.index, len(ended.codes), ended.reason)
         if self.prompt.text == self._search.text and not self.prompt.history:
-            self._search.finished.append(candidate)
-            self.account.ledger.finished += 1
+            self.count(candidate)
         return candidate
 
     def _fork(self, parent: Row, number: int, length: int) -> Row:
         fork = Row(self._search.next_index, mix(parent.key, number, length), parent.index)
         self._search.rows[fork.index] = fork
+        self._search.next_index += 1
+        self.trace.begin(fork.index, self.prompt.text, parent.index, length)
         return fork
 
-    def _rearrange(self, batch: Batch, wanted: Sequence[tuple[int, Row]]) -> list[Batch]:
-        """The batch, now with those rows that continue one of its own; halved where they are too many."""
-        slots = {name: slot for slot, name in enumerate(batch.names)}
-        mine = [(slots[parent], row) for parent, row in wanted if parent in slots]
-        if len(mine) > self._at_once:
-            batch.release()
-        indices, keys = [row.index for _, row in mine], [row.key for _, row in mine]
-        batch.rearrange([slot for slot, _ in mine], indices, keys)
-        parts = [batch]
-        while len(parts[0]) > self._at_once:
-            parts = [half for part in parts for half in part.split()]
-        return parts
+    def _note_lengths(self) -> None:
+        for batch in self._search.live:
+            self.trace.grow(batch.names, batch.length)
 
     def _decode(self, rows: Sequence[Codes], context: NDArray[np.int32]) -> list[Audio]:
         if not rows:
@@ -320,18 +397,11 @@ class Sampler:
         start, ledger = time.perf_counter(), self.account.ledger
         with ledger.stage("codec"):
             speech = self.llasa.codec.decode(rows, context)
-        self.account.reserve.codec_seconds = (time.perf_counter() - start) / len(rows)
-        frames = sum(map(len, rows)) + len(rows) * min(CONTEXT_FRAMES, context.shape[-1])
-        ledger.add_flops("codec", self.llasa.codec.flops(frames))
+        before = min(CONTEXT_FRAMES, context.shape[-1])
+        if frames := sum(before + len(row) for row in rows if len(row)):
+            price = (time.perf_counter() - start) / frames
+            self.account.reserve.codec_seconds = price * (before + self.maximum)
+            ledger.add_flops("codec", self.llasa.codec.flops(frames))
         for audio in speech:
             audio.flags.writeable = False
         return speech
-
-
-def _means(batch: Batch) -> NDArray[np.float64]:
-    """Mean log-probability of each row; 0 before the first token."""
-    return np.asarray(batch.logprobs().sum(-1) / max(1, batch.length), np.float64)
-
-
-def _best_mean(batch: Batch) -> float:
-    return float(_means(batch).max())

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +18,13 @@ from llasa_search.candidate import Audio, Candidate, FloatArray, Score, Utteranc
 from llasa_search.errors import LlasaSearchError, ModelError
 from llasa_search.isolation import isolated
 from llasa_search.judgement import score
+from llasa_search.partial import able_verifiers, heard_by, unfinished
 from llasa_search.reward import Condition, Reward, ranking
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt
+
+if TYPE_CHECKING:
+    from llasa_search.rows import Rows
 
 BATCH = 16
 FIRST_BATCH = 2  # of the cascade: small, so that there soon is a reward to beat
@@ -64,10 +70,15 @@ class Scorer:
         self._prices: dict[str, float] = {}
         self._cache: dict[tuple[str, bytes], Score] = {}
 
-    def final(self, candidates: Sequence[Candidate]) -> FloatArray:
-        """Final rewards [candidates], also kept in `Candidate.reward`; NaN where unknown."""
+    def final(self, candidates: Sequence[Candidate], best: int = 1) -> FloatArray:
+        """Final rewards [candidates], also kept in `Candidate.reward`; NaN where unknown.
+
+        Args:
+            candidates: finished.
+            best: with the cascade, how many of the best are sure to be scored in full.
+        """
         if self._cascade:
-            self._score_contenders(candidates)
+            self._score_contenders(candidates, best)
             required = {str(verifier) for verifier in self.reward.required}
             self._score(candidates, [v for v in self.reward.verifiers if str(v) not in required])
         else:
@@ -80,7 +91,45 @@ class Scorer:
     def holds(self, condition: Condition, candidates: Sequence[Candidate]) -> NDArray[np.bool_]:
         """Whether each finished candidate meets `condition`; where its verifier failed, it does not."""
         self._score(candidates, (condition.verifier,))
-        return condition.holds(_values(condition.verifier, candidates))
+        return condition.holds(_values(condition.verifier, _scores(candidates)))
+
+    def partial(self, rows: Rows, reward: Reward) -> FloatArray:
+        """Rewards [rows] of unfinished speech, which compare these rows alone; the rows are not used up.
+
+        NaN where unknown, because the speech is too short for a verifier (then none is asked) or because a
+        limit of the budget is reached: no row is to be cut while any is unknown. -inf where a verifier
+        failed: that row comes last.
+
+        Args:
+            rows: live.
+            reward: by what they are compared; see `llasa_search.partial.partial_reward`.
+
+        Raises:
+            InputError: a verifier of `reward` cannot judge unfinished speech.
+        """
+        scores = self._unfinished_scores(rows, able_verifiers(reward))
+        known = _combined(reward, scores)
+        failed = [any(each.status == "failed" for each in found.values()) for found in scores]
+        known = np.where(failed, -np.inf, known)
+        rows.sampler.trace.check(rows.index.tolist(), rows.length, known, scores)
+        return known
+
+    def _unfinished_scores(self, rows: Rows, verifiers: Sequence[Verifier]) -> list[dict[str, Score]]:
+        """Scores of each row, by printed verifier; none of what is skipped."""
+        scores: list[dict[str, Score]] = [{} for _ in range(len(rows))]
+        if rows.seconds < max(verifier.min_seconds for verifier in verifiers):
+            return scores
+        to_finish = rows.sampler.maximum - rows.length + rows.sampler.later
+        utterances = list[Utterance]()
+        for verifier, start in product(verifiers, range(0, len(rows), BATCH)):
+            if self.stopped or self._account.reached(to_finish=to_finish) is not None:
+                break
+            utterances = utterances or unfinished(rows, verifiers)
+            part = slice(start, start + BATCH)
+            verdicts = self._verdicts(verifier, [heard_by(verifier, each) for each in utterances[part]])
+            for found, verdict in zip(scores[part], verdicts, strict=True):
+                found[str(verifier)] = verdict
+        return scores
 
     def _score(self, candidates: Sequence[Candidate], verifiers: Sequence[Verifier]) -> None:
         """Scores all, a batch at a time, cheapest verifier first."""
@@ -95,12 +144,12 @@ class Scorer:
             self._hear(batch, verifiers)
         _skip(waiting, verifiers, "the budget was spent")
 
-    def _score_contenders(self, candidates: Sequence[Candidate]) -> None:
+    def _score_contenders(self, candidates: Sequence[Candidate], best: int) -> None:
         """Scores by the required verifiers what can still win, the most promising first."""
         required = sorted(self.reward.required, key=lambda verifier: verifier.cost)
         self._score(candidates, required[:1])
         size = FIRST_BATCH
-        while contenders := self._contenders(candidates):
+        while contenders := self._contenders(candidates, best):
             if not self._time_is_up():
                 cheapest = _next(required, contenders[0])
                 batch = [candidate for candidate in contenders if _next(required, candidate) is cheapest]
@@ -113,28 +162,33 @@ class Scorer:
         late = set(map(id, contenders))
         beaten = [candidate for candidate in candidates if id(candidate) not in late]
         for verifier in required:
-            if count := sum(bool(unheard([verifier], candidate)) for candidate in beaten):
-                self._account.ledger.verifier_skipped[str(verifier)] = count
+            if count := sum(str(verifier) not in candidate.scores for candidate in beaten):
+                skipped = self._account.ledger.verifier_skipped
+                skipped[str(verifier)] = skipped.get(str(verifier), 0) + count
         _skip(contenders, required, "the budget was spent")
         _skip(beaten, required, "could no longer win")
 
-    def _contenders(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """Candidates not fully scored that may still win, from the highest bound to the lowest."""
+    def _contenders(self, candidates: Sequence[Candidate], best: int) -> list[Candidate]:
+        """Candidates not fully scored that may still be among the best, from the highest bound down."""
         by_index = sorted(candidates, key=lambda candidate: candidate.index)
         bounds = rewards(self.reward, by_index, bound=True)
-        contenders = []
+        contenders, known = list[Candidate](), 0
         for i in ranking(bounds):
-            # What comes after one that is fully scored is bounded by its reward, and loses a tie.
-            if math.isnan(bounds[i]) or not unheard(self.reward.required, by_index[i]):
+            # What comes after those that are fully scored is bounded by their rewards, and loses a tie.
+            if math.isnan(bounds[i]) or known == best:
                 break
-            contenders.append(by_index[i])
+            if unheard(self.reward.required, by_index[i]):
+                contenders.append(by_index[i])
+            else:
+                known += 1
         return contenders
 
     def _hear(self, batch: Sequence[Candidate], verifiers: Sequence[Verifier]) -> None:
         for verifier in sorted(verifiers, key=lambda verifier: verifier.cost):
             if waiting := [candidate for candidate in batch if unheard([verifier], candidate)]:
-                self._apply(verifier, waiting)
-        self._account.reserve.verifier_seconds = sum(self._prices.values())
+                verdicts = self._verdicts(verifier, self._utterances(waiting))
+                for candidate, verdict in zip(waiting, verdicts, strict=True):
+                    candidate.scores[str(verifier)] = verdict
 
     def _time_is_up(self) -> bool:
         if self.stopped:
@@ -145,10 +199,9 @@ class Scorer:
                 return True
         return False
 
-    def _apply(self, verifier: Verifier, batch: Sequence[Candidate]) -> None:
-        """Scores a batch by one verifier, from the cache where the same speech has been heard."""
+    def _verdicts(self, verifier: Verifier, utterances: Sequence[Utterance]) -> list[Score]:
+        """One score for each utterance, from the cache where the same speech has been heard."""
         name = str(verifier)
-        utterances = self._utterances(batch)
         keys = [(name, _digest(utterance)) for utterance in utterances]
         new = {key: i for i, key in enumerate(keys) if key not in self._cache}
         heard = [utterances[i] for i in new.values()]
@@ -161,8 +214,9 @@ class Scorer:
         ledger.verifier_seconds[name] = ledger.verifier_seconds.get(name, 0.0) + spent
         if heard:
             self._prices[name] = spent / len(heard)
-        for candidate, key in zip(batch, keys, strict=True):
-            candidate.scores[name] = self._cache[key]
+            prices = [self._prices.get(str(each), 0.0) for each in self.reward.verifiers]
+            self._account.reserve.verifier_seconds = sum(prices)
+        return [self._cache[key] for key in keys]
 
     def _utterances(self, batch: Sequence[Candidate]) -> list[Utterance]:
         return [
@@ -219,11 +273,7 @@ def decoded(candidates: Sequence[Candidate]) -> list[Audio]:
 
 def unheard(verifiers: Sequence[Verifier], candidate: Candidate) -> list[Verifier]:
     """Those of `verifiers` that have not judged the candidate: they have not been run, or were skipped."""
-    return [
-        verifier
-        for verifier in verifiers
-        if str(verifier) not in candidate.scores or candidate.scores[str(verifier)].status == "skipped"
-    ]
+    return [verifier for verifier in verifiers if not _has_judged(verifier, candidate.scores)]
 
 
 def rewards(reward: Reward, candidates: Sequence[Candidate], bound: bool = False) -> FloatArray:
@@ -237,12 +287,16 @@ def rewards(reward: Reward, candidates: Sequence[Candidate], bound: bool = False
     Raises:
         ModelError: a verifier's own `utility` failed, or gave no utilities.
     """
+    return _combined(reward, _scores(candidates), bound)
+
+
+def _combined(reward: Reward, scores: Sequence[Mapping[str, Score]], bound: bool = False) -> FloatArray:
     sources: list[tuple[Verifier | Condition, Verifier]] = [(v, v) for v in reward.verifiers]
     sources += [(condition, condition.verifier) for condition in reward.conditions]
     utilities = {}
     for source, verifier in sources:
-        known = _utility(source, _values(verifier, candidates))
-        missing = [bound and bool(unheard([verifier], candidate)) for candidate in candidates]
+        known = _utility(source, _values(verifier, scores))
+        missing = [bound and not _has_judged(verifier, found) for found in scores]
         utilities[str(source)] = np.where(missing, 1.0, known)
     return reward(utilities)
 
@@ -281,6 +335,14 @@ def _is_scored(candidate: Candidate, verifiers: Sequence[Verifier]) -> bool:
     return all(score is not None and score.status == "scored" for score in scores)
 
 
-def _values(verifier: Verifier, candidates: Sequence[Candidate]) -> FloatArray:
+def _scores(candidates: Sequence[Candidate]) -> list[dict[str, Score]]:
+    return [candidate.scores for candidate in candidates]
+
+
+def _has_judged(verifier: Verifier, scores: Mapping[str, Score]) -> bool:
+    return str(verifier) in scores and scores[str(verifier)].status != "skipped"
+
+
+def _values(verifier: Verifier, scores: Sequence[Mapping[str, Score]]) -> FloatArray:
     name, missing = str(verifier), Score(math.nan, status="skipped")
-    return np.array([candidate.scores.get(name, missing).value for candidate in candidates], np.float64)
+    return np.array([found.get(name, missing).value for found in scores], np.float64)

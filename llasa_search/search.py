@@ -16,14 +16,14 @@ from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.expression import DEFAULT_REWARD, RewardLike, as_reward
 from llasa_search.gate import Gate, gated
-from llasa_search.kinship import warn_of_kin
 from llasa_search.isolation import isolated
+from llasa_search.kinship import warn_of_kin
 from llasa_search.request import VoiceLike, add_resynthesis, as_voice, with_transcript
 from llasa_search.result import SearchResult
 from llasa_search.sampling import Sampling
 from llasa_search.scorer import Scorer, check_verifiers, load_verifiers
 from llasa_search.selection import select
-from llasa_search.strategies.base import StrategyLike, as_strategy
+from llasa_search.strategies.base import StrategyLike, as_strategy, verifiers_of
 from llasa_search.text import clean_text, language_of
 from llasa_search.versions import versions
 from llasa_search.voice import Prompt
@@ -31,6 +31,7 @@ from llasa_search.voice import Prompt
 if TYPE_CHECKING:
     from llasa_search.llasa import Llasa
     from llasa_search.sampler import Sampler
+    from llasa_search.verifiers.base import Verifier
 
 __all__ = ["Progress", "Searcher", "generate", "select", "unload"]
 
@@ -102,8 +103,13 @@ class Searcher:
                 self.llasa = Llasa.from_pretrained(
                     os.fspath(self.model), codec=codec, device=self.device, dtype=self.dtype
                 )
-        load_verifiers(self.reward.verifiers)
+        load_verifiers(self.verifiers)
         return self.llasa
+
+    @property
+    def verifiers(self) -> tuple[Verifier, ...]:
+        """All that listen: for the reward, and for the strategy on its way."""
+        return (*self.reward.verifiers, *verifiers_of(self.strategy))
 
     def generate(
         self,
@@ -137,10 +143,10 @@ class Searcher:
         language = language_of(text, language)
         voice = as_voice(prompt)
         llasa = self.load()
-        request = Prompt(text, language, with_transcript(voice, language, self.reward))
-        add_resynthesis(request.voice, llasa, self.reward)
-        check_verifiers(self.reward.verifiers, request)
-        warn_of_kin(self.reward.reporting, self.reward.required)
+        request = Prompt(text, language, with_transcript(voice, language, self.verifiers))
+        add_resynthesis(request.voice, llasa, self.verifiers)
+        check_verifiers(self.verifiers, request)
+        warn_of_kin(self.reward.reporting, (*self.reward.required, *verifiers_of(self.strategy)))
 
         from llasa_search.sampler import Sampler
 
@@ -149,6 +155,8 @@ class Searcher:
         sampler = Sampler(llasa, request, sampling, seed, account)
         scorer = Scorer(self.reward, request, account, sampler.audio, llasa.sample_rate, cascade=True)
         candidates, interrupted = self._collect(sampler, scorer, progress)
+        stopped_by = "interrupt" if interrupted else account.stopped_by or account.reached(clock=False)
+        sampler.trace.close(stopped_by)
         return SearchResult(
             text=text,
             language=language,
@@ -157,15 +165,16 @@ class Searcher:
             sample_rate=llasa.sample_rate,
             reward=str(self.reward),
             ledger=account.ledger,
-            stopped_by="interrupt" if interrupted else account.stopped_by or account.reached(clock=False),
+            stopped_by=stopped_by,
             settings={
                 "model": llasa.name,
                 "strategy": str(self.strategy),
                 "sampling": asdict(sampling),
                 "budget": asdict(budget),
                 "seed": seed,
-                "versions": versions(self.reward.verifiers),
+                "versions": versions(self.verifiers),
             },
+            trace=sampler.trace,
         ).checked()
 
     __call__ = generate
@@ -251,6 +260,8 @@ def generate(
         searcher.llasa = last.llasa
     if last is not None and last.reward == searcher.reward:
         searcher.reward = last.reward
+    if last is not None and last.strategy == searcher.strategy:
+        searcher.strategy = last.strategy
     _kept = searcher
     return searcher.generate(
         text,

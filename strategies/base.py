@@ -12,8 +12,13 @@ from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError
 
 if TYPE_CHECKING:
+    from llasa_search.rows import Rows
     from llasa_search.sampler import Sampler
     from llasa_search.scorer import Scorer
+    from llasa_search.verifiers.base import Verifier
+
+STEP = 25
+"""Tokens after which what has finished is handed on. Our choice: half a second of speech."""
 
 
 @runtime_checkable
@@ -41,21 +46,58 @@ def as_strategy(spec: StrategyLike) -> Strategy:
     if not isinstance(spec, str):
         raise InputError(f"strategy={spec!r}: give a name such as 'best_of_n', or an object with run()")
     name, _, listed = spec.partition(":")
-    made = registry.strategies.get(name.strip())
-    arguments = dict(_argument(spec, part) for part in listed.split(",") if part.strip())
+    name = name.strip()
+    made = registry.strategies.get(name)
+    arguments = _arguments(spec, f"{name}({listed})")
     try:
         inspect.signature(made).bind(**arguments)
+        strategy: Strategy = made(**arguments)
     except TypeError as error:
         raise InputError(f"strategy {spec!r}: {error}; it is {name}{inspect.signature(made)}") from error
-    strategy: Strategy = made(**arguments)
     return strategy
 
 
-def _argument(spec: str, part: str) -> tuple[str, Any]:
-    key, equals, value = part.partition("=")
-    if not equals:
-        raise InputError(f"strategy {spec!r}: {part!r} is not of the form name=value")
+def verifiers_of(strategy: Strategy) -> tuple[Verifier, ...]:
+    """What a strategy listens to beside the search's own reward: its attribute `verifiers`, if it has one."""
+    return tuple(getattr(strategy, "verifiers", ()))
+
+
+def check_counts(strategy: object, *names: str) -> None:
+    """Refuses attributes that are neither None nor a whole number, 1 or more.
+
+    Raises:
+        InputError: one of them is.
+    """
+    for name in names:
+        value = getattr(strategy, name)
+        if value is not None and (type(value) is not int or value < 1):
+            where = f"{type(strategy).__name__}: {name}={value!r}"
+            raise InputError(f"{where}: give a whole number, 1 or more")
+
+
+def complete(sampler: Sampler, rows: Rows) -> Iterator[Candidate]:
+    """Rows decoded together to their ends, each candidate yielded as it finishes."""
+    while len(rows):
+        rows, finished = sampler.extend(rows, STEP)
+        yield from finished
+
+
+def _arguments(spec: str, call: str) -> dict[str, Any]:
+    """The values by name in a call such as "beam(width=4, prefix_verifiers=0.5 * wer + 0.5 * ctc)".
+
+    What is no literal stays text.
+    """
     try:
-        return key.strip(), ast.literal_eval(value.strip())
-    except (ValueError, SyntaxError):
-        return key.strip(), value.strip()
+        tree = ast.parse(call, mode="eval").body
+    except SyntaxError:
+        tree = None
+    if not isinstance(tree, ast.Call) or tree.args or any(keyword.arg is None for keyword in tree.keywords):
+        raise InputError(f"strategy {spec!r}: give its arguments as name=value, name=value, ...")
+    return {str(keyword.arg): _value(keyword.value, call) for keyword in tree.keywords}
+
+
+def _value(node: ast.expr, call: str) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return ast.get_source_segment(call, node)

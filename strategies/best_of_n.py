@@ -11,14 +11,15 @@ from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError
 from llasa_search.expression import parse_condition
 from llasa_search.reward import Condition
+from llasa_search.strategies.base import check_counts, complete
 
 if TYPE_CHECKING:
     from llasa_search.sampler import Sampler
     from llasa_search.scorer import Scorer
+    from llasa_search.verifiers.base import Verifier
 
 DEFAULT_N = 4
 FIRST_ROUND = 2
-STEP = 25
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,16 @@ class BestOfN:
     stop_at: Condition | str | None = None
 
     def __post_init__(self) -> None:
-        if self.n is not None and (type(self.n) is not int or self.n < 1):
-            raise InputError(f"best_of_n: n={self.n!r}: sample a whole number of candidates, 1 or more")
+        check_counts(self, "n")
         if isinstance(self.stop_at, str):
             object.__setattr__(self, "stop_at", parse_condition(self.stop_at))
         if not isinstance(self.stop_at, Condition | None):
-            raise InputError(f"best_of_n: stop_at={self.stop_at!r}: give a condition such as 'wer <= 0'")
+            raise InputError(f"BestOfN: stop_at={self.stop_at!r}: give a condition such as 'wer <= 0'")
+
+    @property
+    def verifiers(self) -> tuple[Verifier, ...]:
+        """What the search has to load beside the verifiers of its own reward."""
+        return (self.stop_at.verifier,) if isinstance(self.stop_at, Condition) else ()
 
     def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
         budget = sampler.account.budget
@@ -67,7 +72,4 @@ class BestOfN:
 
 def sample(sampler: Sampler, n: int, first: int = 0) -> Iterator[Candidate]:
     """Candidates `first` .. `first + n - 1`, decoded together to their ends, each yielded as it finishes."""
-    rows = sampler.start(n, first)
-    while len(rows):
-        rows, finished = sampler.extend(rows, STEP)
-        yield from finished
+    yield from complete(sampler, sampler.start(n, first))

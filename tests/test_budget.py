@@ -66,7 +66,7 @@ def test_without_limits_nothing_is_forbidden() -> None:
     for limit in LIMITS:
         spend(account, limit, 10_000)
     assert account.reached(rows=1000, to_finish=1000) is None
-    assert account.affordable() == sys.maxsize
+    assert account.affordable(tokens=70) == sys.maxsize
     assert account.left() == {}
 
 
@@ -110,14 +110,13 @@ def test_seconds_to_finish_are_kept_back_too() -> None:
 def test_affordable_is_what_the_scarcest_limit_buys() -> None:
     """More candidates started than can be finished."""
     account = Account(Budget(candidates=20, tokens=1000, verifier_seconds=9))
-    account.require(tokens=70)
-    assert account.affordable() == 14
+    assert account.affordable(tokens=70) == 14
     account.reserve.verifier_seconds = 1.0
-    assert account.affordable() == 9
+    assert account.affordable(tokens=70) == 9
     spend(account, "candidates", 18)
-    assert account.affordable() == 2
+    assert account.affordable(tokens=70) == 2
     spend(account, "tokens", 1001)
-    assert account.affordable() == 0
+    assert account.affordable(tokens=70) == 0
 
 
 def test_a_budget_below_the_price_names_it() -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import sys
-import sysconfig
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from plugins import installed, run
 
 from llasa_search import registry
 from llasa_search.candidate import Score, Utterance
@@ -25,27 +24,8 @@ EXAMPLE = ROOT / "examples" / "custom_verifier_plugin"
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of a new environment in which the package is installed, beside what is here already."""
-    tmp = tmp_path_factory.mktemp("plugin")
-    shutil.copytree(
-        EXAMPLE, tmp / "source", ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info")
-    )
-    run(sys.executable, "-m", "venv", "--without-pip", tmp / "venv", cwd=tmp)
-    interpreter = tmp / "venv" / "bin" / "python"
-    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    own = Path(run(interpreter, "-c", where, cwd=tmp).strip())
-    (own / "parent.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
-    offline = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
-    run(sys.executable, "-m", "pip", "--python", interpreter, "install", *offline, tmp / "source", cwd=tmp)
-    return interpreter
-
-
-def run(*command: object, cwd: Path) -> str:
-    done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    """The interpreter of an environment in which the package is installed."""
+    return installed(EXAMPLE, tmp_path_factory.mktemp("plugin"))
 
 
 def test_it_is_listed(python: Path, tmp_path: Path) -> None:

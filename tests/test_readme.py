@@ -44,7 +44,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_names_imported_in_the_examples_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against an example that fails at its first line."""
-    monkeypatch.syspath_prepend(str(ROOT / "examples" / "custom_verifier_plugin"))
+    for example in ("custom_verifier_plugin", "custom_strategy_plugin"):
+        monkeypatch.syspath_prepend(str(ROOT / "examples" / example))
     for page in PAGES:
         for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.S):
             imports = [line for line in block.splitlines() if line.startswith(("from ", "import "))]

@@ -26,6 +26,8 @@ class Verifier(Reward):
         needs: what it reads beside the audio: any of "text", "voice", "codes", "logprobs".
         partial: whether it can judge unfinished speech.
         min_seconds: shorter speech is not scored; the verifier abstains.
+        window_seconds: how much of the end of unfinished speech is decoded for it (codes and log-probabilities
+            are those of all of it); None for all, 0 for a verifier that does not listen.
         family: what kind of model hears, such as "whisper". A judge should be of another family.
         judge: whether it is meant to judge what a search found, not to take part in one.
         content: whether it hears what is said. A reward without any such verifier gets a gate, because
@@ -39,7 +41,8 @@ class Verifier(Reward):
     needs: ClassVar[frozenset[str]] = frozenset({"text"})
     partial: ClassVar[bool] = False
     min_seconds: ClassVar[float] = 0.0
-    family: ClassVar[str] = ""
+    window_seconds: ClassVar[float | None] = None
+    family: str = ""
     cost: ClassVar[float] = 1.0
     requires: ClassVar[tuple[str, ...]] = ()
     judge: ClassVar[bool] = False

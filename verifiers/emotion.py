@@ -25,6 +25,7 @@ class _Emotion(Verifier):
 
     partial = True
     min_seconds = 0.5
+    window_seconds = 4.0
     family = "emotion2vec"
     cost = 0.3
     model: str

@@ -39,6 +39,7 @@ class Signal(Verifier):
 
     needs = frozenset()
     partial = True
+    window_seconds = 4.0
     family = "signal"
     cost = 0.0
     scale = (1.0, 0.0)

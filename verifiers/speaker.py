@@ -47,6 +47,7 @@ class SpeakerSimilarity(Verifier):
     needs = frozenset({"voice"})
     partial = True
     min_seconds = 0.5
+    window_seconds = 4.0
     family = "speaker-embedding"
     cost = 0.2
 

@@ -137,6 +137,14 @@ class Batch:
         new_keys = [signed(keys[child]) for child in order]
         self._keys[: len(parents)] = torch.tensor(new_keys, dtype=torch.int64)
 
+    def rewind(self, length: int) -> None:
+        """Forgets all tokens but the first `length`."""
+        self.length = length
+        if self._cache is not None:
+            self._cache.length = max(0, length - 1)
+        if self._seen is not None:  # it cannot tell which tokens to forget
+            self.release()
+
     @torch.inference_mode()
     def split(self) -> tuple[Batch, Batch]:
         """Two halves, without a cache."""
@@ -155,6 +163,10 @@ class Batch:
     def logprobs(self) -> NDArray[np.float32]:
         """Log-probabilities of the tokens so far, float32 [rows, length], in the order of the slots."""
         return self._logprobs[: len(self), : self.length].cpu().numpy()
+
+    def mean_logprobs(self) -> NDArray[np.float64]:
+        """Mean log-probability a token, in nats, float64 [rows]; 0 before the first token."""
+        return np.asarray(self.logprobs().sum(-1) / max(1, self.length), np.float64)
 
     def _next_logits(self, rows: int) -> Tensor:
         if self._cache is None:

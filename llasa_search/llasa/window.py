@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,16 +19,20 @@ ROOM_FOR_SLOW_SPEECH = 1.5
 
 @dataclass(frozen=True)
 class Fit:
-    """A prompt that fits.
+    """A prompt laid out.
 
     Attributes:
         text_ids: token ids up to the start of speech.
         minimum, maximum: speech tokens that may follow the codes of voice and history, END not counted.
+        expected: speech tokens that reading the text usually takes, between the two.
+        refusal: why the text cannot be spoken in one go, where it is too long; else None.
     """
 
     text_ids: list[int]
     minimum: int
     maximum: int
+    expected: int
+    refusal: str | None = None
 
 
 def fit(prompt: Prompt, sampling: Sampling, form: PromptFormat, hop: int, rate: float, window: int) -> Fit:
@@ -42,24 +47,55 @@ def fit(prompt: Prompt, sampling: Sampling, form: PromptFormat, hop: int, rate: 
         window: tokens that the model can hold.
 
     Raises:
-        InputError: the voice has no transcript, or the text is too long.
+        InputError: the voice has no transcript, or the text holds a marker of the model.
     """
     text_ids = form.ids(_everything(prompt, prompt.text), np.zeros(0, np.int32))
-    low, high = seconds_range(prompt.text)
-    high = sampling.max_seconds or max(high, sampling.min_seconds or 0)
-    low = sampling.min_seconds or min(low, high)
+    low, high = _seconds(prompt.text, sampling)
     room = window - len(text_ids) - _codes_before(prompt, hop)
-    needed = ROOM_FOR_SLOW_SPEECH * typical_seconds(prompt.text) * rate
+    typical = typical_seconds(prompt.text) * rate
+    needed, refusal = ROOM_FOR_SLOW_SPEECH * typical, None
     if room < max(1, min(high * rate, needed)):
         fixed = len(form.ids(_everything(prompt, ""), np.zeros(0, np.int32))) + _codes_before(prompt, hop)
         a_character = (len(text_ids) + _codes_before(prompt, hop) - fixed + needed) / len(prompt.text)
         limit = max(0, int((window - fixed) / a_character))
-        raise InputError(
-            f"the text of {len(prompt.text)} characters is too long for a window of {window} tokens; "
-            f"some {limit} characters fit beside this voice prompt"
+        refusal = (
+            f"the text of {len(prompt.text)} characters is too long for a window of {window} tokens: some "
+            f"{limit} characters fit beside this voice prompt; the strategy in_context_steps takes any"
         )
+        room = round(high * rate)
     minimum, maximum = (min(room, max(1, round(seconds * rate))) for seconds in (low, high))
-    return Fit(text_ids, minimum, maximum)
+    return Fit(text_ids, minimum, maximum, min(max(minimum, round(typical)), maximum), refusal)
+
+
+def within(
+    prompt: Prompt, sampling: Sampling, form: PromptFormat, hop: int, rate: float, window: int
+) -> Prompt:
+    """The prompt, with so much of its history as leaves room for the text's longest speech.
+
+    The oldest steps go first, text and codes together. The voice stays; without one, so does the first step,
+    from which the others have their voice. Arguments are those of `fit`.
+    """
+    longest = round(_seconds(prompt.text, sampling)[1] * rate)
+    anchor = 0 if prompt.voice is not None else 1
+
+    def without(oldest: int) -> Prompt:
+        history = prompt.history
+        return replace(prompt, history=(*history[:anchor], *history[anchor + oldest :]))
+
+    def has_room(oldest: int) -> bool:
+        shorter = without(oldest)
+        text_ids = form.ids(_everything(shorter, prompt.text), np.zeros(0, np.int32))
+        return len(text_ids) + _codes_before(shorter, hop) + longest <= window
+
+    most = max(0, len(prompt.history) - anchor)
+    return without(bisect_left(range(most), True, key=has_room))
+
+
+def _seconds(text: str, sampling: Sampling) -> tuple[float, float]:
+    """Fewest and most seconds that speech of the text may take."""
+    low, high = seconds_range(text)
+    high = sampling.max_seconds or max(high, sampling.min_seconds or 0)
+    return sampling.min_seconds or min(low, high), high
 
 
 def _everything(prompt: Prompt, text: str) -> str:

@@ -1,0 +1,95 @@
+"""A search's trace as a tree in the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from llasa_search.result import SearchResult
+    from llasa_search.trace import Node
+
+FRAME_RATE = 50.0
+"""X-codec2's codes a second."""
+
+
+class Drawing:
+    """Every row of a search under the one that it was forked from; sisters of equal fate share a line."""
+
+    def __init__(self, result: SearchResult) -> None:
+        self._result = result
+        self._rewards = {candidate.index: candidate.reward for candidate in result.candidates}
+        self._children: dict[int | None, list[Node]] = defaultdict(list)
+        for node in result.trace.nodes.values():
+            self._children[node.parent].append(node)
+
+    def tree(self) -> Tree:
+        """What rich draws."""
+        from rich.text import Text
+        from rich.tree import Tree
+
+        tree = Tree(Text(self._heading()))
+        places = [(tree, self._children[None])]
+        while places:
+            place, sisters = places.pop()
+            by_fate: dict[tuple[object, ...], list[Node]] = defaultdict(list)
+            for sister in sisters:
+                by_fate[self._fate(sister)].append(sister)
+            for alike in by_fate.values():
+                branch = place.add(Text(self._line(alike)))
+                if len(alike) == 1:
+                    places.append((branch, self._children[alike[0].index]))
+        return tree
+
+    def _heading(self) -> str:
+        trace = self._result.trace
+        roots = {node.index for node in self._children[None]}
+        finished = [node.index for node in trace.nodes.values() if node.end == "finished"]
+        ancestors = {trace.root(index) for index in finished}
+        counts = f"{len(trace.nodes)} rows from {len(roots)} roots, {len(finished)} finished"
+        return f"{self._result.settings.get('strategy', '')}: {counts}, from {len(ancestors)} of the roots"
+
+    def _fate(self, node: Node) -> tuple[object, ...]:
+        """Equal for sisters that are told of in one line: cut at once, and without children."""
+        if node.end == "finished" or self._children[node.index]:
+            return (node.index,)
+        return (node.text, node.start, len(node.checks), node.tokens, node.why)
+
+    def _line(self, alike: list[Node]) -> str:
+        node = alike[0]
+        said = "" if node.text == self._result.text else f" {node.text!r}"
+        forked = f" from {_seconds(node.start)}" if node.parent is not None else ""
+        values = [_span([sister.checks[i].reward for sister in alike]) for i in range(len(node.checks))]
+        checks = "".join(
+            f", {value} at {_seconds(check.tokens)}" for check, value in zip(node.checks, values, strict=True)
+        )
+        return f"{_names(alike)}{said}{forked}{checks}, {self._end(node)}"
+
+    def _end(self, node: Node) -> str:
+        if node.end == "cut":
+            return f"cut at {_seconds(node.tokens)}: {node.why}"
+        reward = self._rewards.get(node.index, math.nan)
+        worth = "" if math.isnan(reward) else f", reward {reward:.3f}"
+        chosen = self._result.candidates and node.index == self._result.best.index
+        return f"finished at {_seconds(node.tokens)} ({node.why}){worth}{' <- chosen' if chosen else ''}"
+
+
+def _names(nodes: list[Node]) -> str:
+    names = [str(node.index) for node in nodes]
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]}, ..., {names[-1]} ({len(names)} rows)"
+
+
+def _span(rewards: list[float]) -> str:
+    """One reward, or the least and the greatest."""
+    known = [reward for reward in rewards if not math.isnan(reward)]
+    if not known:
+        return "unknown"
+    low, high = (f"{reward:.3f}" for reward in (min(known), max(known)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _seconds(tokens: int) -> str:
+    return f"{tokens / FRAME_RATE:.2f} s"

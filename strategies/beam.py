@@ -1,0 +1,132 @@
+"""Beam search over unfinished speech: the process-reward search of the Llasa paper."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from llasa_search.candidate import Candidate, FloatArray
+from llasa_search.errors import InputError
+from llasa_search.reward import ranking
+from llasa_search.strategies.base import check_counts, complete
+from llasa_search.strategies.guided import Guided
+
+if TYPE_CHECKING:
+    from llasa_search.sampler import Sampler
+    from llasa_search.scorer import Scorer
+
+
+@dataclass(frozen=True)
+class Beam(Guided):
+    """Grows `width` beams by `expand` continuations each, and keeps the best `width` at every step.
+
+    A step of 25 tokens and 16 beams of 16 are those of the Llasa paper (arXiv 2502.04128). There are
+    `width * expand` rows at the start, and each that finishes leaves its place empty: a beam search lives on
+    no more rows than best-of-N of as many. With a prefix (the paper's "partial PRM") the beams are completed
+    after it, and the final reward alone chooses.
+
+    Args:
+        width: beams.
+        expand: continuations of a beam in a step.
+        prefix_seconds: search so far and then complete the beams; None searches to the end.
+        prefix_share: the same as a share of the seconds that the text usually takes.
+        completions: how often a beam is completed after the prefix; None keeps the number of rows. The paper
+            does not say; ours is a choice.
+        max_children: beams that may come from one beam of the step before; None for any number.
+        lookahead: tokens by which the speech that is compared is longer than the beams that stay.
+    """
+
+    width: int = 16
+    expand: int = 16
+    prefix_seconds: float | None = None
+    prefix_share: float | None = None
+    completions: int | None = None
+    max_children: int | None = None
+    lookahead: int = 0
+
+    @classmethod
+    def paper(cls, **changes: Any) -> Beam:
+        """The paper's partial PRM: 2 seconds of beam search, then the final reward chooses."""
+        return cls(**{"prefix_seconds": 2.0, **changes})
+
+    @classmethod
+    def short(cls, **changes: Any) -> Beam:
+        """For short speech on CPUs: 4 beams of 4, 10 tokens a step, a quarter of the text. Our choice."""
+        return cls(**{"width": 4, "expand": 4, "step_tokens": 10, "prefix_share": 0.25, **changes})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counts(self, "width", "expand", "completions", "max_children")
+        if type(self.lookahead) is not int or self.lookahead < 0:
+            raise InputError(f"Beam: lookahead={self.lookahead!r}: give a whole number of tokens, 0 or more")
+        prefixes = [each for each in (self.prefix_seconds, self.prefix_share) if each is not None]
+        if len(prefixes) > 1:
+            raise InputError("Beam: give prefix_seconds or prefix_share, not both")
+        if any(not isinstance(each, int | float) or not each >= 0 for each in prefixes):
+            raise InputError(f"Beam: a prefix of {prefixes[0]!r}: give a number, 0 or more")
+        if self.completions is not None and not prefixes:
+            raise InputError("Beam: completions come after a prefix: give prefix_seconds or prefix_share")
+
+    def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
+        reward, prefix = self.compared_by(scorer), self._prefix_tokens(sampler)
+        rows = sampler.start(self.width * self.expand)
+        parent = {name: name for name in rows.index.tolist()}
+        while len(rows) and rows.length < prefix:
+            fork = min(rows.length + self.step_tokens, prefix)
+            rows, finished = sampler.extend(rows, fork - rows.length + self.lookahead)
+            yield from finished
+            rewards = scorer.partial(rows, reward)
+            if not len(rows) or np.isnan(rewards).any():
+                continue
+            names = rows.index.tolist()
+            beams = best_rows(rewards, [parent[name] for name in names], self.width, self.max_children)
+            children = len(rows)
+            if fork == prefix and self.completions is not None:
+                children = self.completions * len(beams)
+            chosen = [beams[child % len(beams)] for child in range(children)]
+            rows = sampler.rewind(rows, fork) if self.lookahead else rows
+            rows = sampler.select(rows, chosen, why=f"not among the best {len(beams)}")
+            parent = dict(zip(rows.index.tolist(), (names[beam] for beam in chosen), strict=True))
+        yield from complete(sampler, rows)
+
+    def _prefix_tokens(self, sampler: Sampler) -> int:
+        if self.prefix_seconds is not None:
+            return round(self.prefix_seconds * sampler.llasa.frame_rate)
+        if self.prefix_share is not None:
+            return round(self.prefix_share * sampler.expected)
+        return sampler.maximum
+
+
+def best_rows(
+    rewards: FloatArray, parents: Sequence[int], width: int, max_children: int | None = None
+) -> list[int]:
+    """Positions of the best `width` rows, from the best; rows that tie take turns by parent.
+
+    Args:
+        rewards: [rows].
+        parents: of each row, the beam that it continues.
+        width: rows that stay.
+        max_children: rows that may stay of one parent.
+
+    >>> best_rows(np.array([0.5, 0.5, 0.5, 0.9]), [0, 0, 1, 1], width=3)
+    [3, 0, 2]
+    >>> best_rows(np.array([0.5, 0.5, 0.5, 0.9]), [0, 0, 1, 1], width=3, max_children=1)
+    [3, 0]
+    """
+    turns: Counter[tuple[float, int]] = Counter()
+    order = []
+    for row in ranking(rewards):
+        tie = (-round(float(rewards[row]), 9), parents[row])
+        order.append((tie[0], turns[tie], row))
+        turns[tie] += 1
+    children: Counter[int] = Counter()
+    best = []
+    for _, _, row in sorted(order):
+        children[parents[row]] += 1
+        if max_children is None or children[parents[row]] <= max_children:
+            best.append(row)
+    return best[:width]

@@ -1,0 +1,84 @@
+"""Particle filtering: rows live on in proportion to how much their speech improved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from llasa_search.candidate import Candidate, FloatArray
+from llasa_search.errors import InputError
+from llasa_search.strategies.base import check_counts
+from llasa_search.strategies.guided import Guided
+
+if TYPE_CHECKING:
+    from llasa_search.sampler import Sampler
+    from llasa_search.scorer import Scorer
+
+
+@dataclass(frozen=True)
+class Particle(Guided):
+    """Weighs rows by exp((reward - reward one step before) / temperature), and resamples as weights part.
+
+    Sequential Monte Carlo, with systematic resampling (Kitagawa 1996) once the effective sample size (the
+    squared sum of the weights over the sum of their squares) is below half the rows. A finished row leaves,
+    and the final reward takes the place of its weight.
+
+    Args:
+        n: rows.
+        temperature: of the weights; the lower, the greedier. Its default is our choice.
+    """
+
+    n: int = 16
+    temperature: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counts(self, "n")
+        if not isinstance(self.temperature, int | float) or not self.temperature > 0:
+            raise InputError(f"Particle: temperature={self.temperature!r}: give a number above 0")
+
+    def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
+        reward = self.compared_by(scorer)
+        if not reward.pointwise:
+            raise InputError(
+                f"Particle weighs each row by itself, and {reward} compares rows: "
+                "give prefix_verifiers that are a sum, such as 0.6 * wer + 0.4 * speaker"
+            )
+        rows = sampler.start(self.n)
+        log_weights, before = np.zeros(self.n), np.zeros(self.n)
+        while len(rows):
+            names = rows.index
+            rows, finished = sampler.extend(rows, self.step_tokens)
+            yield from finished
+            lives = np.isin(names, rows.index)
+            log_weights, before = log_weights[lives], before[lives]
+            rewards = scorer.partial(rows, reward)
+            if np.isnan(rewards).any() or not np.isfinite(log_weights + rewards).any():
+                continue
+            log_weights = log_weights + (rewards - before) / self.temperature
+            before = np.where(np.isfinite(rewards), rewards, before)
+            weights = np.exp(log_weights - log_weights.max())
+            if weights.sum() ** 2 / np.square(weights).sum() < len(rows) / 2:
+                draw = np.random.default_rng([sampler.seed % 2**64, rows.length]).random()
+                parents = systematic(weights, draw)
+                rows = sampler.select(rows, parents, why="not resampled")
+                log_weights, before = np.zeros(len(rows)), before[parents]
+
+
+def systematic(weights: FloatArray, draw: float) -> list[int]:
+    """As many positions as there are `weights`, each within one of its share, in order.
+
+    Args:
+        weights: 0 or more, not all 0.
+        draw: in [0, 1), where the first comb of equal distances begins.
+
+    >>> systematic(np.array([1.0, 0.0, 2.0, 1.0]), 0.5)
+    [0, 2, 2, 3]
+    """
+    shares = np.cumsum(weights) / weights.sum()
+    comb = (np.arange(len(weights)) + draw) / len(weights)
+    places = np.minimum(np.searchsorted(shares, comb, side="right"), len(weights) - 1)
+    return [int(place) for place in places]

@@ -1,0 +1,54 @@
+"""Speculative rejection: best-of-N that stops speaking what sounds bad already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from llasa_search.candidate import Candidate
+from llasa_search.errors import InputError
+from llasa_search.reward import ranking
+from llasa_search.strategies.base import check_counts
+from llasa_search.strategies.guided import Guided
+
+if TYPE_CHECKING:
+    from llasa_search.sampler import Sampler
+    from llasa_search.scorer import Scorer
+
+
+@dataclass(frozen=True)
+class SpeculativeRejection(Guided):
+    """Starts `n` rows at once and cuts the worst share `alpha` of those that live at every step.
+
+    After Sun et al. 2024 (arXiv 2410.20290), who cut when memory is full. What survives is what best-of-N
+    would have said: the same candidates by the same numbers. Less than one row is never cut, so that
+    some 1 / alpha of them finish.
+
+    Args:
+        n: rows at the start.
+        alpha: share to cut, from 0 up to, not including, 1. Its default is our choice.
+    """
+
+    n: int = 16
+    alpha: float = 0.25
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counts(self, "n")
+        if not isinstance(self.alpha, int | float) or not 0 <= self.alpha < 1:
+            raise InputError(f"SpeculativeRejection: alpha={self.alpha!r}: give a share, 0 or more, below 1")
+
+    def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
+        reward = self.compared_by(scorer)
+        rows = sampler.start(self.n)
+        while len(rows):
+            rows, finished = sampler.extend(rows, self.step_tokens)
+            yield from finished
+            rewards = scorer.partial(rows, reward)
+            cut = int(self.alpha * len(rows))
+            if cut and not np.isnan(rewards).any():
+                survivors = sorted(ranking(rewards)[:-cut])
+                rows = sampler.select(rows, survivors, why=f"among the worst {cut}")

@@ -1,0 +1,70 @@
+"""Verifiers for tests of strategies: cheap, and different for every row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from llasa_search.candidate import Score, Utterance
+from llasa_search.verifiers import Verifier
+
+
+class Codes(Verifier):
+    """Mean of the codes so far, of 64; hears no audio."""
+
+    needs = frozenset({"codes"})
+    partial = True
+    content = True
+    window_seconds = 0.0
+    cost = 0.0
+    scale = (0.0, 63.0)
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        assert all(utterance.codes is not None for utterance in utterances)
+        return [Score(float(np.mean(utterance.codes)), str(utterance.final)) for utterance in utterances]  # type: ignore[arg-type]
+
+
+class Loud(Verifier):
+    """Mean square of the audio that it hears."""
+
+    needs = frozenset()
+    partial = True
+    content = True
+    scale = (0.0, 1.0)
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        return [Score(float(np.square(utterance.audio).mean())) for utterance in utterances]
+
+
+class Deaf(Codes):
+    """Cannot judge unfinished speech."""
+
+    partial = False
+
+
+class Broken(Codes):
+    """Fails on everything."""
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        raise RuntimeError("out of order")
+
+
+class Flat(Codes):
+    """Finds all speech alike."""
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        return [Score(30.0) for _ in utterances]
+
+
+class Interrupting(Codes):
+    """Its user presses Ctrl-C when it listens for the first time."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        if not self._asked:
+            self._asked = True
+            raise KeyboardInterrupt
+        return super().score(utterances)
