@@ -1,0 +1,152 @@
+"""In-context steps: a long text sentence by sentence, each chosen among several that continue the last."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from llasa_search.budget import BudgetSpent
+from llasa_search.candidate import Candidate
+from llasa_search.errors import InputError
+from llasa_search.joining import joined, trimmed
+from llasa_search.reward import ranking
+from llasa_search.splitting import split
+from llasa_search.strategies.base import check_counts, complete
+from llasa_search.strategies.best_of_n import DEFAULT_N, BestOfN
+from llasa_search.voice import Step
+
+if TYPE_CHECKING:
+    from llasa_search.sampler import Sampler
+    from llasa_search.scorer import Scorer
+    from llasa_search.trace import Trace
+
+ATTEMPTS = 2
+"""Times that a step is sampled while every candidate fails a gate. Our choice."""
+
+History: TypeAlias = tuple[Candidate, ...]
+"""Accepted steps, in their order, with silent edges trimmed."""
+
+
+@dataclass(frozen=True)
+class InContextSteps:
+    """Speaks a text of any length: the language model hears the voice prompt and the steps before.
+
+    The text is cut into sentences, or parts of long ones. Candidates of a step are sampled to their ends,
+    scored on the step's own text, and the best histories go on. The oldest steps leave the model's window
+    when it is full. At the end all codes of a history are decoded together and scored against the whole text.
+    A text of one step is best-of-N.
+
+    Args:
+        n: candidates of a step, all histories together; None takes the budget's candidates, or all that its
+            tokens surely buy, or else 4.
+        width: histories that stay after each step.
+
+    Raises:
+        InputError: `n` or `width` is no whole number above 0, or `width` is above `n`.
+    """
+
+    n: int | None = None
+    width: int = 1
+
+    def __post_init__(self) -> None:
+        check_counts(self, "n", "width")
+        if self.width is None or self.width > (self.n or sys.maxsize):
+            raise InputError(f"InContextSteps: of n={self.n} candidates, width={self.width} cannot stay")
+
+    def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
+        from llasa_search.llasa.duration import typical_seconds
+
+        whole = sampler.prompt
+        texts = [step.strip() for step in split(whole.text, typical_seconds)]
+        if len(texts) == 1:
+            yield from BestOfN(self.n).run(sampler, scorer)
+            return
+        longest = [sampler.at(replace(whole, text=text)).maximum for text in texts]
+        histories: list[History] = [()]
+        try:
+            for place, text in enumerate(texts, start=1):
+                histories = self._step(sampler, scorer, histories, text, later=sum(longest[place:]))
+        except KeyboardInterrupt:
+            if histories[0]:
+                yield sampler.count(replace(joined(whole.text, histories[0]), finish_reason="length"))
+            raise
+        for history in histories:
+            yield sampler.count(joined(whole.text, history))
+
+    def _step(
+        self, sampler: Sampler, scorer: Scorer, histories: list[History], text: str, later: int
+    ) -> list[History]:
+        """The best histories that are one step longer."""
+        prompts = [replace(sampler.prompt, text=text, history=_said(history)) for history in histories]
+        samplers = [sampler.at(prompt, later) for prompt in prompts]
+        # Histories differ in what they are worth already: then the best step alone does not decide.
+        surely = self.width if len(histories) == 1 else sys.maxsize
+        drawn: list[Candidate] = []
+        for _ in range(ATTEMPTS):
+            drawn += self._draw(samplers, histories)
+            if not drawn or _passes(scorer, drawn, surely):
+                break
+        if not drawn:
+            drawn = _heard(samplers[0], [samplers[0].spare()], histories[0])
+        best = sorted(drawn, key=_demerit)[: self.width]
+        _note(sampler.trace, drawn, best)
+        return [(*step.history, trimmed(step, sampler.llasa.sample_rate)) for step in best]
+
+    def _draw(self, samplers: Sequence[Sampler], histories: Sequence[History]) -> list[Candidate]:
+        """Candidates of a step, by index; fewer where the budget has to last for the rest of the text."""
+        account = samplers[0].account
+        wanted = self.n or account.budget.candidates or (sys.maxsize if account.budget.tokens else DEFAULT_N)
+        n = min(wanted, samplers[0].affordable())
+        drawn: list[Candidate] = []
+        for place, (sampler, history) in enumerate(zip(samplers, histories, strict=True)):
+            share = n // len(samplers) + (place < n % len(samplers))
+            try:
+                finished = list(complete(sampler, sampler.start(share, sampler.next_index))) if share else []
+            except BudgetSpent:
+                if not account.ledger.row_steps:
+                    raise
+                break
+            drawn += _heard(sampler, finished, history)
+        return drawn
+
+
+def _said(history: History) -> tuple[Step, ...]:
+    return tuple(Step(step.text, step.codes) for step in history)
+
+
+def _heard(sampler: Sampler, finished: list[Candidate], history: History) -> list[Candidate]:
+    """The candidates of one history by index, decoded after what they continue."""
+    sampler.audio(finished)
+    for candidate in finished:
+        candidate.history = history
+        if history:
+            sampler.trace.nodes[candidate.index].parent = history[-1].index
+    return sorted(finished, key=lambda candidate: candidate.index)
+
+
+def _passes(scorer: Scorer, drawn: Sequence[Candidate], surely: int) -> bool:
+    """Scores the candidates; whether the best of them meets all gates."""
+    best = drawn[ranking(scorer.final(drawn, surely))[0]]
+    return all(scorer.holds(condition, [best]).all() for condition in scorer.reward.conditions)
+
+
+def _demerit(candidate: Candidate) -> tuple[int, float]:
+    """Steps of unknown reward, and less the mean reward of the others, each by the length of its text."""
+    steps = [step for step in (*candidate.history, candidate) if not math.isnan(step.reward)]
+    length = sum(len(step.text) for step in steps)
+    mean = sum(step.reward * len(step.text) for step in steps) / max(1, length)
+    return len(candidate.history) - len(steps), -round(mean, 9)
+
+
+def _note(trace: Trace, drawn: Sequence[Candidate], best: Sequence[Candidate]) -> None:
+    """Shows in the trace what each candidate was worth, and that the others go no further."""
+    kept = {candidate.index for candidate in best}
+    for each in drawn:
+        trace.check([each.index], len(each.codes), np.array([each.reward]), [each.scores])
+        if each.index not in kept:
+            trace.cut([each.index], len(each.codes), f"not among the best {len(kept)}")
