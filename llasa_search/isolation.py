@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,21 @@ def isolated() -> Iterator[None]:
             torch.set_num_threads(threads)
             if cuda is not None:
                 torch.cuda.set_rng_state_all(cuda)
+
+
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """Keeps transformers from drawing bars while it reads weights."""
+    from transformers.utils import logging
+
+    bars: Any = logging  # its functions have no types
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            bars.enable_progress_bar()
 
 
 def forget_lazy_modules() -> None:

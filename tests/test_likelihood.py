@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llasa_search.candidate import Audio, Utterance
 from llasa_search.errors import InputError
 from llasa_search.verifiers import WER, TranscriptLikelihood
-from llasa_search.verifiers.likelihood import divide, nearest_prefix
+from llasa_search.verifiers.likelihood import divide
 from llasa_search.verifiers.spelling import letters, spelled
 from llasa_search.voice import Prompt
 
@@ -89,20 +89,6 @@ def test_spelled_words_carry_their_space() -> None:
 )
 def test_numbers_are_spelled_as_spoken(written: str, spoken: str) -> None:
     assert letters(written) == spoken
-
-
-@given(st.lists(st.sampled_from("abc"), max_size=6), st.lists(st.sampled_from("abc"), max_size=6))
-def test_nearest_prefix_equals_trying_all(units: list[str], heard: list[str]) -> None:
-    """Guards against a fault in the table: its slow twin counts the edits of every prefix apart."""
-
-    def edits(a: list[str], b: list[str]) -> int:
-        if not a or not b:
-            return len(a) + len(b)
-        return min(edits(a[1:], b) + 1, edits(a, b[1:]) + 1, edits(a[1:], b[1:]) + (a[0] != b[0]))
-
-    units, heard = units[:4], heard[:4]
-    tried = [(edits(units[:k], heard), abs(k - len(heard)), k) for k in range(len(units) + 1)]
-    assert nearest_prefix(units, heard) == min(tried)[2]
 
 
 @given(

@@ -1,4 +1,4 @@
-"""Word error rate: counting, windows, batches, and checkpoints that cannot be used."""
+"""Word error rate: windows, batches, unfinished speech, and checkpoints that cannot be used."""
 
 from __future__ import annotations
 
@@ -13,44 +13,10 @@ from hypothesis import strategies as st
 from llasa_search.candidate import Audio, Utterance
 from llasa_search.errors import InputError, ModelError
 from llasa_search.verifiers import WER
-from llasa_search.verifiers.wer import error_rate
-from llasa_search.verifiers.whisper_asr import windows
+from llasa_search.verifiers.hearing import windows
 from llasa_search.voice import Prompt
 
 Noise = Callable[..., Audio]
-
-
-@given(st.lists(st.sampled_from(["captain", "coin", "21", "don't", "um", "Mr."]), min_size=1, max_size=8))
-def test_silence_is_exactly_1(words: list[str]) -> None:
-    """Guards against an empty transcript that counts as perfect, as peers have had it."""
-    assert error_rate(" ".join(words), "", "en") == 1.0
-    assert error_rate(" ".join(words), " ".join(words), "en") == 0.0
-
-
-@pytest.mark.parametrize(
-    ("text", "heard", "language", "rate"),
-    [
-        ("The captain found a coin.", "the captain found the coin", "en", 0.2),
-        ("Stop.", "stop it now please", "en", 3.0),
-        ("Mr. Smith paid $21.", "mister smith paid twenty one dollars", "en", 0.0),
-        ("Its colour", "it's color", "en", 1.0),
-        ("Wait... what?", "wait what", "en", 0.0),
-        ("Hmm.", "hmm", "en", 0.0),
-        ("Hmm.", "", "en", 1.0),
-        ("今天天气好。", "今天天气好", "zh", 0.0),
-        ("今天天气好。", "今天 天汽 好", "zh", 0.2),
-        ("今天", "", "zh", 1.0),
-        ("我有ABC", "我有abc", "zh", 0.0),
-    ],
-)
-def test_counts(text: str, heard: str, language: str, rate: float) -> None:
-    """Guards against errors in normalisation, in the unit (word or character), and a rate capped at 1."""
-    assert error_rate(text, heard, language) == pytest.approx(rate)
-
-
-def test_text_without_words_has_no_rate() -> None:
-    with pytest.raises(InputError, match="no words"):
-        error_rate("...", "hello", "en")
 
 
 @given(st.integers(0, 60_000), st.integers(4_000, 17_000), st.integers(0, 9))

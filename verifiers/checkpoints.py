@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llasa_search.errors import InputError, LlasaSearchError, ModelError
+from llasa_search.isolation import without_progress_bars
 
 HUB_SECONDS = 10.0
 """How long the hub may take to say that it has a checkpoint."""
@@ -63,6 +64,29 @@ def load_strictly(model: Any, weights: dict[str, Any], path: Path) -> None:
     """
     with loading(path):
         model.load_state_dict(weights, strict=True)
+
+
+def pretrained(kind: Any, folder: Path, training: Sequence[str] = (), **options: Any) -> Any:
+    """A model of transformers out of a folder that must hold all of its weights.
+
+    Args:
+        kind: its class.
+        folder: as `save_pretrained` writes it.
+        training: prefixes of weights that only training needs.
+        options: of `from_pretrained`.
+
+    Raises:
+        ModelError: the folder cannot be read, or a weight is missing and would be random.
+    """
+    with loading(folder), without_progress_bars():
+        model, report = kind.from_pretrained(folder, output_loading_info=True, **options)
+    # Masks are for training.
+    wanted = (name for name in report["missing_keys"] if not name.endswith("masked_spec_embed"))
+    if missing := sorted(name for name in wanted if not name.startswith(tuple(training))):
+        raise ModelError(
+            f"{folder} is no {kind.__name__}: it lacks {missing[0]}, {len(missing)} weights in all"
+        )
+    return model.eval()
 
 
 @contextmanager

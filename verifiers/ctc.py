@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from llasa_search.candidate import Audio, Score, Utterance
-from llasa_search.errors import InputError, ModelError
+from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.checkpoints import loading, locate, pick_device, stored_scale
+from llasa_search.verifiers.checkpoints import loading, locate, pick_device, pretrained, stored_scale
 from llasa_search.verifiers.hearing import SAMPLE_RATE, at_16k, of_one_length
 from llasa_search.verifiers.spelling import letters
-from llasa_search.verifiers.wer import error_rate
+from llasa_search.verifiers.word_errors import errors
 from llasa_search.voice import Prompt
 
 FILES = (
@@ -61,9 +61,9 @@ class CTCAlignment(Verifier):
         heard = self._recogniser.hear([at_16k(utterance) for utterance in utterances], targets)
         scores = []
         for utterance, (loss, transcript) in zip(utterances, heard, strict=True):
-            errors = error_rate(utterance.text, transcript, utterance.language)
+            rate = errors(utterance.text, transcript, utterance.language).rate
             if math.isfinite(loss):
-                scores.append(Score(loss, f"WER {errors:.2f}: {transcript}"))
+                scores.append(Score(loss, f"WER {rate:.2f}: {transcript}"))
             else:
                 scores.append(Score(math.nan, "too short to hold the text", "failed"))
         return scores
@@ -85,13 +85,8 @@ class _Recogniser:
         with loading(folder):
             self.features: Any = Wav2Vec2FeatureExtractor.from_pretrained(folder)
             self.tokenizer: Any = Wav2Vec2CTCTokenizer.from_pretrained(folder)
-            loaded: Any = Wav2Vec2ForCTC.from_pretrained(folder, output_loading_info=True)
-        self.model, report = loaded
-        # Masks are for training.
-        if missing := sorted(n for n in report["missing_keys"] if not n.endswith("masked_spec_embed")):
-            raise ModelError(f"{folder} is no Wav2Vec2ForCTC: it lacks {missing[0]}, {len(missing)} in all")
         self.device = pick_device()
-        self.model.to(self.device).eval()
+        self.model = pretrained(Wav2Vec2ForCTC, folder).to(self.device)
         self.name = model
         self.vocabulary: dict[str, int] = self.tokenizer.get_vocab()
         # What padding is to the tokenizer is CTC's blank to the model.

@@ -1,15 +1,9 @@
-"""emotion2vec by funasr's own classes, without funasr's loader.
-
-That loader reseeds everything, sets the number of threads, makes all logging verbose, and keeps random
-weights where a checkpoint's do not fit. Here they must fit, and nothing else is touched.
-"""
+"""emotion2vec by funasr's own classes."""
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +12,8 @@ from numpy.typing import NDArray
 
 from llasa_search.candidate import Audio
 from llasa_search.errors import ModelError
-from llasa_search.verifiers.checkpoints import load_strictly, loading, locate, pick_device, read_weights
+from llasa_search.verifiers.checkpoints import loading, locate, pick_device
+from llasa_search.verifiers.funasr_folder import load_weights, quiet, read_config
 from llasa_search.verifiers.hearing import of_one_length
 
 FILES = ("config.yaml", "model.pt", "tokens.txt")
@@ -53,13 +48,11 @@ class Emotion2Vec:
 
     def __init__(self, model: str) -> None:
         folder = locate(re.sub("^iic/", "emotion2vec/", model), FILES)
-        for name in FILES:
-            if not (folder / name).is_file():
-                raise ModelError(f"{model} is no emotion2vec folder: it lacks {name}")
+        config = read_config(folder, FILES, "emotion2vec")
         self.device = pick_device()
         self.labels = (folder / "tokens.txt").read_text(encoding="utf-8").split("\n")
         self.labels = [label.strip() for label in self.labels if label.strip()]
-        self._model = _load(folder, len(self.labels)).to(self.device).eval()
+        self._model = _load(folder, config, len(self.labels)).to(self.device).eval()
         # Places that training left unused, as funasr marks them.
         self._unused = [i for i, label in enumerate(self.labels) if label.startswith("unuse")]
 
@@ -87,13 +80,10 @@ class Emotion2Vec:
         return [heard[i] for i in range(len(audios))]
 
 
-def _load(folder: Path, labels: int) -> Any:
-    import yaml
-
-    with loading(folder), _quiet():
+def _load(folder: Path, config: dict[str, Any], labels: int) -> Any:
+    with loading(folder), quiet():
         from funasr.models.emotion2vec.model import Emotion2vec
 
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
         if config["model"] != "Emotion2vec":
             raise ModelError(f"{folder} holds a {config['model']!r}, not an 'Emotion2vec'")
         # funasr evaluates this text as Python.
@@ -103,29 +93,5 @@ def _load(folder: Path, labels: int) -> Any:
                 f"{folder}: feature_encoder_spec {spec!r:.80} is more than a list of convolutions"
             )
         model = Emotion2vec(model_conf=config["model_conf"], vocab_size=labels)
-    content = read_weights(folder / "model.pt")
-    given = next(
-        (content[key] for key in ("state_dict", "model_state_dict", "model") if key in content), content
-    )
-    # (prefix in the file, prefix in the model) pairs; what has gone through fairseq has "d2v_model.".
-    prefixes = ["", "module.", *config.get("scope_map", [])[::2]]
-    weights = {
-        name: given[prefix + name]
-        for name in model.state_dict()
-        for prefix in prefixes
-        if prefix + name in given
-    }
-    # The file may hold more: decoders and teachers of the training.
-    load_strictly(model, weights, folder / "model.pt")
+    load_weights(model, folder / "model.pt", config)
     return model
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the level of logging, which an import of funasr may change."""
-    root = logging.getLogger()
-    level = root.level
-    try:
-        yield
-    finally:
-        root.setLevel(level)

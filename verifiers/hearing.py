@@ -1,8 +1,8 @@
-"""What verifiers with a model share: speech at the rate models hear, and batches of one length."""
+"""What verifiers with a model share: speech at the rate models hear, windows, and batches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from llasa_search.errors import InputError
 
 SAMPLE_RATE = 16_000
 BATCH = 16
+HOP = 160
 
 
 def at_16k(utterance: Utterance) -> Audio:
@@ -19,13 +20,22 @@ def at_16k(utterance: Utterance) -> Audio:
     Raises:
         InputError: it holds NaN or infinite samples.
     """
+    return resampled(utterance.audio, utterance.sample_rate)
+
+
+def resampled(audio: Audio, sample_rate: int) -> Audio:
+    """Audio, float32 mono [samples], brought to 16 kHz.
+
+    Raises:
+        InputError: it holds NaN or infinite samples.
+    """
     import soxr
 
-    if not np.isfinite(utterance.audio).all():
+    if not np.isfinite(audio).all():
         raise InputError("audio that holds NaN or infinite samples cannot be judged")
-    if utterance.sample_rate == SAMPLE_RATE:
-        return utterance.audio
-    return np.asarray(soxr.resample(utterance.audio, utterance.sample_rate, SAMPLE_RATE), np.float32)
+    if sample_rate == SAMPLE_RATE:
+        return audio
+    return np.asarray(soxr.resample(audio, sample_rate, SAMPLE_RATE), np.float32)
 
 
 def of_one_length(audios: Sequence[Audio]) -> Iterator[list[int]]:
@@ -40,3 +50,45 @@ def of_one_length(audios: Sequence[Audio]) -> Iterator[list[int]]:
     for same in places.values():
         for start in range(0, len(same), BATCH):
             yield same[start : start + BATCH]
+
+
+def windows(audio: Audio, size: int) -> Iterator[Audio]:
+    """Cuts audio [samples] in pieces of at most `size`, at the quietest point of a piece's last quarter.
+
+    >>> [len(piece) for piece in windows(np.zeros(20_000, np.float32), 16_000)]
+    [12000, 8000]
+    """
+    while len(audio) > size:
+        frames = audio[size - size // 4 : size]
+        frames = frames[: len(frames) // HOP * HOP].reshape(-1, HOP)
+        # Energies of 50 ms around each frame: a pause, not a zero crossing.
+        energies = np.convolve(np.square(frames, dtype=np.float64).sum(axis=1), np.ones(5), mode="same")
+        cut = size - size // 4 + HOP * int(energies.argmin())
+        yield audio[:cut]
+        audio = audio[cut:]
+    if len(audio):
+        yield audio
+
+
+def transcribe_windows(
+    audios: Sequence[Audio], language: str, window: int, decode: Callable[[list[Audio]], list[str]]
+) -> list[str]:
+    """Transcripts of recordings of any length by a recogniser that hears a window at once.
+
+    Args:
+        audios: float32 mono [samples] at 16 kHz, each of its own length; nothing of them is left out.
+        language: "en" or "zh".
+        window: samples that the recogniser hears.
+        decode: gives the transcripts of at most 16 pieces, none longer than the window.
+    """
+    pieces = [(i, piece) for i, audio in enumerate(audios) for piece in windows(audio, window)]
+    texts = [""] * len(pieces)
+    # A batch of similar lengths stops decoding at about the same step.
+    order = sorted(range(len(pieces)), key=lambda j: len(pieces[j][1]))
+    for batch in (order[start : start + BATCH] for start in range(0, len(order), BATCH)):
+        for j, text in zip(batch, decode([pieces[j][1] for j in batch]), strict=True):
+            texts[j] = text
+    heard: list[list[str]] = [[] for _ in audios]
+    for (i, _), text in zip(pieces, texts, strict=True):
+        heard[i].append(text)
+    return [("" if language == "zh" else " ").join(filter(None, each)) for each in heard]

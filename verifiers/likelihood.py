@@ -11,7 +11,8 @@ import numpy as np
 from llasa_search.candidate import Audio, Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.hearing import at_16k
+from llasa_search.verifiers.hearing import at_16k, windows
+from llasa_search.verifiers.prefix import nearest_prefix
 from llasa_search.verifiers.spelling import spelled
 from llasa_search.voice import Prompt
 
@@ -31,7 +32,8 @@ class TranscriptLikelihood(Verifier):
     transcript, and that is where the utility is one half.
 
     Args:
-        model: as for `WER`, with which it shares the loaded checkpoint.
+        model: "tiny", one of openai-whisper's names, or the path of its `.pt` file. It shares the loaded
+            checkpoint with `WER`.
     """
 
     family = "whisper"
@@ -44,9 +46,15 @@ class TranscriptLikelihood(Verifier):
         self._asr: WhisperASR | None = None
 
     def load(self) -> None:
-        from llasa_search.verifiers.whisper_asr import shared
+        from llasa_search.verifiers.asr import load_asr
+        from llasa_search.verifiers.whisper_asr import WhisperASR
 
-        self._asr = self._asr or shared(self.model)
+        asr = self._asr or load_asr(self.model)
+        if not isinstance(asr, WhisperASR):
+            raise InputError(
+                f"{self} reads openai-whisper checkpoints only: give a name, such as 'large-v3', or a .pt"
+            )
+        self._asr = asr
 
     def check(self, prompt: Prompt) -> None:
         super().check(prompt)
@@ -72,8 +80,6 @@ class TranscriptLikelihood(Verifier):
 
     def _jobs(self, place: int, utterance: Utterance) -> list[_Job]:
         """Pieces of the speech no longer than the window, each with its part of the text."""
-        from llasa_search.verifiers.whisper_asr import windows
-
         assert self._asr is not None
         self._require(utterance.text, utterance.language)
         audio = at_16k(utterance)
@@ -135,6 +141,7 @@ class LanguageModelLikelihood(Verifier):
 
     needs = frozenset({"logprobs"})
     partial = True
+    window_seconds = 0.0
     family = "llasa"
     cost = 0.0
     scale = (-math.log(65_536), 0.0)
@@ -169,19 +176,9 @@ def divide(text: str, heard: Sequence[str], language: str) -> list[str]:
     cuts = [0]
     for transcript in heard[:-1]:
         so_far += transcript if language == "zh" else transcript.split()
-        cuts.append(max(cuts[-1], nearest_prefix([_plain(unit) for unit in units], [*map(_plain, so_far)])))
+        said, _ = nearest_prefix([_plain(unit) for unit in units], [*map(_plain, so_far)])
+        cuts.append(max(cuts[-1], said))
     return [joint.join(units[a:b]) for a, b in zip(cuts, [*cuts[1:], len(units)], strict=True)]
-
-
-def nearest_prefix(units: Sequence[str], heard: Sequence[str]) -> int:
-    """Length of the prefix of `units` with the fewest edits to `heard`; of equals, the nearest in length."""
-    # Levenshtein's table, row by row: edits[k] from units[:k] to what has been read of `heard`.
-    edits = list(range(len(units) + 1))
-    for i, word in enumerate(heard, 1):
-        above, edits[0] = edits[:], i
-        for k, unit in enumerate(units, 1):
-            edits[k] = min(above[k] + 1, edits[k - 1] + 1, above[k - 1] + (word != unit))
-    return min(range(len(edits)), key=lambda k: (edits[k], abs(k - len(heard))))
 
 
 def _plain(unit: str) -> str:

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from llasa_search.candidate import Audio
 from llasa_search.errors import ModelError
 from llasa_search.isolation import forget_lazy_modules
-from llasa_search.verifiers.checkpoints import load_strictly, loading, locate, pick_device, read_weights
+from llasa_search.verifiers.checkpoints import (
+    load_strictly,
+    loading,
+    locate,
+    pick_device,
+    pretrained,
+    read_weights,
+)
 from llasa_search.verifiers.hearing import SAMPLE_RATE, of_one_length
 
 if TYPE_CHECKING:
@@ -147,13 +154,8 @@ def _xvector(folder: Path, device: str) -> Callable[[Tensor], Tensor]:
 
     with loading(folder):
         features = Wav2Vec2FeatureExtractor.from_pretrained(folder)
-        loaded: Any = WavLMForXVector.from_pretrained(folder, output_loading_info=True)
-    model, report = loaded
-    # The objective is the training head, and masks are for training.
-    wanted = {name for name in report["missing_keys"] if not name.startswith("objective.")}
-    if missing := sorted(name for name in wanted if not name.endswith("masked_spec_embed")):
-        raise ModelError(f"{folder} is no WavLMForXVector: it lacks {missing[0]} and {len(missing) - 1} more")
-    model.to(device).eval()
+    # The objective is the training head.
+    model = pretrained(WavLMForXVector, folder, training=["objective."]).to(device)
 
     def encode(audio: Tensor) -> Tensor:
         inputs = features(list(audio.cpu().numpy()), sampling_rate=SAMPLE_RATE, return_tensors="pt")

@@ -2,68 +2,88 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Callable, Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from llasa_search.candidate import Audio, Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
-from llasa_search.voice import Prompt
+from llasa_search.verifiers.hearing import resampled
+from llasa_search.verifiers.prefix import (
+    MIN_SECONDS,
+    expected_units,
+    partial_error_rate,
+    units_a_second,
+)
+from llasa_search.verifiers.word_errors import ProtocolName, errors, normaliser, require_protocol
+from llasa_search.voice import Prompt, Voice
 
 if TYPE_CHECKING:
-    from llasa_search.verifiers.whisper_asr import WhisperASR
+    from llasa_search.verifiers.asr import ASR
+
+WORDS_A_SECOND = {"en": 3.0, "zh": 5.2}
+"""Pace without a voice prompt, in words (Chinese: characters) a second.
+
+English is read aloud at 183 words a minute (Brysbaert 2019, "How many words do we read per minute?").
+Mandarin is spoken at 5.2 syllables a second (Pellegrino, Coupé and Marsico 2011), and a character is one.
+"""
 
 
 class WER(Verifier):
-    """Errors in a Whisper transcript as a share of the text's words, or of its characters for Chinese.
+    """Errors in a transcript as a share of the text's words, or of its characters for Chinese.
 
     The value exceeds 1 where more is said than the text holds; silence is exactly 1. The score's detail is
-    the transcript. English is compared after Whisper's English normaliser, Chinese without spaces and
-    punctuation.
+    the transcript; `errors` counts from it what a corpus value needs.
+
+    Unfinished speech is compared with the prefix of the text that it is nearest to, see `partial_error_rate`;
+    below half a second it abstains.
 
     Args:
-        model: "tiny" (in this package, English), a path to an openai-whisper `.pt` file, or one of
-            openai-whisper's names: "base.en", "large-v3", ... OpenAI's own "tiny" is reached by its path.
+        model: who listens. "tiny" (in this package, English); one of openai-whisper's names, such as
+            "large-v3", or the path of its `.pt` file (its own "tiny" is reached that way); a Whisper of
+            transformers or a Paraformer of funasr, by folder or hub id; "paraformer-zh".
+        protocol: how text and transcript are normalised before they are compared, "whisper" or
+            "seed-tts-eval"; see `normaliser`.
     """
 
+    partial = True
     family = "whisper"
     content = True
     cost = 0.1
     scale = (1.0, 0.0)
 
-    def __init__(self, model: str = "tiny") -> None:
+    def __init__(self, model: str = "tiny", protocol: ProtocolName = "whisper") -> None:
+        require_protocol(protocol)
         self.model = str(model)
-        self._asr: WhisperASR | None = None
+        self.protocol = protocol
+        self._asr: ASR | None = None
 
     def load(self) -> None:
-        from llasa_search.verifiers.whisper_asr import shared
+        from llasa_search.verifiers.asr import load_asr
 
-        self._asr = self._asr or shared(self.model)
+        self._asr = self._asr or load_asr(self.model)
+        self.family = self._asr.family
 
     def check(self, prompt: Prompt) -> None:
         super().check(prompt)
         if not self._loaded.understands(prompt.language):
+            only, other = ("English", "paraformer-zh") if prompt.language == "zh" else ("Chinese", "large-v3")
             raise InputError(
-                f"{self} hears English only and the text is {prompt.language!r}: "
-                "use a multilingual checkpoint, such as WER(model='large-v3')"
+                f"{self} hears {only} only and the text is {prompt.language!r}: "
+                f"use another checkpoint, such as WER(model={other!r})"
             )
-        if not normaliser(prompt.text, prompt.language)(prompt.text):
-            raise InputError(f"the text {prompt.text!r} has no words to compare")
+        errors(prompt.text, "", prompt.language, self.protocol)
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
-        scores: list[Score | None] = [None] * len(utterances)
+        scores = [Score(math.nan, f"shorter than {MIN_SECONDS:g} s", "abstained")] * len(utterances)
         for language in {utterance.language for utterance in utterances}:
-            at = [i for i, utterance in enumerate(utterances) if utterance.language == language]
+            at = [i for i, each in enumerate(utterances) if each.language == language and _is_heard(each)]
             audios = [utterances[i].audio for i in at]
             rates = [utterances[i].sample_rate for i in at]
             for i, transcript in zip(at, self.transcribe(audios, rates, language), strict=True):
-                scores[i] = Score(error_rate(utterances[i].text, transcript, language), transcript)
-        return [score for score in scores if score is not None]
+                scores[i] = Score(self._error_rate(utterances[i], transcript), transcript)
+        return scores
 
     def transcribe(self, audios: Sequence[Audio], sample_rates: Sequence[int], language: str) -> list[str]:
         """What the recordings say, "" where nothing.
@@ -72,72 +92,33 @@ class WER(Verifier):
             audios: float32 mono [samples], each of its own length.
             sample_rates: in Hz.
             language: "en" or "zh".
+
+        Raises:
+            InputError: a recording holds NaN or infinite samples.
         """
-        import soxr
+        heard = [resampled(audio, rate) for audio, rate in zip(audios, sample_rates, strict=True)]
+        return self._loaded.transcribe(heard, language)
 
-        from llasa_search.verifiers.whisper_asr import SAMPLE_RATE
+    def _error_rate(self, utterance: Utterance, transcript: str) -> float:
+        text, language = utterance.text, utterance.language
+        if utterance.final:
+            return errors(text, transcript, language, self.protocol).rate
+        normalise = normaliser(text, language, self.protocol)
+        expected = expected_units(utterance.seconds, self._pace(utterance.voice, language))
+        return partial_error_rate(normalise(text), normalise(transcript), expected)
 
-        resampled = [
-            np.asarray(audio if rate == SAMPLE_RATE else soxr.resample(audio, rate, SAMPLE_RATE), np.float32)
-            for audio, rate in zip(audios, sample_rates, strict=True)
-        ]
-        return self._loaded.transcribe(resampled, language)
+    def _pace(self, voice: Voice | None, language: str) -> float:
+        def count(text: str) -> int:
+            return len(normaliser(text, language, self.protocol)(text))
+
+        return units_a_second(voice, language, count, WORDS_A_SECOND)
 
     @property
-    def _loaded(self) -> WhisperASR:
+    def _loaded(self) -> ASR:
         self.load()
         assert self._asr is not None
         return self._asr
 
 
-def error_rate(text: str, transcript: str, language: str) -> float:
-    """Edits from `text` to `transcript` as a share of the text's words, or characters for Chinese.
-
-    >>> error_rate("The captain found a coin.", "the captain found a coin", "en")
-    0.0
-    >>> error_rate("The captain found a coin.", "", "en")
-    1.0
-    >>> error_rate("今天天气好。", "今天天汽好", "zh")
-    0.2
-
-    Raises:
-        InputError: nothing of the text is left after normalisation.
-    """
-    import jiwer
-
-    normalise = normaliser(text, language)
-    reference, heard = normalise(text), normalise(transcript)
-    if not reference:
-        raise InputError(f"the text {text!r} has no words to compare")
-    return float(jiwer.process_words([" ".join(reference)], [" ".join(heard)]).wer)
-
-
-def normaliser(text: str, language: str) -> Callable[[str], list[str]]:
-    """What both sides are compared by: a function from writing to words, or to characters for Chinese.
-
-    Whisper's English normaliser leaves nothing of some texts, such as "Hmm."; these are compared as they are.
-    """
-    if language == "zh":
-        return _characters
-    return _english_words if _english_words(text) else _plain_words
-
-
-def _characters(text: str) -> list[str]:
-    folded = unicodedata.normalize("NFKC", text).lower()
-    return [character for character in folded if unicodedata.category(character)[0] in "LN"]
-
-
-def _plain_words(text: str) -> list[str]:
-    return re.findall(r"[\w']+", text.lower())
-
-
-def _english_words(text: str) -> list[str]:
-    # The normaliser keeps dots, as they may belong to numbers, and so leaves some of an ellipsis.
-    return [word for word in str(_english()(text)).split() if any(map(str.isalnum, word))]
-
-
-@cache
-def _english() -> Any:
-    from whisper.normalizers import EnglishTextNormalizer
-
-    return EnglishTextNormalizer()
+def _is_heard(utterance: Utterance) -> bool:
+    return utterance.final or utterance.seconds >= MIN_SECONDS

@@ -1,22 +1,19 @@
-"""Speech recognition with openai-whisper checkpoints: loading, windows, batched greedy decoding."""
+"""Speech recognition with openai-whisper checkpoints: loading, batched greedy decoding."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from weakref import WeakValueDictionary
 
 import numpy as np
 
 from llasa_search.candidate import Audio
-from llasa_search.errors import InputError, ModelError
-from llasa_search.registry import suggest
+from llasa_search.errors import ModelError
+from llasa_search.verifiers.checkpoints import pick_device
+from llasa_search.verifiers.hearing import HOP, SAMPLE_RATE, transcribe_windows
 
-SAMPLE_RATE = 16_000
-HOP = 160
-BATCH = 16
 # More than the letters of the fastest speech: where a decoder that loops is stopped.
 TOKENS_PER_SECOND = 25
 
@@ -34,15 +31,15 @@ class WhisperASR:
         window: samples that it hears at once.
 
     Raises:
-        InputError: no checkpoint has that name.
         ModelError: the checkpoint cannot be read or downloaded.
     """
 
+    family = "whisper"
+
     def __init__(self, model: str) -> None:
-        import torch
         from whisper.tokenizer import get_tokenizer
 
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = pick_device()
         self.model, self.spells = _load(model, self.device)
         self.tokenizer = get_tokenizer(self.model.is_multilingual, num_languages=self.model.num_languages)
         # The encoder halves the number of mel frames.
@@ -72,17 +69,9 @@ class WhisperASR:
             audios: float32 mono [samples] at 16 kHz, each of its own length.
             language: "en" or "zh".
         """
-        pieces = [(i, piece) for i, audio in enumerate(audios) for piece in windows(audio, self.window)]
-        texts = [""] * len(pieces)
-        # A batch of similar lengths stops decoding at about the same step.
-        order = sorted(range(len(pieces)), key=lambda j: len(pieces[j][1]))
-        for batch in (order[start : start + BATCH] for start in range(0, len(order), BATCH)):
-            for j, text in zip(batch, self._decode([pieces[j][1] for j in batch], language), strict=True):
-                texts[j] = text
-        heard: list[list[str]] = [[] for _ in audios]
-        for (i, _), text in zip(pieces, texts, strict=True):
-            heard[i].append(text)
-        return [("" if language == "zh" else " ").join(filter(None, each)) for each in heard]
+        return transcribe_windows(
+            audios, language, self.window, lambda pieces: self._decode(pieces, language)
+        )
 
     def _decode(self, pieces: Sequence[Audio], language: str) -> list[str]:
         """Transcripts of pieces no longer than the window, in one batch."""
@@ -122,32 +111,11 @@ class WhisperASR:
         )
 
 
-def windows(audio: Audio, size: int) -> Iterator[Audio]:
-    """Cuts audio [samples] in pieces of at most `size`, at the quietest point of a piece's last quarter.
+def names() -> list[str]:
+    """Names that openai-whisper knows, and "tiny", which here is the one in this package."""
+    import whisper
 
-    >>> [len(piece) for piece in windows(np.zeros(20_000, np.float32), 16_000)]
-    [12000, 8000]
-    """
-    while len(audio) > size:
-        frames = audio[size - size // 4 : size]
-        frames = frames[: len(frames) // HOP * HOP].reshape(-1, HOP)
-        # Energies of 50 ms around each frame: a pause, not a zero crossing.
-        energies = np.convolve(np.square(frames, dtype=np.float64).sum(axis=1), np.ones(5), mode="same")
-        cut = size - size // 4 + HOP * int(energies.argmin())
-        yield audio[:cut]
-        audio = audio[cut:]
-    if len(audio):
-        yield audio
-
-
-_loaded: WeakValueDictionary[str, WhisperASR] = WeakValueDictionary()
-
-
-def shared(model: str) -> WhisperASR:
-    """The checkpoint, loaded once for all verifiers that hold it at the time."""
-    asr = _loaded.get(model) or WhisperASR(model)
-    _loaded[model] = asr
-    return asr
+    return ["tiny", *(name for name in whisper.available_models() if name != "tiny")]
 
 
 def _load(model: str, device: str) -> tuple[Any, bool]:
@@ -159,14 +127,11 @@ def _load(model: str, device: str) -> tuple[Any, bool]:
         source, advice = str(EMBEDDED), "it should have come with this package; install the package again"
     elif Path(model).is_file():
         source, advice = model, "it is not an openai-whisper checkpoint ({'dims', 'model_state_dict'})"
-    elif model in whisper.available_models():
+    else:
         source, advice = (
             model,
             "it is not on this disk and cannot be downloaded; give the path of its .pt file",
         )
-    else:
-        hint = suggest(model, ["tiny", *whisper.available_models()])
-        raise InputError(f"no speech recogniser {model!r}: neither a file nor a known name; {hint}")
     try:
         # openai-whisper loads with weights_only=True and checks the hash of what it downloads.
         loaded = whisper.load_model(source, device=device).eval()

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from llasa_search.verifiers import WER
 from llasa_search.verifiers.pocketsphinx_wer import PocketsphinxWER
-from llasa_search.verifiers.wer import error_rate
+from llasa_search.verifiers.word_errors import errors
 from llasa_search.verifiers.whisper_asr import EMBEDDED
 
 ORDERS = {"unigram": 1, "bigram": 2}
@@ -40,7 +40,7 @@ class Listener:
 
     def rate(self, spoken: str, transcript: str) -> float:
         """WER of a transcript against the words that were to be said."""
-        return error_rate(spoken, transcript, "en")
+        return errors(spoken, transcript, "en").rate
 
 
 @dataclass(frozen=True)

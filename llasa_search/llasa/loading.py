@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import torch
 from huggingface_hub import HfApi
 
 from llasa_search.errors import InputError, ModelError
+from llasa_search.isolation import without_progress_bars
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
@@ -131,7 +131,7 @@ def load_codec(where: str, device: torch.device) -> Codec:
 def _load(load: Callable[..., Any], where: str, what: str, **options: Any) -> Any:
     """Calls a loader of transformers: on what is on this computer, and else on the hub if it answers."""
     try:
-        with _without_progress_bars(), torch.random.fork_rng(devices=[]):
+        with without_progress_bars(), torch.random.fork_rng(devices=[]):
             return load(where, local_files_only=True, **options)
     except _FAULTS as error:
         if Path(where).is_dir():
@@ -146,20 +146,6 @@ def _load(load: Callable[..., Any], where: str, what: str, **options: Any) -> An
             f"{what} {where!r} is not on this computer, and the hub did not give it ({_first_line(error)}): "
             f"download it first (hf download {where}), give a folder, or use model='tiny'"
         ) from error
-
-
-@contextmanager
-def _without_progress_bars() -> Iterator[None]:
-    from transformers.utils import logging
-
-    bars: Any = logging  # its functions have no types
-    shown = bars.is_progress_bar_enabled()
-    bars.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            bars.enable_progress_bar()
 
 
 def _first_line(error: Exception) -> str:

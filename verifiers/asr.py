@@ -1,0 +1,86 @@
+"""Speech recognisers: the one thing that WER asks of them, and which back-end a checkpoint needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
+
+from llasa_search.candidate import Audio
+from llasa_search.errors import InputError, ModelError
+from llasa_search.registry import suggest
+from llasa_search.verifiers.checkpoints import loading, locate
+
+FUNASR = {"paraformer-zh": "funasr/paraformer-zh", "paraformer-en": "funasr/paraformer-en"}
+"""funasr's short names, and their places on the Hugging Face hub."""
+
+
+class ASR(Protocol):
+    """A loaded recogniser.
+
+    Attributes:
+        family: what kind of model hears, as a verifier's.
+    """
+
+    family: str
+
+    def understands(self, language: str) -> bool:
+        """Whether it can write `language` ("en" or "zh")."""
+
+    def transcribe(self, audios: Sequence[Audio], language: str) -> list[str]:
+        """What recordings of any length say, "" where nothing.
+
+        Args:
+            audios: float32 mono [samples] at 16 kHz, each of its own length.
+            language: "en" or "zh".
+        """
+
+
+_loaded: WeakValueDictionary[str, Any] = WeakValueDictionary()
+
+
+def load_asr(model: str) -> ASR:
+    """The recogniser, loaded once for all verifiers that hold it at the time.
+
+    Args:
+        model: "tiny" (the one in this package); one of openai-whisper's names, or the path of its `.pt` file;
+            a Whisper of transformers or a Paraformer of funasr, by folder or hub id; "paraformer-zh".
+
+    Raises:
+        InputError: there is no such recogniser.
+        ModelError: it is not on this computer and cannot be downloaded, or cannot be read.
+    """
+    asr: ASR = _loaded.get(model) or _open(model)
+    _loaded[model] = asr
+    return asr
+
+
+def _open(model: str) -> ASR:
+    from llasa_search.verifiers import paraformer, transformers_whisper, whisper_asr
+
+    names = whisper_asr.names()
+    if model in names or Path(model).is_file():
+        return whisper_asr.WhisperASR(model)
+    if model not in FUNASR and "/" not in model and not Path(model).exists():
+        hint = suggest(model, [*names, *FUNASR])
+        raise InputError(f"no speech recogniser {model!r}: neither a path nor a known name; {hint}")
+    folder = locate(FUNASR.get(model, model), [*transformers_whisper.FILES, *paraformer.FILES])
+    if _said(folder / "config.json", "model_type") == "whisper":
+        return transformers_whisper.TransformersWhisper(folder)
+    if "Paraformer" in _said(folder / "config.yaml", "model"):
+        return paraformer.Paraformer(folder)
+    raise ModelError(
+        f"{model} is no speech recogniser: neither a Whisper of transformers (config.json with model_type "
+        "'whisper'), nor a Paraformer of funasr (config.yaml), nor an openai-whisper .pt file"
+    )
+
+
+def _said(path: Path, key: str) -> str:
+    """What a configuration file says, "" where there is none; JSON is also YAML."""
+    import yaml
+
+    if not path.is_file():
+        return ""
+    with loading(path):
+        return str(yaml.safe_load(path.read_text(encoding="utf-8")).get(key, ""))
