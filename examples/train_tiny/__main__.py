@@ -82,7 +82,7 @@ def main(
     asr_steps: int = 5500,
     size: Annotated[str, typer.Option(help="Language model: small, base or large.")] = "base",
     further: Annotated[
-        bool, typer.Option(help="Keep the package's codec, and begin from its language model and recogniser.")
+        bool, typer.Option(help="Begin from the package's checkpoints; its codes stay what they are.")
     ] = False,
 ) -> None:
     """Texts, speech, codec, codes, language model, ASR, and the package folder that holds them."""
@@ -92,10 +92,8 @@ def main(
     stages: dict[str, Callable[[], object]] = {
         "texts": lambda: texts.write_sets(TINY / "texts"),
         "speech": lambda: _speech(work, processes),
-        "codec": lambda: (
-            codec.train(work / "speech", work, codec_steps)
-            if not further
-            else shutil.copytree(TINY / "codec", work / "codec")
+        "codec": lambda: codec.train(
+            work / "speech", work, codec_steps, start=TINY / "codec" if further else None
         ),
         "codes": lambda: _over_shards(_encode, work / "codec", work / "speech", work / "codes", processes),
         "language model": lambda: lm.train(

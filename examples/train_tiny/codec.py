@@ -139,18 +139,24 @@ def crops(model: Xcodec2Model, folder: Path, hours: float) -> tuple[torch.Tensor
     return torch.cat(frames), torch.cat(samples)
 
 
-def train(speech_folder: Path, work: Path, steps: int = 6000, hours: float = 6.0) -> None:
+def train(speech_folder: Path, work: Path, steps: int, hours: float = 6.0, start: Path | None = None) -> None:
     """Trains on one-second crops of `hours` of speech and writes `work/codec` in transformers' format.
 
     From `ENCODER_UNTIL` on codes no longer change: `work/codec_encoder` is written then, and a language
     model can learn from it while the decoder goes on.
+
+    Args:
+        start: a codec's folder to begin from; then its codes stay what they are, and only the decoder learns.
     """
     model = build()
     data = work / "codec_data.pt"
     if not data.exists():
         torch.save(crops(model, speech_folder, hours), data)
     frames, samples = torch.load(data, weights_only=True)
-    start_from_data(model, frames[:: max(1, len(frames) // 30_000)].float().to(loop.DEVICE))
+    if start is None:
+        start_from_data(model, frames[:: max(1, len(frames) // 30_000)].float().to(loop.DEVICE))
+    else:
+        model.load_state_dict(Xcodec2Model.from_pretrained(start, dtype=torch.float32).state_dict())
     spectral = SpectralLoss().to(loop.DEVICE)
 
     def quantised(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -164,7 +170,7 @@ def train(speech_folder: Path, work: Path, steps: int = 6000, hours: float = 6.0
             frames[index].float().to(loop.DEVICE),
             samples[index].float().view(BATCH, -1).to(loop.DEVICE) / 32768,
         )
-        fixed = step >= ENCODER_UNTIL * steps
+        fixed = start is not None or step >= ENCODER_UNTIL * steps
         if fixed and not (work / "codec_encoder").exists():
             export(model, work / "codec_encoder")
         with loop.autocast():
