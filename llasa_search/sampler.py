@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 from llasa_search.budget import Account, BudgetSpent
 from llasa_search.candidate import Audio, Candidate, Codes
 from llasa_search.errors import InputError, ModelError
-from llasa_search.llasa.cache import Prefix
 from llasa_search.llasa.codec import CONTEXT_FRAMES
 from llasa_search.llasa.draw import mix
 from llasa_search.llasa.engine import Batch, Finished, Task
@@ -23,6 +21,7 @@ from llasa_search.llasa.memory import is_out_of_memory, peak_memory, rows_that_f
 from llasa_search.llasa.window import fit, within
 from llasa_search.rows import Row, Rows, rearranged
 from llasa_search.sampling import Sampling
+from llasa_search.shared import Shared
 from llasa_search.trace import Trace
 from llasa_search.voice import Prompt
 
@@ -31,32 +30,6 @@ if TYPE_CHECKING:
 
 CLOCK_TOKENS = 25
 """Limits in seconds are looked at once in so many tokens."""
-
-PREFIXES = 16
-"""Prompts that stay prefilled; the oldest go first. Our choice: a step through a text needs a few at once."""
-
-
-@dataclass
-class _Search:
-    """What the samplers of one search share.
-
-    Attributes:
-        text: the whole text of the search.
-        prefixes: prefilled prompts, by their token ids.
-        rows: every row there has been, by the index of its candidate.
-        live: the batches last seen: what is left to finish when a search ends early.
-        finished: every candidate that speaks the whole text.
-        next_index: of the next fork.
-        trace: what became of every row.
-    """
-
-    text: str
-    prefixes: dict[tuple[int, ...], Prefix] = field(default_factory=dict)
-    rows: dict[int, Row] = field(default_factory=dict)
-    live: list[Batch] = field(default_factory=list)
-    finished: list[Candidate] = field(default_factory=list)
-    next_index: int = 0
-    trace: Trace = field(default_factory=Trace)
 
 
 class Sampler:
@@ -94,7 +67,7 @@ class Sampler:
         self.minimum, self.maximum, self.expected = fitted.minimum, fitted.maximum, fitted.expected
         self.later = later
         self._text_ids, self._refusal = fitted.text_ids, fitted.refusal
-        self._search = _Search(prompt.text)
+        self._search = Shared(prompt.text)
         self._prepared: Task | None = None
         self._at_once = 0
 
@@ -158,7 +131,7 @@ class Sampler:
                 batch = waiting[0]
                 if len(batch) and batch.length < goal:
                     if self._limit_reached(batch):
-                        self._note_lengths()
+                        self._search.note_lengths()
                         return Rows(self, [], [], goal), finished
                     finished += self._step(waiting)
                 else:
@@ -166,7 +139,7 @@ class Sampler:
                     if len(waiting) + len(done) > 1:
                         batch.release()  # memory is too short for the caches of all batches
         self.account.ledger.peak_memory_bytes = peak_memory(self.llasa.decoder.device)
-        self._note_lengths()
+        self._search.note_lengths()
         alive = {name for batch in done for name in batch.names}
         return Rows(self, [row for row in rows.rows if row.index in alive], done, goal), finished
 
@@ -196,7 +169,9 @@ class Sampler:
         for parent in parents:
             number = count[parent] = count.get(parent, -1) + 1
             row = rows.rows[parent]
-            children.append(row if number == 0 else self._fork(row, number, rows.length))
+            if number:
+                row = self._search.fork(row, number, rows.length, self.prompt.text)
+            children.append(row)
         wanted = [(rows.rows[parent].index, child) for parent, child in zip(parents, children, strict=True)]
         parts = [part for batch in batches for part in rearranged(batch, wanted, self._at_once)]
         if batches:  # none are left of rows that the budget took away
@@ -214,7 +189,7 @@ class Sampler:
         self._search.live = rows.take()
         for batch in self._search.live:
             batch.rewind(length)
-        self._note_lengths()
+        self._search.note_lengths()
         return Rows(self, rows.rows, self._search.live, length)
 
     @property
@@ -307,17 +282,9 @@ class Sampler:
     def _task(self) -> Task:
         """The prompt, prefilled at most once in a search."""
         if self._prepared is None:
-            codes, ledger = self.context_codes, self.account.ledger
+            codes = self.context_codes
             ids = (*self._text_ids, *self.llasa.format.speech_ids[codes].tolist())
-            if ids not in self._search.prefixes:
-                with ledger.stage("prefill"):
-                    self._search.prefixes[ids] = self.llasa.decoder.prefill(torch.tensor(ids))
-                ledger.prefills += 1
-                ledger.prefill_tokens += len(ids)
-                ledger.add_flops("lm", self.llasa.decoder.flops(len(ids), len(ids) / 2, 1))
-            prefix = self._search.prefixes[ids]
-            for old in list(self._search.prefixes)[:-PREFIXES]:
-                del self._search.prefixes[old]
+            prefix = self._search.prefix(ids, self.llasa, self.account.ledger)
             self._prepared = Task(
                 self.llasa.decoder, prefix, codes, self.sampling, self.minimum, self.maximum
             )
@@ -327,10 +294,7 @@ class Sampler:
     def _batches(self, roots: Sequence[Row]) -> list[Batch]:
         """New rows, as many in a batch as memory has room for."""
         task, size = self._task(), self._at_once
-        for root in roots:
-            self._search.rows[root.index] = root
-            self._search.next_index = max(self._search.next_index, root.index + 1)
-            self.trace.begin(root.index, self.prompt.text)
+        self._search.begin(roots, self.prompt.text)
         parts = [roots[place : place + size] for place in range(0, len(roots), size)]
         return [Batch(task, [row.index for row in part], [row.key for row in part]) for part in parts]
 
@@ -379,17 +343,6 @@ class Sampler:
         if self.prompt.text == self._search.text and not self.prompt.history:
             self.count(candidate)
         return candidate
-
-    def _fork(self, parent: Row, number: int, length: int) -> Row:
-        fork = Row(self._search.next_index, mix(parent.key, number, length), parent.index)
-        self._search.rows[fork.index] = fork
-        self._search.next_index += 1
-        self.trace.begin(fork.index, self.prompt.text, parent.index, length)
-        return fork
-
-    def _note_lengths(self) -> None:
-        for batch in self._search.live:
-            self.trace.grow(batch.names, batch.length)
 
     def _decode(self, rows: Sequence[Codes], context: NDArray[np.int32]) -> list[Audio]:
         if not rows:

@@ -62,11 +62,11 @@ class Drawing:
         node = alike[0]
         said = "" if node.text == self._result.text else f" {node.text!r}"
         forked = f" from {_seconds(node.start)}" if node.parent is not None else ""
-        values = [_span([sister.checks[i].reward for sister in alike]) for i in range(len(node.checks))]
-        checks = "".join(
-            f", {value} at {_seconds(check.tokens)}" for check, value in zip(node.checks, values, strict=True)
-        )
-        return f"{_names(alike)}{said}{forked}{checks}, {self._end(node)}"
+        checks = [
+            f"{_span([sister.checks[i].reward for sister in alike])} at {_seconds(check.tokens)}"
+            for i, check in enumerate(node.checks)
+        ]
+        return f"{_names(alike)}{said}{forked}: {', '.join([*checks, self._end(node)])}"
 
     def _end(self, node: Node) -> str:
         if node.end == "cut":
@@ -87,7 +87,7 @@ def _span(rewards: list[float]) -> str:
     known = [reward for reward in rewards if not math.isnan(reward)]
     if not known:
         return "unknown"
-    low, high = (f"{reward:.3f}" for reward in (min(known), max(known)))
+    low, high = ("failed" if reward == -math.inf else f"{reward:.3f}" for reward in (min(known), max(known)))
     return low if low == high else f"{low} to {high}"
 
 

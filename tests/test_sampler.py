@@ -99,6 +99,21 @@ def test_a_first_child_speaks_as_its_parent_would_have(make: Callable[..., Sampl
     assert len({tuple(codes) for codes in forked.values()}) == 4
 
 
+@pytest.mark.parametrize("penalty", [1.0, 1.3])
+def test_rewound_rows_say_the_same_again(make: Callable[..., Sampler], penalty: float) -> None:
+    """A rewind that leaves keys and values, or penalised codes, of what it takes back."""
+    sampling = Sampling(min_seconds=0.5, max_seconds=1.0, repetition_penalty=penalty)
+    sampler = make(sampling=sampling)
+    expected = speech(sampler.extend(sampler.start(3))[1])
+    sampler = make(sampling=sampling)
+    rows = sampler.rewind(sampler.extend(sampler.start(3), 20)[0], 6)
+    assert rows.codes.tolist() == [expected[index][:6] for index in range(3)]
+    for wrong in (-1, 7):
+        with pytest.raises(InputError, match="the rows have 6 tokens"):
+            sampler.rewind(rows, wrong)
+    assert speech(sampler.extend(sampler.select(rows, [2, 0, 1]))[1]) == expected
+
+
 def test_selecting_nothing_or_no_such_row(make: Callable[..., Sampler]) -> None:
     """A position past the end that silently picks another row."""
     sampler = make()
@@ -201,13 +216,13 @@ def test_a_voice_without_transcript_is_refused(llasa: Llasa, noise: Callable[...
 def test_a_text_too_long_for_the_window_is_refused_with_the_limit(llasa: Llasa) -> None:
     """Speech cut in the middle of the text because the window is full."""
     with pytest.raises(InputError, match="too long") as error:
-        Sampler(llasa, Prompt("word " * 200, "en"), Sampling(), 0, Account())
+        Sampler(llasa, Prompt("word " * 200, "en"), Sampling(), 0, Account()).start(1)
     limit = int(str(error.value).split("some ")[1].split(" ")[0])
     assert 200 < limit < 1000
     fits = Sampler(llasa, Prompt(("word " * 200)[: limit - 5], "en"), Sampling(), 0, Account())
-    assert fits.maximum > 0
-    with pytest.raises(InputError):
-        Sampler(llasa, Prompt(("word " * 200)[: limit + 20], "en"), Sampling(), 0, Account())
+    assert fits.affordable() > 0
+    with pytest.raises(InputError, match="too long"):
+        Sampler(llasa, Prompt(("word " * 200)[: limit + 20], "en"), Sampling(), 0, Account()).affordable()
 
 
 def test_the_texts_length_bounds_the_speech(llasa: Llasa) -> None:
