@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from llasa_search.candidate import Audio, Score, Utterance
+from llasa_search.candidate import Audio, FloatArray, Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.checkpoints import loading, locate, pick_device, pretrained, stored_scale
 from llasa_search.verifiers.hearing import SAMPLE_RATE, at_16k, of_one_length
+from llasa_search.verifiers.prefix import MIN_SECONDS, expected_units, units_a_second
 from llasa_search.verifiers.spelling import letters
 from llasa_search.verifiers.word_errors import errors
 from llasa_search.voice import Prompt
@@ -29,6 +30,10 @@ FILES = (
 )
 
 
+CHARACTERS_A_SECOND = {"en": 17.0, "zh": 5.2}
+"""Pace without a voice prompt: in English three words (see `WER`) of 4.7 letters and a space."""
+
+
 class CTCAlignment(Verifier):
     """CTC loss of the text in nats a character, 0 or more: minus the log-probability of all its alignments.
 
@@ -36,10 +41,14 @@ class CTCAlignment(Verifier):
     The detail is the WER of its greedy transcript, and the transcript. Speech too short to hold the text
     fails. The scale ends at 2 nats a character, which is our choice; a folder's own `scale.json` goes first.
 
+    Unfinished speech is compared with the prefix of the text that fits all of it best, see `partial_loss`;
+    below half a second it abstains. The detail is then the prefix's length, and its log-probability a frame.
+
     Args:
         model: a transformers `Wav2Vec2ForCTC` over characters, by hub id or folder.
     """
 
+    partial = True
     family = "ctc"
     content = True
     cost = 0.1
@@ -58,15 +67,30 @@ class CTCAlignment(Verifier):
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         targets = [self._recogniser.spell(each.text, each.language) for each in utterances]
-        heard = self._recogniser.hear([at_16k(utterance) for utterance in utterances], targets)
+        heard = self._recogniser.hear([at_16k(utterance) for utterance in utterances])
         scores = []
-        for utterance, (loss, transcript) in zip(utterances, heard, strict=True):
-            rate = errors(utterance.text, transcript, utterance.language).rate
-            if math.isfinite(loss):
-                scores.append(Score(loss, f"WER {rate:.2f}: {transcript}"))
-            else:
-                scores.append(Score(math.nan, "too short to hold the text", "failed"))
+        for utterance, target, (frames, transcript) in zip(utterances, targets, heard, strict=True):
+            losses = prefix_losses(frames, target, self._recogniser.blank)
+            judge = self._whole if utterance.final else self._prefix
+            scores.append(judge(utterance, losses, len(frames), transcript))
         return scores
+
+    def _whole(self, utterance: Utterance, losses: FloatArray, frames: int, transcript: str) -> Score:
+        if not math.isfinite(losses[-1]):
+            return Score(math.nan, f"too short to hold the text: {frames} frames", "failed")
+        rate = errors(utterance.text, transcript, utterance.language).rate
+        return Score(float(losses[-1]) / (len(losses) - 1), f"WER {rate:.2f}: {transcript}")
+
+    def _prefix(self, utterance: Utterance, losses: FloatArray, frames: int, transcript: str) -> Score:
+        if utterance.seconds < MIN_SECONDS:
+            return Score(math.nan, f"shorter than {MIN_SECONDS:g} s", "abstained")
+        language = utterance.language
+        pace = units_a_second(
+            utterance.voice, language, lambda text: len(_written(text, language)), CHARACTERS_A_SECOND
+        )
+        said, value = partial_loss(losses, expected_units(utterance.seconds, pace), self.scale[0])
+        detail = f"{said} of {len(losses) - 1} characters, {-losses[said] / max(1, frames):.2f} nats a frame"
+        return Score(value, f"{detail}: {transcript}")
 
     @property
     def _recogniser(self) -> _Recogniser:
@@ -98,7 +122,7 @@ class _Recogniser:
         Raises:
             InputError: the checkpoint cannot write one of them, or there are none.
         """
-        plain = letters(text) if language == "en" else "".join(filter(str.isalnum, text))
+        plain = _written(text, language)
         if "A" in self.vocabulary and "a" not in self.vocabulary:
             plain = plain.upper()
         plain = plain.replace(" ", self.tokenizer.word_delimiter_token)
@@ -111,18 +135,18 @@ class _Recogniser:
             raise InputError(f"the text {text!r} has no letters to hear")
         return [self.vocabulary[character] for character in plain]
 
-    def hear(self, audios: Sequence[Audio], targets: Sequence[list[int]]) -> list[tuple[float, str]]:
-        """Loss in nats a character, infinite where the speech cannot hold the text, and greedy transcript."""
-        heard: dict[int, tuple[float, str]] = {}
+    def hear(self, audios: Sequence[Audio]) -> list[tuple[FloatArray, str]]:
+        """Log-probabilities [frames, vocabulary] of each recording, and its greedy transcript."""
+        heard: dict[int, tuple[FloatArray, str]] = {}
         for places in of_one_length(audios):
             # Less than one frame of speech.
             if int(self.model._get_feat_extract_output_lengths(len(audios[places[0]]))) < 1:
-                heard |= dict.fromkeys(places, (math.inf, ""))
+                heard |= dict.fromkeys(places, (np.zeros((0, len(self.vocabulary))), ""))
                 continue
             logprobs = self._logprobs(np.stack([audios[i] for i in places]))
             transcripts = self.tokenizer.batch_decode(logprobs.argmax(-1))
-            for i, frames, transcript in zip(places, logprobs, transcripts, strict=True):
-                heard[i] = self._loss(frames, targets[i]), transcript
+            for i, frames, transcript in zip(places, logprobs.double().numpy(), transcripts, strict=True):
+                heard[i] = frames, transcript
         return [heard[i] for i in range(len(audios))]
 
     def _logprobs(self, batch: Audio) -> Any:
@@ -134,15 +158,52 @@ class _Recogniser:
             logits = self.model(inputs["input_values"].to(self.device)).logits
             return logits.float().log_softmax(-1).cpu()
 
-    def _loss(self, frames: Any, target: list[int]) -> float:
-        import torch
 
-        loss = torch.nn.functional.ctc_loss(
-            frames[:, None],
-            torch.tensor([target]),
-            torch.tensor([len(frames)]),
-            torch.tensor([len(target)]),
-            blank=self.blank,
-            reduction="sum",
-        )
-        return float(loss) / len(target)
+def prefix_losses(logprobs: FloatArray, target: Sequence[int], blank: int) -> FloatArray:
+    """Minus the log-probability of each prefix of a text, the whole last, given all frames: [characters + 1].
+
+    The forward variables of CTC (Graves et al. 2006, section 4.1) at the last frame hold them all: a prefix
+    ends in its last character or in the blank after it. Infinite where the frames cannot hold a prefix.
+
+    Args:
+        logprobs: [frames, vocabulary], in nats.
+        target: the text's characters.
+        blank: CTC's blank.
+    """
+    states = np.full(2 * len(target) + 1, blank)
+    states[1::2] = target
+    # From one character to the next without a blank, unless they are equal.
+    skips = np.full(len(states), -np.inf)
+    skips[3::2] = np.where(states[3::2] == states[1:-2:2], -np.inf, 0.0)
+    forward = np.full(len(states) + 2, -np.inf)  # with two places before the first state
+    forward[2] = 0.0
+    for frame in logprobs:
+        arrived = np.logaddexp(forward[2:], forward[1:-1])
+        forward[2:] = np.logaddexp(arrived, forward[:-2] + skips) + frame[states]
+    return -np.logaddexp(forward[2::2], forward[1::2])
+
+
+def partial_loss(losses: FloatArray, expected: int, lag: float) -> tuple[int, float]:
+    """How unfinished speech fits its text.
+
+    With k, the length of the prefix that is likeliest given all frames: (loss of the prefix + lag * max(0,
+    expected - k)) / max(1, expected, k). What is said besides the prefix, such as a loop, makes its loss
+    large; silence is likely, and pays `lag` for every character that it should have reached.
+
+    Args:
+        losses: of each prefix, see `prefix_losses`.
+        expected: characters that should have been said by now, see `expected_units`.
+        lag: price of each that is missing, in nats; the verifier takes the worst end of its scale, so that
+            silence is as bad as a text that does not fit.
+
+    Returns:
+        k, and the value in nats a character.
+    """
+    said = int(losses.argmin())
+    value = (float(losses[said]) + lag * max(0, expected - said)) / max(1, expected, said)
+    return said, value
+
+
+def _written(text: str, language: str) -> str:
+    """What a checkpoint over characters has to write: letters and spaces, Chinese without spaces."""
+    return letters(text) if language == "en" else "".join(filter(str.isalnum, text))
