@@ -33,7 +33,7 @@ class Node:
     Attributes:
         index: that of the candidate which it is or would have been.
         text: what it should say: the whole text, or that of one step.
-        parent: the row that it was forked from, or None for a root.
+        parent: the row that it was forked from, or the step that it comes after; None for a root.
         start: speech tokens that it shares with its parent.
         checks: what it was worth on the way, from the first to the last.
         tokens: speech tokens so far, or when it ended.
@@ -67,6 +67,10 @@ class Trace:
         self.nodes[index] = Node(index, text, parent, start, tokens=start)
         if parent is not None:
             self._worth[index] = self.worth(parent)
+
+    def follow(self, index: int, parent: int) -> None:
+        """Notes that a row says what comes after another's text."""
+        self.nodes[index].parent = parent
 
     def grow(self, indices: Iterable[int], tokens: int) -> None:
         """Notes how long live rows are."""

@@ -61,7 +61,7 @@ class Drawing:
     def _line(self, alike: list[Node]) -> str:
         node = alike[0]
         said = "" if node.text == self._result.text else f" {node.text!r}"
-        forked = f" from {_seconds(node.start)}" if node.parent is not None else ""
+        forked = f" from {_seconds(node.start)}" if node.start else ""
         checks = [
             f"{_span([sister.checks[i].reward for sister in alike])} at {_seconds(check.tokens)}"
             for i, check in enumerate(node.checks)

@@ -125,7 +125,7 @@ def _heard(sampler: Sampler, finished: list[Candidate], history: History) -> lis
     for candidate in finished:
         candidate.history = history
         if history:
-            sampler.trace.nodes[candidate.index].parent = history[-1].index
+            sampler.trace.follow(candidate.index, history[-1].index)
     return sorted(finished, key=lambda candidate: candidate.index)
 
 

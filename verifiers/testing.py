@@ -141,6 +141,8 @@ class VerifierContract:
         """Guards against `partial = True` on a verifier that fails on a prefix."""
         verifier, (utterance, *_) = self._ready(), self.utterances()
         if verifier.partial:
+            window = verifier.window_seconds
+            assert window is None or window >= verifier.min_seconds, "window_seconds: too short to be scored"
             seconds = max(verifier.min_seconds, 0.5)
             prefix = replace(utterance, audio=utterance.audio[: int(seconds * SAMPLE_RATE)], final=False)
             (each,) = score(verifier, [prefix])
