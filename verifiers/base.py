@@ -26,8 +26,8 @@ class Verifier(Reward):
         needs: what it reads beside the audio: any of "text", "voice", "codes", "logprobs".
         partial: whether it can judge unfinished speech.
         min_seconds: shorter speech is not scored; the verifier abstains.
-        window_seconds: how much of the end of unfinished speech is decoded for it (codes and log-probabilities
-            are those of all of it); None for all, 0 for a verifier that does not listen.
+        window_seconds: how much of the end of unfinished speech is decoded for it; None for all, 0 for a
+            verifier that does not listen. Codes and log-probabilities are those of all of it.
         family: what kind of model hears, such as "whisper". A judge should be of another family.
         judge: whether it is meant to judge what a search found, not to take part in one.
         content: whether it hears what is said. A reward without any such verifier gets a gate, because
