@@ -84,6 +84,23 @@ def test_same_choice_as_scoring_everything(
     np.testing.assert_equal(by_index[best(by_index)].reward, everything[best(everything)].reward)
 
 
+@pytest.mark.parametrize("make", REWARDS)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(table=st.lists(st.tuples(values, values, values), min_size=1, max_size=20), wanted=st.integers(1, 5))
+def test_the_same_few_best_as_scoring_everything(
+    make: Callable[[Table], Reward], table: Table, wanted: int, candidates: Make
+) -> None:
+    """Guards against a second best that was skipped because it cannot be the best."""
+    everything, cascaded = candidates(len(table)), candidates(len(table))
+    expected = run(make(table), everything, cascade=False).final(everything)
+    scorer = Scorer(make(table), Prompt("one", "en"), Account(), decoded, 16_000, cascade=True)
+    found = scorer.final(cascaded, best=wanted)
+    best = ranking(expected)[:wanted]
+    known = [place for place in best if not math.isnan(expected[place])]
+    assert ranking(found)[: len(known)] == known
+    np.testing.assert_equal(found[known], expected[known])
+
+
 def test_the_ledger_shows_what_was_saved(candidates: Make) -> None:
     """Guards against a cascade that scores everything after all, or hides that it did not."""
     table = [(i / 16, 0.5, 0.5) for i in range(16)]

@@ -348,7 +348,7 @@ def test_a_long_text_is_spoken_whole_by_the_embedded_model() -> None:
     assert len(text) > 3_000
     llasa = Llasa.from_pretrained("tiny", device="cpu")
     llasa.max_length = 500  # prefilling some 2,000 tokens for each step takes a while
-    short = Sampling(min_seconds=0.1, max_seconds=0.2)
+    short = Sampling(min_seconds=0.1, max_seconds=0.1)
     with pytest.raises(InputError, match="in_context_steps"):
         Searcher(llasa, Loudness(), BestOfN(1)).generate(text, sampling=short)
     result = Searcher(llasa, Loudness(), "in_context_steps:n=1").generate(text, sampling=short)
