@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from llasa_search.candidate import Candidate, Score
+from llasa_search.candidate import Score
 
 if TYPE_CHECKING:
     from llasa_search.result import SearchResult
@@ -15,7 +15,9 @@ TRANSCRIPT_WIDTH = 60
 
 def candidate_table(result: SearchResult) -> str:
     """Best to worst: rank, index, seconds, end, each verifier's value, reward, and what was heard."""
-    verifiers = list(dict.fromkeys(name for candidate in result.candidates for name in candidate.scores))
+    names = dict.fromkeys(name for candidate in result.candidates for name in candidate.scores)
+    # As the reward names them; what it does not name comes last.
+    verifiers = sorted(names, key=lambda name: f"{result.reward}{name}".find(name))
     heading = ["rank", "index", "seconds", "finish", *verifiers, "reward", "detail"]
     rows = [heading]
     for rank, candidate in enumerate(result.ranked, start=1):
@@ -29,7 +31,7 @@ def candidate_table(result: SearchResult) -> str:
                 candidate.finish_reason,
                 *map(_value, scores),
                 "-" if math.isnan(candidate.reward) else f"{candidate.reward:.3f}",
-                _detail(candidate),
+                _detail(scores),
             ]
         )
     return aligned(rows)
@@ -54,7 +56,7 @@ def _value(score: Score | None) -> str:
     return f"{score.value:.3f}" if score.status == "scored" else score.status
 
 
-def _detail(candidate: Candidate) -> str:
-    details = "; ".join(score.detail for score in candidate.scores.values() if score.detail)
+def _detail(scores: list[Score | None]) -> str:
+    details = "; ".join(score.detail for score in scores if score is not None and score.detail)
     one_line = " ".join(details.split())
     return one_line if len(one_line) <= TRANSCRIPT_WIDTH else one_line[: TRANSCRIPT_WIDTH - 1] + "…"

@@ -56,6 +56,23 @@ def test_batch_equals_single(asr_path: Path, noise: Noise) -> None:
     assert len(set(together)) == 4
 
 
+def test_speech_that_wer_has_heard_is_not_encoded_again(asr_path: Path, noise: Noise) -> None:
+    """Guards against paying for the encoder twice under the default reward, and a mix-up of what is kept."""
+    wer, likelihood = WER(model=str(asr_path)), TranscriptLikelihood(model=str(asr_path))
+    heard = [utterance(noise(seconds, seed)) for seed, seconds in enumerate((1.2, 0.4, 0.8))]
+    expected = [likelihood.score([each])[0].value for each in heard]
+    wer.score([utterance(noise(0.5, 8))])
+    encoded: list[int] = []
+    assert likelihood._asr is not None
+    hook = likelihood._asr.model.encoder.register_forward_hook(lambda *call: encoded.append(len(call[2])))
+    for _ in range(2):
+        wer.score(heard)
+        assert [score.value for score in likelihood.score(heard)] == pytest.approx(expected, abs=1e-5)
+    wer.score([*heard[:2], utterance(noise(1.0, 9))])
+    hook.remove()
+    assert encoded == [3, 1]
+
+
 def test_a_spelling_checkpoint_is_given_letters(asr_path: Path, noise: Noise, tmp_path: Path) -> None:
     """Guards against word pieces that a spelling recogniser never writes."""
     import torch

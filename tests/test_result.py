@@ -155,3 +155,9 @@ def test_table_tells_the_whole_story(result: SearchResult) -> None:
     assert lines[0].split() == ["rank", "index", "seconds", "finish", "Loud()", "reward", "detail"]
     assert lines[1].split() == ["1", "1", "0.50", "stop", "0.750", "0.750", "what", "was", "heard"]
     assert lines[3].split()[:6] == ["3", "2", "0.50", "stop", "failed", "-"]
+
+
+def test_table_names_verifiers_as_the_reward_does(result: SearchResult) -> None:
+    """Guards against a transcript that the detail of a cheaper verifier pushes out of the table."""
+    columns = result.rerank(0.2 * Quiet() + 0.8 * Loud()).table().splitlines()[0].split()
+    assert columns[4:6] == ["Quiet()", "Loud()"]

@@ -111,8 +111,8 @@ class TranscriptLikelihood(Verifier):
         padded = [row + [batch[0].tokenizer.eot] * (longest - len(row)) for row in rows]
         tokens = torch.tensor(padded, device=self._asr.device)
         with torch.inference_mode():
-            mels = torch.stack([self._asr.mel(job.audio) for job in batch])
-            logits = self._asr.model(mels, tokens).float()
+            features = self._asr.encode([job.audio for job in batch])
+            logits = self._asr.model.decoder(tokens, features.float()).float()
             logprobs = logits.log_softmax(-1)
         results = []
         for row, job, predicted in zip(rows, batch, logprobs, strict=True):

@@ -44,6 +44,8 @@ class WhisperASR:
         self.tokenizer = get_tokenizer(self.model.is_multilingual, num_languages=self.model.num_languages)
         # The encoder halves the number of mel frames.
         self.window = 2 * self.model.dims.n_audio_ctx * HOP
+        self._half = self.device == "cuda"
+        self._encoded: dict[bytes, Any] = {}
 
     def understands(self, language: str) -> bool:
         """Whether the checkpoint can hear `language` ("en" or "zh")."""
@@ -75,7 +77,6 @@ class WhisperASR:
 
     def _decode(self, pieces: Sequence[Audio], language: str) -> list[str]:
         """Transcripts of pieces no longer than the window, in one batch."""
-        import torch
         import whisper
 
         dims = self.model.dims
@@ -88,16 +89,32 @@ class WhisperASR:
             # Without it, whisper divides by the length of an empty transcript.
             length_penalty=1.0,
             sample_len=min(max(limits), dims.n_text_ctx - 8),
-            fp16=self.device == "cuda",
+            fp16=self._half,
         )
-        # One at a time: the loudest frame of a spectrogram sets its floor.
-        mels = torch.stack([self.mel(piece) for piece in pieces])
-        results = whisper.decode(self.model, mels, options)
+        results = whisper.decode(self.model, self.encode(pieces), options)
         words = self.tokenizer.eot  # the first special token; the others come after it
         return [
             self.tokenizer.decode([token for token in result.tokens[:limit] if token < words]).strip()
             for result, limit in zip(results, limits, strict=True)
         ]
+
+    def encode(self, pieces: Sequence[Audio]) -> Any:
+        """The encoder's output [pieces, frames, width] for pieces no longer than the window.
+
+        The last batch is kept: `WER` and `TranscriptLikelihood` hear the same speech one after the other.
+        """
+        import torch
+
+        keys = [piece.tobytes() for piece in pieces]
+        new = {key: piece for key, piece in zip(keys, pieces, strict=True) if key not in self._encoded}
+        known = {key: self._encoded[key] for key in keys if key not in new}
+        if new:
+            # One at a time: the loudest frame of a spectrogram sets its floor.
+            mels = torch.stack([self.mel(piece) for piece in new.values()])
+            with torch.no_grad():
+                known |= zip(new, self.model.encoder(mels.half() if self._half else mels), strict=True)
+        self._encoded = known
+        return torch.stack([known[key] for key in keys])
 
     def mel(self, piece: Audio) -> Any:
         """Log-mel spectrogram of audio [samples], at most one window, padded to the window with silence."""
