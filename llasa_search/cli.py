@@ -119,7 +119,9 @@ def trace(run: Annotated[Path, typer.Argument(help="A folder that --save-run has
     from llasa_search.result import SearchResult
     from llasa_search.tree import Drawing
 
-    Console(highlight=False).print(Drawing(SearchResult.load_run(run)).tree(), soft_wrap=True)
+    # A terminal wraps lines within the tree; a file has them whole.
+    width = None if sys.stdout.isatty() else 10_000
+    Console(highlight=False, width=width).print(Drawing(SearchResult.load_run(run)).tree())
 
 
 @app.command()

@@ -83,7 +83,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path, cli: Callable[..., Any]) -> N
 
 def test_searches_have_one(llasa: Llasa, tmp_path: Path, cli: Callable[..., Any]) -> None:
     """A trace that only shows what has finished."""
-    short = Sampling(min_seconds=0.1, max_seconds=0.6)
+    short = Sampling(min_seconds=0.6, max_seconds=0.6)
     searcher = Searcher(llasa, Codes(), Beam(2, 2, step_tokens=8, prefix_verifiers=Codes()))
     drawn = cli("trace", searcher.generate("a coin", sampling=short).save_run(tmp_path / "run")).out
     assert "cut at 0.16 s: not among the best 2" in drawn and "<- chosen" in drawn
