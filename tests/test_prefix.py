@@ -17,7 +17,8 @@ from llasa_search.verifiers.prefix import (
 )
 from llasa_search.voice import Voice
 
-TEXT = "the captain found a silver coin near the lake and gave it to his friend".split()
+SENTENCE = "the captain found a silver coin near the lake and gave it to his friend"
+TEXT = SENTENCE.split()
 SECONDS, PACE = 4.0, 3.0  # so that six words are expected
 PRIOR = {"en": 3.0, "zh": 5.2}
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import torch
+from transformers import WhisperForConditionalGeneration
 
 WHISPER_MARKERS = (
     "<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|zh|>", "<|translate|>", "<|transcribe|>",
@@ -13,16 +14,11 @@ WHISPER_MARKERS = (
 )  # fmt: skip
 
 
-def write_whisper(folder: Path, *, multilingual: bool = True, seed: int = 0) -> Path:
-    """A transformers folder with a Whisper over bytes, and windows of 2 seconds."""
+def write_whisper(folder: Path, *, multilingual: bool = True, silent: bool = False) -> Path:
+    """A transformers folder with a Whisper over bytes, with windows of 2 s; if `silent`, it never speaks."""
     from tokenizers import AddedToken
     from tokenizers.pre_tokenizers import ByteLevel
-    from transformers import (
-        WhisperConfig,
-        WhisperFeatureExtractor,
-        WhisperForConditionalGeneration,
-        WhisperTokenizer,
-    )
+    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperTokenizer
 
     letters = {character: i for i, character in enumerate(sorted(ByteLevel.alphabet()))}
     tokenizer = WhisperTokenizer(vocab=letters, merges=[])
@@ -39,20 +35,37 @@ def write_whisper(folder: Path, *, multilingual: bool = True, seed: int = 0) -> 
         eos_token_id=end, decoder_start_token_id=ids["<|startoftranscript|>"],
     )  # fmt: skip
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         model = WhisperForConditionalGeneration(config)
     # As openai/whisper-large-v3 has them, where the first answer may be neither a space nor the end.
     model.generation_config.suppress_tokens = [letters["!"], ids["<|startoflm|>"], ids["<|startofprev|>"]]
     model.generation_config.begin_suppress_tokens = [letters["Ġ"], end]
+    model.generation_config._from_model_config = False  # or it is made anew at load, without the rest of this
     model.generation_config.is_multilingual = multilingual
+    model.generation_config.no_timestamps_token_id = ids["<|notimestamps|>"]
+    if multilingual:
+        model.generation_config.lang_to_id = {marker: ids[marker] for marker in ("<|en|>", "<|zh|>")}
+        model.generation_config.task_to_id = {
+            task: ids[f"<|{task}|>"] for task in ("translate", "transcribe")
+        }
+    if silent:
+        end_always(model)
     model.save_pretrained(folder)
     return folder
+
+
+@torch.no_grad()
+def end_always(model: WhisperForConditionalGeneration) -> None:
+    """Makes END the likeliest token at each step."""
+    model.model.decoder.layer_norm.weight.zero_()
+    model.model.decoder.layer_norm.bias.fill_(10)
+    model.proj_out.weight[model.config.eos_token_id] = 1
 
 
 CHARACTERS = "今天气很好我们去看海的"
 
 
-def write_paraformer(folder: Path, *, seed: int = 0) -> Path:
+def write_paraformer(folder: Path) -> Path:
     """A funasr folder with a SeacoParaformer, as funasr/paraformer-zh is one."""
     import funasr  # noqa: F401 - fills the register
     import yaml
@@ -102,7 +115,7 @@ def write_paraformer(folder: Path, *, seed: int = 0) -> Path:
     )
     settings = {**config, **config["model_conf"], "vocab_size": len(tokens), "input_size": 560}
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         model = tables.model_classes["SeacoParaformer"](**settings)
         # About a token every other frame, and never a marker.
         torch.nn.init.constant_(model.predictor.cif_output.bias, 0.0)

@@ -23,8 +23,8 @@ from tqdm import tqdm
 
 from llasa_search.verifiers import WER
 from llasa_search.verifiers.pocketsphinx_wer import PocketsphinxWER
-from llasa_search.verifiers.word_errors import errors
 from llasa_search.verifiers.whisper_asr import EMBEDDED
+from llasa_search.verifiers.word_errors import errors
 
 ORDERS = {"unigram": 1, "bigram": 2}
 TEXTS = 60_000
