@@ -262,6 +262,7 @@ def train(
         steps=steps,
         rate=rate,
         weight_decay=0.05,
+        by_muon=[p for p in model.model.layers.parameters() if p.ndim == 2],
         probe=probe,
         probe_every=500,
     )

@@ -1,10 +1,10 @@
-"""The training loop that codec, language model and ASR share: one-cycle AdamW, saves, resumes, logs."""
+"""The training loop that all models share: one-cycle AdamW (and Muon), saves, resumes, logs."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import torch
@@ -23,6 +23,23 @@ def _one_cycle(progress: float, warm: float = 0.05, floor: float = 0.02) -> floa
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm)))
 
 
+def _optimisers(
+    trainable: list[nn.Parameter], by_muon: set[nn.Parameter], rate: float, weight_decay: float
+) -> list[torch.optim.Optimizer]:
+    others = [p for p in trainable if p not in by_muon]
+    groups = [
+        {"params": [p for p in others if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in others if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    made: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)]
+    if by_muon:
+        matrices = [p for p in trainable if p in by_muon]
+        made.append(
+            torch.optim.Muon(matrices, lr=rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+        )
+    return made
+
+
 def train(
     model: nn.Module,
     step_loss: Callable[[int], tuple[torch.Tensor, dict[str, float]]],
@@ -31,6 +48,7 @@ def train(
     steps: int,
     rate: float,
     weight_decay: float = 0.01,
+    by_muon: Collection[nn.Parameter] = (),
     save_minutes: float = 4.0,
     log_every: int = 100,
     probe: Callable[[int], dict[str, float]] | None = None,
@@ -43,36 +61,37 @@ def train(
         step_loss: the loss of one batch, chosen by the step's number alone, and what to log.
         checkpoint: written every `save_minutes` and at the end; holds weights, optimiser and step.
         rate: peak learning rate.
+        by_muon: matrices whose updates are orthogonalised (Muon, Jordan et al. 2024), scaled so that
+            AdamW's rate suits them; AdamW moves the others.
         probe: measures to log every `probe_every` steps.
     """
     trainable = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    optimiser = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
+    optimisers = _optimisers(trainable, set(by_muon), rate, weight_decay)
     first = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=DEVICE, weights_only=True)
         model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
+        for optimiser, saved_state in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved_state)
         first = state["step"]
 
     def save(step: int) -> None:
         part = checkpoint.with_suffix(".part")
-        torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step}, part)
+        moments = [optimiser.state_dict() for optimiser in optimisers]
+        torch.save({"model": model.state_dict(), "optimisers": moments, "step": step}, part)
         part.replace(checkpoint)
 
     started = saved = time.time()
     sums: dict[str, float] = {}
     for step in range(first, steps):
-        for group in optimiser.param_groups:
-            group["lr"] = rate * _one_cycle(step / steps)
         loss, logs = step_loss(step)
-        optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(trainable, 1.0)
-        optimiser.step()
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate * _one_cycle(step / steps)
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
         for name, value in logs.items():
             sums[name] = sums.get(name, 0.0) + value
         if (step + 1) % log_every == 0:
