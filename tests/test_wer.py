@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from llasa_search.candidate import Audio, Utterance
 from llasa_search.errors import InputError, ModelError
 from llasa_search.verifiers import WER
 from llasa_search.verifiers.hearing import windows
-from llasa_search.voice import Prompt
+from llasa_search.verifiers.prefix import partial_error_rate
+from llasa_search.verifiers.word_errors import normaliser
+from llasa_search.voice import Prompt, Voice
 
 Noise = Callable[..., Audio]
 
@@ -54,6 +57,23 @@ def test_no_audio_is_silence(asr_path: Path) -> None:
     """Guards against a crash or a lucky guess on speech that ended at its first token."""
     score = WER(model=str(asr_path)).score([utterance(np.zeros(0, np.float32))])[0]
     assert (score.value, score.detail) == (1.0, "")
+
+
+def test_unfinished_speech(asr_path: Path, noise: Noise) -> None:
+    """Guards against a prefix judged by the whole text, another pace than the voice's, and haste."""
+    verifier = WER(model=str(asr_path))
+    voice = Voice(noise(1.0, 9), "a voice that says six words", sample_rate=16_000)
+    text = "one captain and two coins lie near the lake"
+    (heard,) = verifier.transcribe([noise(1.0)], [16_000], "en")
+    words = normaliser(text, "en")
+    row = replace(utterance(noise(1.0), text), final=False)
+    for prompt, expected in ((voice, 3), (None, 1)):
+        score = verifier.score([replace(row, voice=prompt)])[0]
+        assert score.value == partial_error_rate(words(text), words(heard), expected)
+        assert score.detail == heard
+    too_short = replace(row, audio=noise(0.4))
+    assert [each.status for each in verifier.score([too_short, row])] == ["abstained", "scored"]
+    assert verifier.score([replace(too_short, final=True)])[0].status == "scored"
 
 
 def test_other_sample_rates_are_resampled(asr_path: Path, noise: Noise) -> None:
