@@ -180,7 +180,8 @@ def prefix_losses(logprobs: FloatArray, target: Sequence[int], blank: int) -> Fl
     for frame in logprobs:
         arrived = np.logaddexp(forward[2:], forward[1:-1])
         forward[2:] = np.logaddexp(arrived, forward[:-2] + skips) + frame[states]
-    return -np.logaddexp(forward[2::2], forward[1::2])
+    losses: FloatArray = -np.logaddexp(forward[2::2], forward[1::2])
+    return losses
 
 
 def partial_loss(losses: FloatArray, expected: int, lag: float) -> tuple[int, float]:
