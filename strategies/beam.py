@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ class Beam(Guided):
         prefixes = [each for each in (self.prefix_seconds, self.prefix_share) if each is not None]
         if len(prefixes) > 1:
             raise InputError("Beam: give prefix_seconds or prefix_share, not both")
-        if any(not isinstance(each, int | float) or not each >= 0 for each in prefixes):
+        if any(not isinstance(each, int | float) or not 0 <= each < math.inf for each in prefixes):
             raise InputError(f"Beam: a prefix of {prefixes[0]!r}: give a number, 0 or more")
         if self.completions is not None and not prefixes:
             raise InputError("Beam: completions come after a prefix: give prefix_seconds or prefix_share")
