@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_verifiers import write_ctc, write_ecapa, write_emotion2vec
+from tiny_verifiers import write_ctc, write_ecapa, write_emotion2vec, write_unigram
 
 from llasa_search import registry
 from llasa_search.listing import missing_modules
@@ -28,13 +29,16 @@ def arguments(
     """What verifiers with a checkpoint are made with: a random one, written when it is asked for."""
     folder = tmp_path_factory.mktemp("verifiers")
 
-    def once(write: Callable[[Path], Path]) -> str:
-        path = folder / write.__name__
-        return str(path if path.exists() else write(path))
+    @cache
+    def once(write: Callable[[Path], Any]) -> Any:
+        return write(folder / write.__name__)
 
     return {
         "wer": lambda: {"model": asr_path},
         "likelihood": lambda: {"model": asr_path},
+        "pocketsphinx_wer": lambda: dict(
+            zip(("language_model", "dictionary"), once(write_unigram), strict=True)
+        ),
         "ctc": lambda: {"model": once(write_ctc)},
         "speaker": lambda: {"model": once(write_ecapa)},
         "emotion": lambda: {"label": "sad", "model": once(write_emotion2vec)},

@@ -9,31 +9,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_verifiers import SPOKEN, write_unigram
 
 from llasa_search.candidate import Audio, Score, Utterance
 from llasa_search.errors import InputError, ModelError
-from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.pocketsphinx_wer import PocketsphinxWER, _decoder
-from llasa_search.verifiers.testing import VerifierContract
 from llasa_search.voice import Prompt, Voice
 
 pytest.importorskip("pocketsphinx")
-
-TEXTS = [Voice.builtin(name).text or "" for name in ("rms", "kal16", "slt")]
-WORDS = sorted({word for text in TEXTS for word in text.lower().rstrip(".?").split()})
 
 
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> PocketsphinxWER:
     """A judge by a uniform unigram over the words of three built-in voices' recordings."""
-    import pocketsphinx
-
-    model, dictionary = (tmp_path_factory.mktemp("judge") / name for name in ("unigram.arpa", "small.dict"))
-    ones = "\n".join(f"-1.5 {word}" for word in [*WORDS, "</s>"]) + "\n-99 <s>"
-    model.write_text(f"\\data\\\nngram 1={len(WORDS) + 2}\n\n\\1-grams:\n{ones}\n\n\\end\\\n")
-    known = {*WORDS, "one", "we", "knew", "new", "two", "to", "three", "found", "coin"}
-    entries = Path(pocketsphinx.get_model_path("en-us"), "cmudict-en-us.dict").read_text().splitlines(True)
-    dictionary.write_text("".join(line for line in entries if line.split()[0].split("(")[0] in known))
+    model, dictionary = write_unigram(tmp_path_factory.mktemp("judge") / "unigram")
     return PocketsphinxWER(str(model), str(dictionary))
 
 
@@ -45,7 +34,7 @@ def _score(judge: PocketsphinxWER, text: str, audio: Audio, rate: int = 16_000) 
 def test_the_right_text_scores_far_better_than_another(judge: PocketsphinxWER, name: str) -> None:
     """A judge that is deaf, or that is fed samples of the wrong scale or rate."""
     voice = Voice.builtin(name)
-    others = [text for text in TEXTS if text != voice.text]
+    others = [text for text in SPOKEN if text != voice.text]
     assert _score(judge, voice.text or "", voice.audio).value <= 0.2
     assert all(_score(judge, other, voice.audio).value >= 0.5 for other in others)
 
@@ -150,14 +139,3 @@ def test_files_that_are_missing_or_no_language_model_are_named(tmp_path: Path) -
     wrong.write_text("hello")
     with pytest.raises(ModelError, match=r"wrong\.arpa"):
         PocketsphinxWER(str(wrong)).load()
-
-
-class TestContract(VerifierContract):
-    """What every verifier owes a search."""
-
-    @pytest.fixture(autouse=True)
-    def _of_module(self, judge: PocketsphinxWER) -> None:
-        self.judge = judge
-
-    def make(self) -> Verifier:
-        return self.judge

@@ -8,6 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from llasa_search.voice import Voice
+
+SPOKEN = [Voice.builtin(name).text or "" for name in ("rms", "kal16", "slt")]
+
 HYPERPARAMS = """
 pretrained_path: {folder}
 sample_rate: 16000
@@ -242,6 +246,21 @@ def write_ctc(folder: Path) -> Path:
         torch.manual_seed(0)
         Wav2Vec2ForCTC(config).save_pretrained(folder)
     return folder
+
+
+def write_unigram(folder: Path) -> tuple[Path, Path]:
+    """A uniform language model over the words of three built-in voices, and a small dictionary."""
+    import pocketsphinx
+
+    folder.mkdir()
+    words = sorted({word for text in SPOKEN for word in text.lower().rstrip(".?").split()})
+    ones = "\n".join(f"-1.5 {word}" for word in [*words, "</s>"]) + "\n-99 <s>"
+    model, dictionary = folder / "unigram.arpa", folder / "small.dict"
+    model.write_text(f"\\data\\\nngram 1={len(words) + 2}\n\n\\1-grams:\n{ones}\n\n\\end\\\n")
+    known = {*words, "one", "we", "knew", "new", "two", "to", "three", "found", "coin"}
+    entries = Path(pocketsphinx.get_model_path("en-us"), "cmudict-en-us.dict").read_text().splitlines(True)
+    dictionary.write_text("".join(line for line in entries if line.split()[0].split("(")[0] in known))
+    return model, dictionary
 
 
 def _linear(name: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
