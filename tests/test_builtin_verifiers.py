@@ -41,8 +41,8 @@ def arguments(
         ),
         "ctc": lambda: {"model": once(write_ctc)},
         "speaker": lambda: {"model": once(write_ecapa)},
-        "emotion": lambda: {"label": "sad", "model": once(write_emotion2vec)},
-        "emotion_similarity": lambda: {"model": once(write_emotion2vec)},
+        "emotion": lambda: {"model": once(write_emotion2vec)},
+        "emotion_probability": lambda: {"label": "sad", "model": once(write_emotion2vec)},
     }
 
 

@@ -45,9 +45,7 @@ def test_the_recogniser_understands_the_built_in_voices() -> None:
     asr = WER()
     voices = [Voice.builtin(name) for name in Voice.builtins()]
     heard = asr.transcribe([voice.audio for voice in voices], [16_000] * len(voices), "en")
-    rates = [
-        asr_rate(voice.text or "", transcript) for voice, transcript in zip(voices, heard, strict=True)
-    ]
+    rates = [asr_rate(voice.text or "", transcript) for voice, transcript in zip(voices, heard, strict=True)]
     assert np.mean(rates) < 0.4, list(zip(rates, heard, strict=True))
 
 

@@ -5,14 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
 from llasa_search.errors import InputError, LlasaSearchError, ModelError
 from llasa_search.isolation import without_progress_bars
 
+EMBEDDED = Path(str(resources("llasa_search"))) / "tiny"
+"""The package's own checkpoints."""
+
 HUB_SECONDS = 10.0
 """How long the hub may take to say that it has a checkpoint."""
+
+
+def named(model: str, part: str) -> str:
+    """What `locate` finds a model by: for "tiny" the package's own `part`, such as "speaker"."""
+    return str(EMBEDDED / part) if model == "tiny" else model
 
 
 def locate(model: str, files: Sequence[str]) -> Path:
@@ -29,6 +38,8 @@ def locate(model: str, files: Sequence[str]) -> Path:
     path = Path(model).expanduser()
     if path.exists():
         return path
+    if path.is_relative_to(EMBEDDED):
+        raise ModelError(f"the embedded checkpoint is missing from {path}: install the package again")
     if model.count("/") != 1 or model.startswith((".", "~", "/")):
         raise InputError(f"no checkpoint {model!r}: no such file or folder, and no hub id (owner/name)")
     from huggingface_hub import HfApi, snapshot_download
@@ -73,11 +84,14 @@ def pretrained(kind: Any, folder: Path, training: Sequence[str] = (), **options:
         kind: its class.
         folder: as `save_pretrained` writes it.
         training: prefixes of weights that only training needs.
-        options: of `from_pretrained`.
+        options: of `from_pretrained`; in float32 unless they say otherwise, whatever the file is in.
 
     Raises:
         ModelError: the folder cannot be read, or a weight is missing and would be random.
     """
+    import torch
+
+    options = {"dtype": torch.float32, **options}
     with loading(folder), without_progress_bars():
         model, report = kind.from_pretrained(folder, output_loading_info=True, **options)
     # Masks are for training.

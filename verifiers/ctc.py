@@ -11,7 +11,7 @@ import numpy as np
 from llasa_search.candidate import Audio, FloatArray, Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.checkpoints import loading, locate, pick_device, pretrained, stored_scale
+from llasa_search.verifiers.checkpoints import loading, locate, named, pick_device, pretrained, stored_scale
 from llasa_search.verifiers.hearing import SAMPLE_RATE, at_16k, of_one_length
 from llasa_search.verifiers.prefix import MIN_SECONDS, expected_units, units_a_second
 from llasa_search.verifiers.spelling import letters
@@ -45,7 +45,8 @@ class CTCAlignment(Verifier):
     below half a second it abstains. The detail is then the prefix's length, and its log-probability a frame.
 
     Args:
-        model: a transformers `Wav2Vec2ForCTC` over characters, by hub id or folder.
+        model: a transformers `Wav2Vec2ForCTC` over characters, by
+            hub id or folder.
     """
 
     partial = True
@@ -55,7 +56,7 @@ class CTCAlignment(Verifier):
 
     def __init__(self, model: str = "facebook/wav2vec2-base-960h") -> None:
         self.model = str(model)
-        self.scale = stored_scale(self.model) or (2.0, 0.0)
+        self.scale = stored_scale(named(self.model, "ctc")) or (2.0, 0.0)
         self._loaded: _Recogniser | None = None
 
     def load(self) -> None:
@@ -105,7 +106,7 @@ class _Recogniser:
     def __init__(self, model: str) -> None:
         from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
-        folder = locate(model, FILES)
+        folder = locate(named(model, "ctc"), FILES)
         with loading(folder):
             self.features: Any = Wav2Vec2FeatureExtractor.from_pretrained(folder)
             self.tokenizer: Any = Wav2Vec2CTCTokenizer.from_pretrained(folder)

@@ -12,12 +12,10 @@ from llasa_search.errors import InputError
 from llasa_search.registry import suggest
 from llasa_search.speech import read_speech
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.checkpoints import stored_scale
+from llasa_search.verifiers.checkpoints import named, stored_scale
 from llasa_search.verifiers.emotion2vec import Emotion2Vec
 from llasa_search.verifiers.hearing import at_16k
 from llasa_search.voice import Prompt, Voice
-
-MODEL = "iic/emotion2vec_plus_large"
 
 
 class _Emotion(Verifier):
@@ -32,7 +30,7 @@ class _Emotion(Verifier):
     _loaded: Emotion2Vec | None = None
 
     def load(self) -> None:
-        self._loaded = self._loaded or Emotion2Vec(self.model)
+        self._loaded = self._loaded or Emotion2Vec(named(self.model, "emotion"))
 
     @property
     def _emotion2vec(self) -> Emotion2Vec:
@@ -50,15 +48,16 @@ class EmotionSimilarity(_Emotion):
 
     Args:
         reference: path of a recording in the emotion that is wanted, of any voice; None for the voice prompt.
-        model: hub id or folder of an emotion2vec.
+        model: hub id or folder of an emotion2vec, such as
+            "iic/emotion2vec_plus_large".
     """
 
     needs = frozenset({"voice"})
 
-    def __init__(self, reference: str | None = None, model: str = MODEL) -> None:
+    def __init__(self, reference: str | None = None, model: str = "iic/emotion2vec_plus_large") -> None:
         self.reference = None if reference is None else str(reference)
         self.model = str(model)
-        self.scale = stored_scale(self.model) or (0.5, 1.0)
+        self.scale = stored_scale(named(self.model, "emotion")) or (0.5, 1.0)
         self._heard: tuple[str, NDArray[np.float64]] | None = None
 
     def check(self, prompt: Prompt) -> None:
@@ -98,12 +97,13 @@ class EmotionProbability(_Emotion):
 
     Args:
         label: one of the checkpoint's emotions, such as "happy" ("开心" and "开心/happy" are the same).
-        model: hub id or folder of an emotion2vec.
+        model: hub id or folder of an emotion2vec, such as
+            "iic/emotion2vec_plus_large".
     """
 
     needs = frozenset()
 
-    def __init__(self, label: str, model: str = MODEL) -> None:
+    def __init__(self, label: str, model: str = "iic/emotion2vec_plus_large") -> None:
         self.label = label
         self.model = str(model)
 

@@ -22,10 +22,10 @@ class Naturalness(Verifier):
 
     DNSMOS predicts what listeners answer who are asked by ITU-T P.835 about the signal, the background, and
     the whole (arXiv 2110.01763); the value is that of the whole, the detail has the other two and the score
-    by P.808 (arXiv 2010.15258). It was trained on noisy telephony, so it hears noise and distortion rather
-    than stress and melody, and nothing of what is said.
+    by P.808 (arXiv 2010.15258). It was trained on what noise suppressors make of calls, so it hears noise and
+    distortion rather than stress and melody, and nothing of what is said.
 
-    Windows of 9.01 s are rated, one a second, and averaged; shorter speech is repeated until it fills one.
+    Windows of 9.01 s are rated, one a second, and averaged; shorter speech is doubled until it fills one.
     Silence is not rated. The scale goes from 1 to 4: the published calibration ends at 3.93. Needs the extra
     `judges`.
     """
@@ -34,7 +34,7 @@ class Naturalness(Verifier):
     family = "dnsmos"
     judge = True
     requires = ("speechmos", "onnxruntime")
-    cost = 0.2
+    cost = 0.5
     scale = (1.0, 4.0)
 
     def load(self) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from llasa_search.candidate import Audio, Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.checkpoints import stored_scale
+from llasa_search.verifiers.checkpoints import named, stored_scale
 from llasa_search.verifiers.hearing import at_16k
 from llasa_search.verifiers.speaker_encoders import Kind, kind_of
 from llasa_search.voice import Prompt, Voice
@@ -38,8 +38,9 @@ class SpeakerSimilarity(Verifier):
     """Cosine between speaker embeddings of the speech and of the voice prompt, from -1 to 1.
 
     Args:
-        model: a speechbrain ECAPA-TDNN or a transformers `WavLMForXVector`, by hub id or folder; or the
-            path of the checkpoint that seed-tts-eval and the paper use (`wavlm_large_finetune.pth`).
+        model: a speechbrain ECAPA-TDNN or a transformers `WavLMForXVector`, by hub
+            id or folder, such as "speechbrain/spkrec-ecapa-voxceleb"; or the path of the checkpoint that
+            seed-tts-eval and the paper use (`wavlm_large_finetune.pth`).
         reference: "original", the prompt's recording (sim-o); or "resynthesis", the same through the codec
             (sim-r), which leaves the codec's own losses out of the comparison.
     """
@@ -60,7 +61,8 @@ class SpeakerSimilarity(Verifier):
             raise InputError(f"reference={reference!r}: take 'original' or 'resynthesis'")
         self.model = str(model)
         self.reference = reference
-        self.scale = stored_scale(self.model) or SCALES[kind_of(self.model)]
+        self._checkpoint = named(self.model, "speaker")
+        self.scale = stored_scale(self._checkpoint) or SCALES[kind_of(self._checkpoint)]
         self._encoder: SpeakerEncoder | None = None
         self._voice: tuple[str, NDArray[np.float64]] | None = None
 
@@ -72,7 +74,7 @@ class SpeakerSimilarity(Verifier):
     def load(self) -> None:
         from llasa_search.verifiers.speaker_encoders import SpeakerEncoder
 
-        self._encoder = self._encoder or SpeakerEncoder(self.model)
+        self._encoder = self._encoder or SpeakerEncoder(self._checkpoint)
 
     def check(self, prompt: Prompt) -> None:
         super().check(prompt)

@@ -53,7 +53,7 @@ class VerifierContract:
                 voice=voice,
                 logprobs=np.full(int(50 * seconds), -1.0, np.float32),
             )
-            for seconds, pitch, gain in ((1.0, 120, 1.0), (1.4, 200, 0.5), (1.2, 90, 2.0))
+            for seconds, pitch, gain in ((1.15, 120, 1.0), (2.3, 200, 0.5), (1.2, 90, 2.0))
         ]
 
     def test_each_utterance_is_scored_in_order(self) -> None:

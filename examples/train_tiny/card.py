@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -22,12 +23,15 @@ they speak English with synthetic voices, and err often enough that a search has
 All in half precision, {total:.1f} MB with voices and texts.
 
 - **Data.** {utterances} utterances, {hours:.1f} hours, made by flite (voices slt, awb, kal16, rms) and
-  warped into 200 further pseudo-speakers, each in four styles (neutral, happy, sad, angry) of a strength
+  warped into 32 further pseudo-speakers, each in four styles (neutral, happy, sad, angry) of a strength
   drawn from .3 to 1. Texts by our own generator: sentences, random word strings, numbers, names. No human
-  recording, no scraped text.
+  recording, no scraped text. The speaker encoder and the CTC model, and half the time the emotion model,
+  heard 300 pseudo-speakers and texts of their own instead.
 - **Evaluation.** `texts/dev.jsonl` (50), `standard.jsonl` (100) and `hard.jsonl` (100: long sentences,
   numbers, rare words, words held out of training) are in no training text. Measured quality, judged by a
   recogniser of another family: `docs/benchmarks.md` in the repository, written by its scripts.
+- **Verifiers**, on recordings that are in no training, as they are and after the codec:
+{measures}
 - **Remaking them.** `python examples/train_tiny` (see its README).
 - **Limits.** English only; characters other than letters, digits and common punctuation are not spoken;
   voices beyond those of flite are imitated poorly.
@@ -35,9 +39,17 @@ All in half precision, {total:.1f} MB with voices and texts.
 """
 
 
+MEASURES = {
+    "speaker": "speaker encoder, equal error rate over 16 held-out pseudo-speakers",
+    "emotion": "emotion model, accuracy of four styles at strengths of .5 and more",
+    "ctc": "CTC model, word error rate on held-out pseudo-speakers",
+}
+
+
 def _parameters(path: Path) -> int:
-    if path.suffix == ".pt":
-        state = torch.load(path, map_location="cpu", weights_only=True)["model_state_dict"]
+    if path.suffix in (".pt", ".ckpt"):
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = state.get("model_state_dict", state.get("model", state))
         return sum(v.numel() for v in state.values())
     with safe_open(path, "pt") as tensors:
         return sum(tensors.get_tensor(key).numel() for key in tensors.keys())  # noqa: SIM118
@@ -53,12 +65,20 @@ def _megabytes(path: Path) -> float:
     return sum(p.stat().st_size for p in files) / 1e6
 
 
+def _measured(measures: dict[str, dict[str, float]]) -> Iterator[str]:
+    for part, found in measures.items():
+        yield f"  - {MEASURES[part]}: {', '.join(f'{name} {share:.1%}' for name, share in found.items())}"
+
+
 def write(tiny: Path, work: Path) -> None:
-    """Writes `tiny/README.md`; steps come from the training states in `work`, hours from its codes."""
+    """Writes `tiny/README.md`; steps and measures come from `work`, hours from its codes."""
     parts = [
         ("codec", "`Xcodec2Model`, 4,096 codes, 50/s", tiny / "codec" / "model.safetensors", ["codec"]),
         ("language model", "`LlamaForCausalLM`", tiny / "language_model" / "model.safetensors", ["lm_base"]),
         ("speech recogniser", "openai-whisper, windows of 10 s", tiny / "asr.pt", ["asr_a", "asr"]),
+        ("speaker encoder", "speechbrain ECAPA-TDNN", tiny / "speaker" / "embedding_model.ckpt", ["speaker"]),
+        ("emotion model", "funasr emotion2vec", tiny / "emotion" / "model.pt", ["emotion"]),
+        ("CTC model", "`Wav2Vec2ForCTC`", tiny / "ctc" / "model.safetensors", ["ctc"]),
     ]
     rows = []
     for name, form, path, states in parts:
@@ -73,6 +93,7 @@ def write(tiny: Path, work: Path) -> None:
     (tiny / "README.md").write_text(
         TEXT.format(
             rows="\n".join(rows),
+            measures="\n".join(_measured(json.loads((work / "measures.json").read_text()))),
             total=_megabytes(tiny),
             utterances=f"{len(lengths):,}",
             hours=sum(lengths) / 180_000,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
 
 import codec
@@ -59,3 +61,35 @@ def resynthesise_shard(model: Xcodec2Model, meta: Path, out: Path) -> None:
         position += len(audio)
     np.save(out / meta.with_suffix(".npy").name, np.concatenate(pieces))
     target.write_text("\n".join(lines) + "\n")
+
+
+def encode(codec_folder: Path, source: Path, out: Path, processes: int, limit: int | None = None) -> None:
+    """`encode_shard` over the first `limit` shards of `source`."""
+    _over_shards(encode_shard, codec_folder, source, out, processes, limit)
+
+
+def resynthesise(
+    codec_folder: Path, source: Path, out: Path, processes: int, limit: int | None = None
+) -> None:
+    """`resynthesise_shard` over the first `limit` shards of `source`."""
+    _over_shards(resynthesise_shard, codec_folder, source, out, processes, limit)
+
+
+def _over_shards(
+    work: Callable[[Xcodec2Model, Path, Path], None],
+    codec_folder: Path,
+    source: Path,
+    out: Path,
+    processes: int,
+    limit: int | None,
+) -> None:
+    jobs = [(work, codec_folder, meta, out) for meta in sorted(source.glob("*.jsonl"))[:limit]]
+    spawning = multiprocessing.get_context("spawn")
+    with spawning.Pool(processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        pool.starmap(_one_shard, jobs, chunksize=1)
+
+
+def _one_shard(
+    work: Callable[[Xcodec2Model, Path, Path], None], codec_folder: Path, meta: Path, out: Path
+) -> None:
+    work(load_codec(codec_folder), meta, out)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import multiprocessing
 import random
 import subprocess
 from collections.abc import Iterator
@@ -65,22 +66,31 @@ class Delivery:
     pitch_jitter: float = 1.0
 
 
+def _drawn(prefix: str, count: int, seed: int) -> list[Speaker]:
+    """Pseudo-speakers of all base voices in turn."""
+    rng = random.Random(seed)
+    return [
+        Speaker(
+            f"{prefix}{i:03d}",
+            list(BASES)[i % len(BASES)],
+            rng.uniform(0.88, 1.14),
+            rng.uniform(0.85, 1.25),
+            rng.uniform(0.92, 1.1),
+        )
+        for i in range(count)
+    ]
+
+
 def speakers(held_out: bool = False) -> list[Speaker]:
     """The 4 base voices and 32 training pseudo-speakers, or the 16 held-out pseudo-speakers."""
-    rng = random.Random(7 if held_out else 5)
-    made = [] if held_out else [Speaker(base, base) for base in BASES]
-    for i in range(16 if held_out else 32):
-        base = list(BASES)[i % len(BASES)]
-        made.append(
-            Speaker(
-                f"{'h' if held_out else 'p'}{i:03d}",
-                base,
-                rng.uniform(0.88, 1.14),
-                rng.uniform(0.85, 1.25),
-                rng.uniform(0.92, 1.1),
-            )
-        )
-    return made
+    if held_out:
+        return _drawn("h", 16, seed=7)
+    return [*(Speaker(base, base) for base in BASES), *_drawn("p", 32, seed=5)]
+
+
+def verifier_speakers() -> list[Speaker]:
+    """300 further pseudo-speakers, whom only the verifiers hear in training."""
+    return _drawn("v", 300, seed=9)
 
 
 def _trim(audio: np.ndarray, keep: float = 0.08) -> np.ndarray:
@@ -147,7 +157,15 @@ def session(
             yield text, Delivery(speaker, style, strength, rng.uniform(0.95, 1.05), rng.uniform(0.96, 1.04))
 
 
-def write_shard(folder: Path, shard: int, sessions: int, held_out: bool = False) -> None:
+POPULATIONS = {
+    "training": (speakers(), 0),
+    "held out": (speakers(held_out=True), 1_000_000),
+    "verifiers": (verifier_speakers(), 2_000_000),
+}
+"""Who speaks, and the seed of the first shard's texts."""
+
+
+def write_shard(folder: Path, shard: int, sessions: int, population: str = "training") -> None:
     """Writes `sessions` sessions as one int16 array and one JSON line an utterance; does nothing when they
     exist.
     """
@@ -155,9 +173,10 @@ def write_shard(folder: Path, shard: int, sessions: int, held_out: bool = False)
     if meta.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    rng = random.Random(shard + (1_000_000 if held_out else 0))
+    everyone, seed = POPULATIONS[population]
+    rng = random.Random(seed + shard)
     forbidden = {t.spoken for group in texts.evaluation_sets().values() for t in group}
-    everyone, pieces, lines, position = speakers(held_out), [], [], 0
+    pieces, lines, position = [], [], 0
     for number in range(sessions):
         for text, how in session(rng, everyone, forbidden):
             audio = (speak(text.text, how) * 32767).astype(np.int16)
@@ -177,6 +196,13 @@ def write_shard(folder: Path, shard: int, sessions: int, held_out: bool = False)
     meta.write_text("\n".join(lines) + "\n")
 
 
+def write_shards(
+    folder: Path, shards: range, processes: int, population: str = "training", sessions: int = 200
+) -> None:
+    with multiprocessing.Pool(processes) as pool:
+        pool.starmap(write_shard, [(folder, shard, sessions, population) for shard in shards], chunksize=1)
+
+
 def read_shards(folder: Path) -> Iterator[tuple[dict[str, object], np.ndarray]]:
     """Yields (row, int16 audio) of every finished shard."""
     for meta in sorted(folder.glob("*.jsonl")):
@@ -184,6 +210,11 @@ def read_shards(folder: Path) -> Iterator[tuple[dict[str, object], np.ndarray]]:
         for line in meta.read_text().splitlines():
             row = json.loads(line)
             yield row, audio[row["start"] : row["start"] + row["length"]]
+
+
+def to_float(audio: np.ndarray) -> np.ndarray:
+    """What models hear of int16 samples: float32."""
+    return audio.astype(np.float32) / 32768
 
 
 def to_flac(audio: np.ndarray) -> bytes:

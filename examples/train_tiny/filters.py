@@ -1,0 +1,25 @@
+"""What the first convolution of a raw-waveform front end begins as; from noise, learning would take hours."""
+
+from __future__ import annotations
+
+import math
+
+import speech
+import torch
+
+LOWEST, HIGHEST = 60.0, 7600.0  # Hz
+
+
+def sinusoids(channels: int, width: int) -> torch.Tensor:
+    """Windowed sinusoids at frequencies evenly spaced in mel: [channels, 1, width].
+
+    Each frequency comes at four phases, whose rectified outputs sum to about its magnitude. Above 500 Hz
+    they grow louder by 6 dB an octave, as speech grows softer.
+    """
+    low, high = (2595 * math.log10(1 + hertz / 700) for hertz in (LOWEST, HIGHEST))
+    hertz = 700 * (10 ** (torch.linspace(low, high, channels // 4) / 2595) - 1)
+    phases = torch.arange(4) * math.pi / 2
+    time = torch.arange(width) / speech.SAMPLE_RATE
+    waves = torch.cos(2 * math.pi * hertz[:, None, None] * time + phases[:, None])
+    waves *= torch.hann_window(width, periodic=False) * (1 + hertz[:, None, None] / 500)
+    return (waves / waves[0, 0].norm()).view(channels, 1, width)

@@ -1,0 +1,64 @@
+"""The models of the speaker, emotion and CTC verifiers: what they hear in training, and how good they are.
+
+Their speech has voices and texts of its own. What they are measured by is in no training: recordings by the
+held-out pseudo-speakers, and fresh ones by the voices that the language model knows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import asr
+import codes
+import ctc
+import ecapa
+import emotion
+import speech
+
+FOLDERS = ("speaker", "emotion", "ctc")
+SHARDS, THROUGH_CODEC = 10, 4
+FRESH = 1000  # a shard whose texts no training has
+
+
+def stages(work: Path, processes: int) -> dict[str, Callable[[], object]]:
+    """Stages by name; they need `work/codec`, `work/speech`, `work/resynthesis` and `work/asr.pt`."""
+    own = work / "verifiers"
+    both = [own / "speech", own / "speech_resynthesis"]
+    ends = own / "word_ends.json"
+    return {
+        "verifiers' speech": lambda: _speech(own, processes),
+        "verifiers' resynthesis": lambda: _resynthesis(work / "codec", own, processes),
+        "speaker": lambda: ecapa.train(both, work),
+        # rms has no pitch range to set: its styles are told apart best by those who know the voice.
+        "emotion": lambda: emotion.train([work / "speech", work / "resynthesis", *both], work),
+        "verifiers' word ends": lambda: asr.write_word_ends(work / "asr.pt", both[0], ends, THROUGH_CODEC),
+        "ctc": lambda: ctc.train(both, work, ends=ends),
+        "measures": lambda: _measure(work, own),
+    }
+
+
+def _speech(own: Path, processes: int) -> None:
+    speech.write_shards(own / "speech", range(SHARDS), processes, "verifiers")
+    speech.write_shards(own / "held_out", range(1), processes, "held out")
+    speech.write_shards(own / "fresh", range(FRESH, FRESH + 1), processes)
+
+
+def _resynthesis(codec: Path, own: Path, processes: int) -> None:
+    for name in ("speech", "held_out", "fresh"):
+        coded = own / f"{name}_codes"
+        codes.encode(codec, own / name, coded, processes, limit=THROUGH_CODEC)
+        codes.resynthesise(codec, coded, own / f"{name}_resynthesis", processes)
+
+
+def _measure(work: Path, own: Path) -> None:
+    """Writes `work/measures.json`, which the model card prints, and each model's scale."""
+    held_out = own / "held_out", own / "held_out_resynthesis"
+    fresh = own / "fresh", own / "fresh_resynthesis"
+    measures = {
+        "speaker": ecapa.evaluate(work / "speaker", *held_out),
+        "emotion": emotion.evaluate(work / "emotion", *map(list, zip(fresh, held_out, strict=True))),
+        "ctc": ctc.evaluate(work / "ctc", *held_out),
+    }
+    (work / "measures.json").write_text(json.dumps(measures, indent=1) + "\n")
