@@ -50,7 +50,8 @@ class Ledger:
         verifier_seconds: seconds, by verifier.
         verifier_skipped: utterances not scored because they could no longer win, by verifier.
         stage_seconds: wall seconds by stage ("prefill", "decode", "codec", "verify").
-        flops: analytic floating-point operations by stage ("lm", "codec", "verifiers").
+        flops: analytic floating-point operations by stage ("lm", "codec", "verifiers"); NaN where a
+            verifier does not know its own (`Verifier.flops`).
         peak_memory_bytes: highest resident (or GPU) memory seen.
     """
 

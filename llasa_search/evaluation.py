@@ -6,7 +6,8 @@ A record is a line of what `llasa-search score` writes; what is not known in it 
 - `best`: the place of the chosen recording, or null where no reward is known;
 - `recordings`: for each its `wav`; `status`, which is "scored" where its reward is known, "missing" where
   there is no such file, else "failed"; `error`, the reason, or ""; `seconds`; `reward`; and `scores` by
-  printed verifier: `value` in its unit, `detail`, `status`; and for a WER `edits` and `length` (see `Errors`)
+  printed verifier: `value` in its unit, `detail`, `status`; and for an error rate `edits` and `length` (see
+  `Verifier.counts`)
 """
 
 from __future__ import annotations
@@ -26,8 +27,6 @@ from llasa_search.scorer import BATCH, check_verifiers, rewards
 from llasa_search.selection import recorded
 from llasa_search.speech import SAMPLE_RATE, read_speech
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.wer import WER
-from llasa_search.verifiers.word_errors import errors
 from llasa_search.voice import Prompt, Voice
 
 MISSING = "there is no such file"
@@ -211,8 +210,8 @@ def _voice(entry: Entry) -> tuple[Voice | None, str]:
 
 def _verdict(verifier: Verifier, entry: Entry, found: Score) -> Verdict:
     verdict: Verdict = {"value": _known(found.value), "detail": found.detail, "status": found.status}
-    if isinstance(verifier, WER) and found.status == "scored":
-        counted = errors(entry.text, found.detail, entry.language, verifier.protocol)
+    counted = verifier.counts(entry.text, entry.language, found.detail) if found.status == "scored" else None
+    if counted is not None:
         verdict["edits"], verdict["length"] = counted
     return verdict
 

@@ -21,7 +21,7 @@ class Entry:
         id: names it; no two entries of a manifest have the same.
         text: what the recordings should say.
         language: "en" or "zh".
-        wavs: the recordings, one or several candidates; they need not exist.
+        wavs: the recordings, one or several candidates, none where they are to be made; they need not exist.
         prompt: the recording of the voice that they should have, or None.
         prompt_text: what the prompt says, or None.
     """
@@ -34,7 +34,11 @@ class Entry:
     prompt_text: str | None = None
 
 
-def read_manifest(path: str | os.PathLike[str], wavs: str | os.PathLike[str] | None = None) -> list[Entry]:
+def read_manifest(
+    path: str | os.PathLike[str],
+    wavs: str | os.PathLike[str] | None = None,
+    recorded: bool = True,
+) -> list[Entry]:
     """Reads a manifest; paths in it are relative to its folder, and blank lines count for nothing.
 
     A file that ends in `.jsonl` holds an object a line: `id` and `text`; `wav` (a path) or `wavs` (a list of
@@ -47,6 +51,7 @@ def read_manifest(path: str | os.PathLike[str], wavs: str | os.PathLike[str] | N
         path: the manifest, in UTF-8.
         wavs: a folder in which the recording of each entry lies as `<id>.wav`. None takes the recordings
             that the manifest itself names.
+        recorded: whether there must be recordings; a text that is still to be spoken has none.
 
     Raises:
         InputError: it cannot be read, or a line of it is broken: the message names the file and the line.
@@ -59,6 +64,8 @@ def read_manifest(path: str | os.PathLike[str], wavs: str | os.PathLike[str] | N
     for number, line in _lines(path):
         try:
             entry = _entry(parse(line.decode("utf-8-sig")), path.parent, folder)
+            if recorded and not entry.wavs:
+                raise InputError("it names no recording: say in which folder the recordings lie (--wavs DIR)")
             if entry.id in entries:
                 raise InputError(f"the id {entry.id!r} is that of an earlier line: each names one text")
         except (InputError, UnicodeDecodeError) as error:
@@ -129,8 +136,6 @@ def _own_wavs(fields: Mapping[str, Any], parent: Path) -> tuple[Path, ...]:
     wavs = fields.get("wavs") or [path for path in [_string(fields, "wav")] if path]
     if not isinstance(wavs, list) or not all(isinstance(path, str) and path for path in wavs):
         raise InputError(f"wavs={wavs!r:.80} is not a list of paths")
-    if not wavs:
-        raise InputError("it names no recording: say in which folder the recordings lie (--wavs DIR)")
     return tuple(parent / path for path in wavs)
 
 

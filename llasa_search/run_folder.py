@@ -85,7 +85,7 @@ def load_run(folder: str | os.PathLike[str]) -> SearchResult:
             candidates=candidates,
             sample_rate=run["sample_rate"],
             reward=run["reward"],
-            ledger=Ledger(**run["ledger"]),
+            ledger=_ledger(run["ledger"]),
             stopped_by=run["stopped_by"],
             settings=run["settings"],
             trace=Trace(map(_node, run["trace"])),
@@ -106,7 +106,10 @@ def as_json(result: SearchResult) -> dict[str, Any]:
         "stopped_by": result.stopped_by,
         "best": result.best.index if result.candidates else None,
         "settings": dict(result.settings),
-        "ledger": dataclasses.asdict(result.ledger),
+        "ledger": {
+            **dataclasses.asdict(result.ledger),
+            "flops": {stage: _finite(count) for stage, count in result.ledger.flops.items()},
+        },
         "candidates": [_as_json(candidate) for candidate in result.candidates],
         "trace": [_node_as_json(node) for node in result.trace.nodes.values()],
     }
@@ -153,6 +156,11 @@ def _candidate(path: Path, stored: dict[str, Any], arrays: Any) -> Candidate:
             "audio": soundfile.read(wav, dtype="float32")[0] if wav.exists() else None,
         }
     )
+
+
+def _ledger(stored: dict[str, Any]) -> Ledger:
+    flops = {stage: _number(count) for stage, count in stored["flops"].items()}
+    return Ledger(**{**stored, "flops": flops})
 
 
 def _scores(stored: dict[str, Any]) -> dict[str, Score]:

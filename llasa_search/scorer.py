@@ -212,6 +212,7 @@ class Scorer:
         ledger.verifier_calls[name] = ledger.verifier_calls.get(name, 0) + len(heard)
         spent = time.perf_counter() - start
         ledger.verifier_seconds[name] = ledger.verifier_seconds.get(name, 0.0) + spent
+        ledger.add_flops("verifiers", sum(_operations(verifier, each.seconds) for each in heard))
         if heard:
             self._prices[name] = spent / len(heard)
             prices = [self._prices.get(str(each), 0.0) for each in self.reward.verifiers]
@@ -318,6 +319,13 @@ def _digest(utterance: Utterance) -> bytes:
     for array in (utterance.audio, utterance.codes, utterance.logprobs):
         digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
     return digest.digest()
+
+
+def _operations(verifier: Verifier, seconds: float) -> float:
+    try:
+        return float(verifier.flops(seconds))
+    except Exception:
+        return math.nan
 
 
 def _next(verifiers: Sequence[Verifier], candidate: Candidate) -> Verifier:

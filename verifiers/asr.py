@@ -28,6 +28,9 @@ class ASR(Protocol):
     def understands(self, language: str) -> bool:
         """Whether it can write `language` ("en" or "zh")."""
 
+    def flops(self, seconds: float) -> float:
+        """Floating-point operations for one recording of so many seconds."""
+
     def transcribe(self, audios: Sequence[Audio], language: str) -> list[str]:
         """What recordings of any length say, "" where nothing.
 

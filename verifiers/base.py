@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -72,6 +73,25 @@ class Verifier(Reward):
         worst, best = self.scale
         # Adding 0 turns -0 into 0.
         return np.clip((values - worst) / (best - worst), 0.0, 1.0) + 0.0
+
+    def counts(self, text: str, language: str, detail: str) -> tuple[int, int] | None:
+        """Edits and length of the text (in words; Chinese: characters) behind an error rate.
+
+        Corpus values are ratios of their sums.
+
+        Args:
+            text: what should have been said.
+            language: "en" or "zh".
+            detail: of the score: the transcript.
+
+        Returns:
+            None where the value is no error rate.
+        """
+        return None
+
+    def flops(self, seconds: float) -> float:
+        """Floating-point operations to judge one utterance of so many seconds; NaN where nobody knows."""
+        return math.nan
 
     @staticmethod
     def from_function(

@@ -75,6 +75,7 @@ def load_strictly(model: Any, weights: dict[str, Any], path: Path) -> None:
     """
     with loading(path):
         model.load_state_dict(weights, strict=True)
+    model.requires_grad_(False)
 
 
 def pretrained(kind: Any, folder: Path, training: Sequence[str] = (), **options: Any) -> Any:
@@ -100,7 +101,7 @@ def pretrained(kind: Any, folder: Path, training: Sequence[str] = (), **options:
         raise ModelError(
             f"{folder} is no {kind.__name__}: it lacks {missing[0]}, {len(missing)} weights in all"
         )
-    return model.eval()
+    return model.eval().requires_grad_(False)
 
 
 @contextmanager

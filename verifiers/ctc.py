@@ -12,6 +12,7 @@ from llasa_search.candidate import Audio, FloatArray, Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.checkpoints import loading, locate, named, pick_device, pretrained, stored_scale
+from llasa_search.verifiers.flops import Line
 from llasa_search.verifiers.hearing import SAMPLE_RATE, at_16k, of_one_length
 from llasa_search.verifiers.prefix import MIN_SECONDS, expected_units, units_a_second
 from llasa_search.verifiers.spelling import letters
@@ -93,6 +94,9 @@ class CTCAlignment(Verifier):
         detail = f"{said} of {len(losses) - 1} characters, {-losses[said] / max(1, frames):.2f} nats a frame"
         return Score(value, f"{detail}: {transcript}")
 
+    def flops(self, seconds: float) -> float:
+        return self._recogniser.flops(seconds)
+
     @property
     def _recogniser(self) -> _Recogniser:
         self.load()
@@ -113,6 +117,7 @@ class _Recogniser:
         self.device = pick_device()
         self.model = pretrained(Wav2Vec2ForCTC, folder).to(self.device)
         self.name = model
+        self.flops = Line(lambda audio: self._logprobs(audio[None]))
         self.vocabulary: dict[str, int] = self.tokenizer.get_vocab()
         # What padding is to the tokenizer is CTC's blank to the model.
         self.blank = int(self.tokenizer.pad_token_id)

@@ -32,6 +32,9 @@ class _Emotion(Verifier):
     def load(self) -> None:
         self._loaded = self._loaded or Emotion2Vec(named(self.model, "emotion"))
 
+    def flops(self, seconds: float) -> float:
+        return self._emotion2vec.flops(seconds)
+
     @property
     def _emotion2vec(self) -> Emotion2Vec:
         self.load()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from llasa_search.candidate import Audio
 from llasa_search.errors import ModelError
 from llasa_search.verifiers.checkpoints import loading, locate, pick_device
+from llasa_search.verifiers.flops import Line
 from llasa_search.verifiers.funasr_folder import load_weights, quiet, read_config
 from llasa_search.verifiers.hearing import of_one_length
 
@@ -53,6 +54,7 @@ class Emotion2Vec:
         self.labels = (folder / "tokens.txt").read_text(encoding="utf-8").split("\n")
         self.labels = [label.strip() for label in self.labels if label.strip()]
         self._model = _load(folder, config, len(self.labels)).to(self.device).eval()
+        self.flops = Line(lambda audio: self.hear([audio]))
         # Places that training left unused, as funasr marks them.
         self._unused = [i for i, label in enumerate(self.labels) if label.startswith("unuse")]
 

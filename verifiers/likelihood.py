@@ -72,6 +72,12 @@ class TranscriptLikelihood(Verifier):
                 found[job.place] += zip(logprobs, [*job.tokens, job.tokenizer.eot], strict=True)
         return [self._score(each) for each in found]
 
+    def flops(self, seconds: float) -> float:
+        """Of one decoder pass and one of the encoder, though a `WER` of the same model may have made that."""
+        self.load()
+        assert self._asr is not None
+        return self._asr.flops(seconds)
+
     def _score(self, found: list[tuple[float, int]]) -> Score:
         assert self._asr is not None
         worst, token = min(found)
@@ -145,6 +151,9 @@ class LanguageModelLikelihood(Verifier):
     family = "llasa"
     cost = 0.0
     scale = (-math.log(65_536), 0.0)
+
+    def flops(self, seconds: float) -> float:
+        return 0.0
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         return [self._score(utterance) for utterance in utterances]

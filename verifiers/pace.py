@@ -54,6 +54,9 @@ class Pace(Verifier):
         super().check(prompt)
         self._plausible(prompt.text, prompt.language, prompt.voice)
 
+    def flops(self, seconds: float) -> float:
+        return 0.0
+
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         return [self._score(utterance) for utterance in utterances]
 

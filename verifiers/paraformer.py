@@ -11,6 +11,7 @@ from typing import Any
 from llasa_search.candidate import Audio
 from llasa_search.errors import ModelError
 from llasa_search.verifiers.checkpoints import loading, pick_device
+from llasa_search.verifiers.flops import Line
 from llasa_search.verifiers.funasr_folder import load_weights, quiet, read_config
 from llasa_search.verifiers.hearing import SAMPLE_RATE, of_one_length, transcribe_windows
 
@@ -60,6 +61,7 @@ class Paraformer:
             )
             load_weights(model, folder / "model.pt", config)
         self._model = model.to(self.device).eval()
+        self.flops = Line(lambda audio: self._decode([audio]))
 
     def understands(self, language: str) -> bool:
         """Whether its tokens can write `language` ("en" or "zh")."""

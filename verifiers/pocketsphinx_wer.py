@@ -88,6 +88,10 @@ class PocketsphinxWER(Verifier):
             scores.append(Score(errors.total / errors.words, transcript))
         return scores
 
+    def counts(self, text: str, language: str, detail: str) -> tuple[int, int]:
+        errors = self.errors(text, detail)
+        return errors.total, errors.words
+
     def transcribe(self, audios: Sequence[Audio], sample_rates: Sequence[int], language: str) -> list[str]:
         """What the recordings say, "" where nothing.
 

@@ -44,6 +44,9 @@ class Signal(Verifier):
     cost = 0.0
     scale = (1.0, 0.0)
 
+    def flops(self, seconds: float) -> float:
+        return 0.0
+
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         return [self._score(utterance) for utterance in utterances]
 

@@ -80,6 +80,11 @@ class SpeakerSimilarity(Verifier):
         super().check(prompt)
         self._recording(prompt.voice)
 
+    def flops(self, seconds: float) -> float:
+        self.load()
+        assert self._encoder is not None
+        return self._encoder.flops(seconds)
+
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         self.load()
         assert self._encoder is not None

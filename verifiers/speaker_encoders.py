@@ -21,6 +21,7 @@ from llasa_search.verifiers.checkpoints import (
     pretrained,
     read_weights,
 )
+from llasa_search.verifiers.flops import Line
 from llasa_search.verifiers.hearing import SAMPLE_RATE, of_one_length
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class SpeakerEncoder:
         where = locate(model, FILES)
         load = {"ecapa": _ecapa, "xvector": _xvector, "wavlm_ecapa": _wavlm_ecapa}[kind_of(str(where))]
         self._encode = load(where, self.device)
+        self.flops = Line(lambda audio: self.embed([audio]))
 
     def embed(self, audios: Sequence[Audio]) -> NDArray[np.float64]:
         """Embeddings [recordings, dim] of length 1.

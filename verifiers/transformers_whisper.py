@@ -8,6 +8,7 @@ from typing import Any
 
 from llasa_search.candidate import Audio
 from llasa_search.verifiers.checkpoints import loading, pick_device, pretrained
+from llasa_search.verifiers.flops import TOKENS, TOKENS_A_SECOND, Windows
 from llasa_search.verifiers.hearing import HOP, SAMPLE_RATE, transcribe_windows
 from llasa_search.verifiers.whisper_asr import TOKENS_PER_SECOND
 
@@ -61,6 +62,7 @@ class TransformersWhisper:
         self.model = pretrained(WhisperForConditionalGeneration, folder, dtype=self.dtype).to(self.device)
         self.window = 2 * self.model.config.max_source_positions * HOP
         stored = self.model.generation_config
+        self.flops = Windows(self._hear_silence, self._write, self.window / SAMPLE_RATE, pace=TOKENS_A_SECOND)
         vocabulary = self.model.config.vocab_size
         self.multilingual = bool(getattr(stored, "is_multilingual", vocabulary >= MULTILINGUAL_VOCABULARY))
         # Without `begin_suppress_tokens`, which would forbid to answer silence with nothing.
@@ -120,6 +122,21 @@ class TransformersWhisper:
             words = [token for token in row[:limit] if token < special]
             texts.append(self.tokenizer.decode(words).strip())
         return texts
+
+    def _hear_silence(self) -> Any:
+        import torch
+
+        frames, bands = self.window // HOP, self.model.config.num_mel_bins
+        with torch.inference_mode():
+            mel = torch.zeros(1, bands, frames, dtype=self.dtype, device=self.device)
+            return self.model.get_encoder()(mel)
+
+    def _write(self, heard: Any) -> None:
+        import torch
+
+        with torch.inference_mode():
+            tokens = torch.zeros(1, TOKENS, dtype=torch.long, device=self.device)
+            self.model(encoder_outputs=heard, decoder_input_ids=tokens, use_cache=False)
 
     def _prompt(self, language: str) -> list[int]:
         """Tokens that ask for a transcript in `language` without timestamps."""

@@ -85,6 +85,12 @@ class WER(Verifier):
                 scores[i] = Score(self._error_rate(utterances[i], transcript), transcript)
         return scores
 
+    def counts(self, text: str, language: str, detail: str) -> tuple[int, int]:
+        return errors(text, detail, language, self.protocol)
+
+    def flops(self, seconds: float) -> float:
+        return self._loaded.flops(seconds)
+
     def transcribe(self, audios: Sequence[Audio], sample_rates: Sequence[int], language: str) -> list[str]:
         """What the recordings say, "" where nothing.
 

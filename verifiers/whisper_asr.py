@@ -12,6 +12,7 @@ import numpy as np
 from llasa_search.candidate import Audio
 from llasa_search.errors import ModelError
 from llasa_search.verifiers.checkpoints import pick_device
+from llasa_search.verifiers.flops import LETTERS_A_SECOND, TOKENS, TOKENS_A_SECOND, Windows
 from llasa_search.verifiers.hearing import HOP, SAMPLE_RATE, transcribe_windows
 
 # More than the letters of the fastest speech: where a decoder that loops is stopped.
@@ -27,6 +28,7 @@ class WhisperASR:
         model: "tiny" (the one in this package), a path to a `.pt` file, or one of openai-whisper's names.
 
     Attributes:
+        flops: floating-point operations for one recording, by its seconds.
         spells: whether it writes one token a letter, as ours does; its file then holds `"spelling": True`.
         window: samples that it hears at once.
 
@@ -46,6 +48,8 @@ class WhisperASR:
         self.window = 2 * self.model.dims.n_audio_ctx * HOP
         self._half = self.device == "cuda"
         self._encoded: dict[bytes, Any] = {}
+        pace = LETTERS_A_SECOND if self.spells else TOKENS_A_SECOND
+        self.flops = Windows(self._hear_silence, self._write, self.window / SAMPLE_RATE, pace)
 
     def understands(self, language: str) -> bool:
         """Whether the checkpoint can hear `language` ("en" or "zh")."""
@@ -115,6 +119,20 @@ class WhisperASR:
                 known |= zip(new, self.model.encoder(mels.half() if self._half else mels), strict=True)
         self._encoded = known
         return torch.stack([known[key] for key in keys])
+
+    def _hear_silence(self) -> Any:
+        import torch
+
+        with torch.no_grad():
+            mel = self.mel(np.zeros(0, np.float32))[None]
+            return self.model.encoder(mel.half() if self._half else mel)
+
+    def _write(self, features: Any) -> None:
+        import torch
+
+        with torch.no_grad():
+            tokens = torch.zeros(1, TOKENS, dtype=torch.long, device=self.device)
+            self.model.decoder(tokens, features.float())
 
     def mel(self, piece: Audio) -> Any:
         """Log-mel spectrogram of audio [samples], at most one window, padded to the window with silence."""

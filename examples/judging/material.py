@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from llasa_search.candidate import Audio
+from llasa_search.study.cases import TEXTS, turns
 from llasa_search.voice import Voice
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXTS = ROOT / "llasa_search" / "tiny" / "texts"
 CHANNELS = ("original", "codec")
 SAMPLE_RATE = 16_000
 STRENGTH = 0.8  # of the style, as in the built-in voices' own recordings
@@ -63,22 +62,8 @@ def items(name: str, limit: int | None = None) -> list[Item]:
     lines = (TEXTS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     return [
         Item(**json.loads(line), voice=voice, style=style, prompted=prompted)
-        for line, (voice, style, prompted) in islice(zip(lines, _turns(name), strict=False), limit)
+        for line, (voice, style, prompted) in islice(zip(lines, turns(name), strict=False), limit)
     ]
-
-
-def _turns(name: str) -> Iterator[tuple[str, str, bool]]:
-    """Voice, style, and whether it is prompted, for one text after the other.
-
-    In each round every voice takes its turn in every style, and once more without a prompt: a fifth of the
-    texts. Rounds are shuffled, so that no kind of text meets the same voice each time.
-    """
-    voices = [(voice, Voice.styles(voice)) for voice in Voice.builtins()]
-    deck = [(voice, style, True) for voice, styles in voices for style in styles]
-    deck += [(voice, styles[i % len(styles)], False) for i, (voice, styles) in enumerate(voices)]
-    rng = random.Random(f"voices of {name}")
-    while True:
-        yield from rng.sample(deck, len(deck))
 
 
 def training_sentences(count: int) -> list[list[str]]:

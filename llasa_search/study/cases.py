@@ -1,0 +1,104 @@
+"""What a study speaks: the package's evaluation sets, a seed-tts-eval list, JSON lines, or plain texts."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from llasa_search.errors import InputError
+from llasa_search.manifest import read_manifest
+from llasa_search.registry import suggest
+from llasa_search.text import clean_text, language_of
+from llasa_search.voice import Voice
+
+TEXTS = Path(__file__).resolve().parents[1] / "tiny" / "texts"
+SETS = ("dev", "standard", "hard")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One text to speak.
+
+    Attributes:
+        id: names it; no two cases of a study have the same.
+        text: as it is written.
+        language: "en" or "zh".
+        voice: the voice prompt, or None for any voice.
+        spoken: the words that are to be heard, with numbers spelt out; the judges compare with these.
+        kind: of text, such as "numbers"; "" where nothing is known.
+    """
+
+    id: str
+    text: str
+    language: str
+    voice: Voice | None
+    spoken: str
+    kind: str = ""
+
+
+def read_cases(source: str | os.PathLike[str] | Sequence[str], limit: int | None = None) -> list[Case]:
+    """The cases of a set, in order, or the first `limit` of them.
+
+    Args:
+        source: "dev", "standard" or "hard" (in this package, with its voices); the path of a seed-tts-eval
+            `meta.lst` or of JSON lines, as `read_manifest` reads them; of a `.txt` file with one text a line;
+            or a list of texts, for any voice.
+        limit: at least 1; None for all.
+
+    Raises:
+        InputError: there is no such set or file, or a line of it is broken.
+    """
+    if limit is not None and limit < 1:
+        raise InputError(f"limit={limit}: give 1 or more, or None for all")
+    if not isinstance(source, str | os.PathLike):
+        return list(islice(_texts(source), limit))
+    if source in SETS:
+        return list(islice(_built_in(str(source)), limit))
+    path = Path(source)
+    if not path.exists():
+        raise InputError(f"there is no set or file {str(source)!r}; {suggest(str(source), SETS)}")
+    if path.suffix == ".txt":
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return list(islice(_texts([line for line in lines if line.strip()]), limit))
+    return [
+        Case(
+            id=entry.id,
+            text=entry.text,
+            language=entry.language,
+            voice=None if entry.prompt is None else Voice(entry.prompt, entry.prompt_text),
+            spoken=entry.text,
+        )
+        for entry in read_manifest(path, recorded=False)[:limit]
+    ]
+
+
+def turns(name: str) -> Iterator[tuple[str, str, bool]]:
+    """Voice, style, and whether it is prompted, for one text of a built-in set after the other.
+
+    In each round every voice takes its turn in every style, and once more without a prompt: a fifth of the
+    texts. Rounds are shuffled, so that no kind of text meets the same voice each time.
+    """
+    voices = [(voice, Voice.styles(voice)) for voice in Voice.builtins()]
+    deck = [(voice, style, True) for voice, styles in voices for style in styles]
+    deck += [(voice, styles[i % len(styles)], False) for i, (voice, styles) in enumerate(voices)]
+    rng = random.Random(f"voices of {name}")
+    while True:
+        yield from rng.sample(deck, len(deck))
+
+
+def _built_in(name: str) -> Iterator[Case]:
+    lines = (TEXTS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    for line, (voice, style, prompted) in zip(lines, turns(name), strict=False):
+        prompt = Voice.builtin(voice, style) if prompted else None
+        yield Case(**json.loads(line), language="en", voice=prompt)
+
+
+def _texts(texts: Sequence[str]) -> Iterator[Case]:
+    for i, given in enumerate(texts):
+        text = clean_text(given)
+        yield Case(f"{i:04d}", text, language_of(text), None, text)

@@ -1,0 +1,108 @@
+"""What a study runs: arms, the ways to search that are compared; and the rows that come of them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import NotRequired, TypedDict
+
+from llasa_search.budget import Budget
+from llasa_search.errors import InputError
+from llasa_search.expression import DEFAULT_REWARD, as_reward
+from llasa_search.gate import gated
+from llasa_search.sampling import Sampling
+from llasa_search.strategies.base import as_strategy, verifiers_of
+from llasa_search.verifiers.base import Verifier
+
+EMBEDDED = Path(__file__).resolve().parents[1] / "tiny"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to search, run on every case once a seed.
+
+    Attributes:
+        name: in tables and figures; no two arms of a study have the same.
+        strategy: as in `search.generate`, by name and arguments.
+        verifiers: the reward's expression.
+        budget: limits of each search.
+        sampling: of each search.
+        seeds: each is a search of its own.
+        pool: judge every candidate, each scored by every verifier, and not only the chosen one: a pool out of
+            which `curves.best_of` draws smaller searches. For strategies whose candidates are independent.
+
+    Raises:
+        InputError: strategy or reward cannot be read.
+    """
+
+    name: str
+    strategy: str = "best_of_n"
+    verifiers: str = DEFAULT_REWARD
+    budget: Budget = field(default_factory=Budget)
+    sampling: Sampling = field(default_factory=Sampling)
+    seeds: tuple[int, ...] = (0,)
+    pool: bool = False
+
+    def __post_init__(self) -> None:
+        as_strategy(self.strategy), as_reward(self.verifiers)
+        if not self.seeds:
+            raise InputError(f"arm {self.name!r} has no seed: give at least one")
+
+    def listeners(self) -> tuple[Verifier, ...]:
+        """All that listen during a search: for the reward, and for the strategy on its way."""
+        return (*gated(as_reward(self.verifiers)).verifiers, *verifiers_of(as_strategy(self.strategy)))
+
+
+class Verdict(TypedDict):
+    """One verifier's or judge's score of one candidate; `value` is null where it failed or was skipped.
+
+    For error rates of a transcript, `edits` and `length` (in words, Chinese: in characters) give corpus
+    values.
+    """
+
+    value: float | None
+    detail: str
+    status: str
+    edits: NotRequired[int]
+    length: NotRequired[int]
+
+
+class Row(TypedDict):
+    """One candidate, judged; also what its whole search has spent.
+
+    `tokens` are the candidate's own, END included; `row_steps`, `prefill_tokens`, `flops` (by stage),
+    `seconds` (by stage; nothing else in a row depends on the clock) and `finished` are those of the search.
+    """
+
+    case: str
+    kind: str
+    arm: str
+    seed: int
+    index: int
+    chosen: bool
+    reward: float | None
+    finish: str
+    tokens: int
+    mean_logprob: float
+    scores: dict[str, Verdict]
+    judges: dict[str, Verdict]
+    finished: int
+    row_steps: int
+    prefill_tokens: int
+    flops: dict[str, float | None]
+    seconds: dict[str, float]
+
+
+@cache
+def fingerprint(*models: str) -> str:
+    """Changes with the content of checkpoints: files, folders, or "tiny"; a hub id stands for itself."""
+    content = hashlib.blake2b(digest_size=8)
+    for model in models:
+        path = EMBEDDED if model == "tiny" else Path(model)
+        files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+        content.update(model.encode())
+        for file in files:
+            content.update(file.read_bytes() if file.is_file() else b"")
+    return content.hexdigest()

@@ -1,0 +1,241 @@
+"""Runs a study: every arm on every case; each stage is kept, so that a killed study goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llasa_search.candidate import Candidate, Score, Utterance
+from llasa_search.errors import InputError, SearchError
+from llasa_search.expression import as_reward
+from llasa_search.files import write_text
+from llasa_search.judgement import score
+from llasa_search.kinship import warn_of_kin
+from llasa_search.result import SearchResult
+from llasa_search.study.cases import Case
+from llasa_search.study.plan import Arm, Row, Verdict, fingerprint
+from llasa_search.verifiers.base import Verifier
+
+if TYPE_CHECKING:
+    from llasa_search.llasa import Llasa
+    from llasa_search.search import Searcher
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One search, and by whom it is judged."""
+
+    case: Case
+    arm: Arm
+    seed: int
+    model: str
+    codec: str | None
+    judges: tuple[tuple[str, str], ...]
+    folder: Path
+
+
+class Study:
+    """Cases x arms x seeds, each search kept as a run folder (`llasa_search.run_folder`) with its verdicts.
+
+    What is kept is found again by everything it depends on: case, arm, seed, and the content of the
+    checkpoints. Verdicts are found by the judge's expression and its checkpoints.
+
+    Args:
+        folder: for all that is made; it may hold an earlier, unfinished study.
+        judges: verifiers by short names. They take no part in a search; one that is of a searching
+            verifier's family warns.
+        model: as in `search.generate`.
+        codec: as in `search.generate`.
+        processes: how many searches run at once, each in one thread; 1 leaves threads and GPU to the one.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        judges: Mapping[str, str | Verifier],
+        *,
+        model: str = "tiny",
+        codec: str | None = None,
+        processes: int = 1,
+    ) -> None:
+        self.folder = Path(folder)
+        self.judges = tuple((name, str(_verifier(str(judge)))) for name, judge in judges.items())
+        self.model = model
+        self.codec = codec
+        self.processes = processes
+
+    def rows(self, cases: Sequence[Case], arms: Sequence[Arm]) -> list[Row]:
+        """Every judged candidate: all of a pool's, the chosen one of another search.
+
+        In order of arms, cases, seeds and indices, whatever the number of processes.
+
+        Raises:
+            InputError: two cases or arms share a name, or a request cannot be met.
+            SearchError: a search found nothing; a note names its case, arm and seed.
+        """
+        for kind, names in (("cases", [c.id for c in cases]), ("arms", [a.name for a in arms])):
+            if len(set(names)) < len(names):
+                raise InputError(f"two {kind} share a name: {sorted(names)}")
+        for arm in arms:
+            warn_of_kin((_verifier(judge) for _, judge in self.judges), arm.listeners())
+        jobs = [
+            _Job(case, arm, seed, self.model, self.codec, self.judges, self.folder)
+            for arm, case in product(arms, cases)
+            for seed in arm.seeds
+        ]
+        return [row for rows in self._all(jobs) for row in rows]
+
+    def _all(self, jobs: Sequence[_Job]) -> Iterator[list[Row]]:
+        from tqdm import tqdm
+
+        if self.processes == 1:
+            yield from map(_perform, tqdm(jobs, "searches", disable=None))
+            return
+        os.environ["OMP_NUM_THREADS"] = "1"  # several threads a process would wait for each other's cores
+        with multiprocessing.get_context("spawn").Pool(self.processes) as pool:
+            yield from tqdm(pool.imap(_perform, jobs), "searches", len(jobs), disable=None)
+
+
+def _perform(job: _Job) -> list[Row]:
+    """The rows of one search: what is not there yet is made."""
+    run = job.folder / job.arm.name / f"{job.case.id}-{job.seed}-{_key(job)}"
+    try:
+        result = SearchResult.load_run(run) if run.exists() else _search(job, run)
+    except SearchError as error:
+        error.add_note(f"case {job.case.id}, arm {job.arm.name!r}, seed {job.seed}")
+        raise
+    heard = result.candidates if job.arm.pool else [result.best]
+    verdicts = {name: _judged(judge, job.case, result, heard, run) for name, judge in job.judges}
+    return [
+        _row(job, result, candidate, {name: found[i] for name, found in verdicts.items()})
+        for i, candidate in enumerate(heard)
+    ]
+
+
+def _search(job: _Job, run: Path) -> SearchResult:
+    arm, case = job.arm, job.case
+    seed = int.from_bytes(hashlib.blake2b(f"{case.id} {job.seed}".encode(), digest_size=6).digest())
+    result = _searcher(job.model, job.codec, arm.verifiers, arm.strategy).generate(
+        case.text,
+        case.voice,
+        budget=arm.budget,
+        sampling=arm.sampling,
+        language=case.language,
+        seed=seed,
+    )
+    if arm.pool:  # the cascade has left out what could no longer win; the subsets of a pool need it
+        complete = result.rerank(result.reward)
+        result = SearchResult(**{**vars(result), "candidates": complete.candidates})
+    run.parent.mkdir(parents=True, exist_ok=True)
+    result.save_run(run)
+    return result
+
+
+def _judged(
+    judge: str, case: Case, result: SearchResult, heard: Sequence[Candidate], run: Path
+) -> list[Verdict]:
+    """One verdict a candidate, kept in the run's folder."""
+    verifier = _verifier(judge)
+    digest = hashlib.blake2b(f"{judge} {fingerprint(*_models(verifier))}".encode(), digest_size=6).hexdigest()
+    path = run / f"judged-{digest}.json"
+    known: dict[str, Verdict] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    new = [candidate for candidate in heard if str(candidate.index) not in known]
+    if new:
+        utterances = [
+            Utterance(case.spoken, case.language, candidate.audio, result.sample_rate, voice=case.voice)
+            for candidate in new
+            if candidate.audio is not None
+        ]
+        verifier.load()
+        for candidate, verdict in zip(new, score(verifier, utterances), strict=True):
+            known[str(candidate.index)] = _verdict(verifier, case.spoken, case.language, verdict)
+        write_text(path, json.dumps(known, ensure_ascii=False, indent=1))
+    return [known[str(candidate.index)] for candidate in heard]
+
+
+def _verdict(verifier: Verifier, text: str, language: str, found: Score) -> Verdict:
+    value = None if math.isnan(found.value) else found.value
+    verdict: Verdict = {"value": value, "detail": found.detail, "status": found.status}
+    if found.status == "scored" and (counted := verifier.counts(text, language, found.detail)) is not None:
+        verdict["edits"], verdict["length"] = counted
+    return verdict
+
+
+def _row(job: _Job, result: SearchResult, candidate: Candidate, judges: dict[str, Verdict]) -> Row:
+    ledger, by_name = result.ledger, {str(v): v for v in job.arm.listeners()}
+    return {
+        "case": job.case.id,
+        "kind": job.case.kind,
+        "arm": job.arm.name,
+        "seed": job.seed,
+        "index": candidate.index,
+        "chosen": candidate is result.best,
+        "reward": None if math.isnan(candidate.reward) else candidate.reward,
+        "finish": candidate.finish_reason,
+        "tokens": len(candidate.logprobs),
+        "mean_logprob": candidate.mean_logprob,
+        "scores": {
+            name: _verdict(by_name[name], candidate.text, job.case.language, found)
+            for name, found in candidate.scores.items()
+            if name in by_name
+        },
+        "judges": judges,
+        "finished": ledger.finished,
+        "row_steps": ledger.row_steps,
+        "prefill_tokens": ledger.prefill_tokens,
+        "flops": {stage: None if math.isnan(count) else count for stage, count in ledger.flops.items()},
+        "seconds": dict(ledger.stage_seconds),
+    }
+
+
+def _key(job: _Job) -> str:
+    """Everything that a search's outcome depends on."""
+    arm, case = job.arm, job.case
+    voice = None if case.voice is None else case.voice.id
+    models = [model for verifier in arm.listeners() for model in _models(verifier)]
+    made_by = _fingerprints(job.model, job.codec), fingerprint(*models)
+    wanted = (arm.strategy, arm.verifiers, asdict(arm.budget), asdict(arm.sampling), arm.pool)
+    content = repr((case.text, case.language, voice, job.seed, made_by, wanted))
+    return hashlib.blake2b(content.encode(), digest_size=6).hexdigest()
+
+
+@cache
+def _fingerprints(model: str, codec: str | None) -> str:
+    from llasa_search.llasa.loading import locate
+
+    return fingerprint(*map(str, locate(model, codec)))
+
+
+@cache
+def _verifier(expression: str) -> Verifier:
+    (verifier,) = as_reward(expression).verifiers
+    return verifier
+
+
+@cache
+def _searcher(model: str, codec: str | None, verifiers: str, strategy: str) -> Searcher:
+    from llasa_search.search import Searcher
+
+    return Searcher(_llasa(model, codec), verifiers, strategy)
+
+
+@cache
+def _llasa(model: str, codec: str | None) -> Llasa:
+    from llasa_search.llasa import Llasa
+
+    return Llasa.from_pretrained(model, codec=codec)
+
+
+def _models(verifier: Verifier) -> list[str]:
+    """The arguments of a verifier that name checkpoints: files, folders, or "tiny"."""
+    arguments = [str(value) for name, value in vars(verifier).items() if not name.startswith("_")]
+    return [each for each in arguments if each == "tiny" or Path(each).exists()]

@@ -1,0 +1,175 @@
+"""Best-of-n out of a pool, costs, and what is said of outcomes: against slow twins and known answers."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llasa_search.errors import InputError
+from llasa_search.study import costs, curves, outcomes
+from llasa_search.study.outcomes import Outcome
+from llasa_search.study.plan import Row, Verdict
+
+pytest.importorskip("scipy")
+
+REWARDS = st.lists(st.sampled_from([0.1, 0.5, 0.9, float("nan")]), min_size=1, max_size=6)
+
+
+def _mean_over_subsets(rewards: list[float], values: list[float], n: int) -> float:
+    """The slow twin: every subset in turn; of those that tie for its best, the mean."""
+    known = np.nan_to_num(rewards, nan=-1.0)
+    found = []
+    for subset in combinations(range(len(rewards)), n):
+        best = max(known[i] for i in subset)
+        # Which of equal candidates is taken must not depend on their order, so each is by its turn.
+        found.append(np.mean([values[i] for i in range(len(values)) if known[i] == best]))
+    return float(np.mean(found))
+
+
+@given(rewards=REWARDS, data=st.data())
+def test_weights_are_the_mean_over_all_subsets(rewards: list[float], data: st.DataObject) -> None:
+    """A curve of one lucky draw, or one on which ties go to whoever stands first."""
+    n = data.draw(st.integers(1, len(rewards)))
+    values = data.draw(st.lists(st.floats(0, 1), min_size=len(rewards), max_size=len(rewards)))
+    weights = curves.subset_weights(np.array(rewards), n)
+    assert weights.sum() == pytest.approx(1)
+    assert weights @ np.array(values) == pytest.approx(_mean_over_subsets(rewards, values, n))
+
+
+@given(rewards=REWARDS.filter(lambda r: len(r) > 1), share=st.floats(0, 1))
+def test_between_whole_numbers_weights_are_interpolated(rewards: list[float], share: float) -> None:
+    """A comparison at equal cost that rounds the cheaper side down."""
+    one, two = (curves.subset_weights(np.array(rewards), n) for n in (1, 2))
+    between = curves.subset_weights(np.array(rewards), 1 + share)
+    assert between == pytest.approx((1 - share) * one + share * two)
+
+
+@pytest.mark.parametrize("n", [0, 4, 0.5, 3.5])
+def test_a_subset_larger_than_the_pool_is_refused(n: float) -> None:
+    """A curve that goes on flat beyond its pool."""
+    with pytest.raises(InputError, match="a pool of 3 candidates"):
+        curves.subset_weights(np.array([1.0, 2.0, 3.0]), n)
+
+
+def _row(case: str, index: int, reward: float | None, edits: int | None, **changed: Any) -> Row:
+    verdict: Verdict = {"value": None, "detail": "", "status": "failed"}
+    if edits is not None:
+        verdict = {"value": edits / 10, "detail": "", "status": "scored", "edits": edits, "length": 10}
+    row: Row = {
+        "case": case, "kind": "", "arm": "pool", "seed": 0, "index": index, "chosen": index == 0,
+        "reward": reward, "finish": "stop", "tokens": 100 - index, "mean_logprob": -1.0 * index, "scores": {},
+        "judges": {"ear": verdict}, "finished": 4, "row_steps": 400, "prefill_tokens": 100,
+        "flops": {"lm": 500.0, "codec": 100.0}, "seconds": {"prefill": 1.0, "decode": 4.0},
+    }  # fmt: skip
+    row.update(changed)  # type: ignore[typeddict-item]
+    return row
+
+
+POOL = [
+    _row(case, i, reward, edits)
+    for case in ("a", "b")
+    for i, (reward, edits) in enumerate([(0.2, 5), (None, 9), (0.9, 1), (0.6, 3)])
+]
+
+
+def test_choosers_choose() -> None:
+    """A control that is not what its name says."""
+    found = {
+        name: outcomes.rate(curves.best_of(POOL, "ear", 4, key)).value
+        for name, key in {
+            "reward": curves.by_reward,
+            "random": curves.at_random,
+            "likeliest": curves.likeliest,
+            "shortest": curves.shortest,
+            "oracle": curves.oracle("ear"),
+        }.items()
+    }
+    assert found == {
+        "reward": pytest.approx(0.1),
+        "random": pytest.approx(0.45),
+        "likeliest": pytest.approx(0.5),
+        "shortest": pytest.approx(0.3),
+        "oracle": pytest.approx(0.1),
+    }
+
+
+def test_a_pool_of_one_is_a_plain_sample() -> None:
+    """A first point of the curve that already is a choice."""
+    assert outcomes.rate(curves.best_of(POOL, "ear", 1)).value == pytest.approx(0.45)
+
+
+def test_costs_of_a_part_of_the_pool() -> None:
+    """The prefill paid once a candidate, or judges that count."""
+    assert costs.cost(POOL, "row_steps", 1) == 100
+    assert costs.cost(POOL, "candidates", 2) == 2
+    assert costs.cost(POOL, "seconds", 2) == pytest.approx(1 + 4 / 2)
+    assert costs.cost(POOL, "flops", 4) == 600
+    assert costs.cost(POOL, "flops", 2) == pytest.approx(100 + 500 / 2)
+    assert costs.n_at(POOL, "row_steps", 250) == pytest.approx(2.5)
+    assert costs.n_at(POOL, "row_steps", 9999) == 4
+    with pytest.raises(InputError, match="axis 'joules'"):
+        costs.cost(POOL, "joules")
+    unknown = [_row("a", 0, 1.0, 1, flops={"lm": 1.0, "verifiers": None})]
+    assert np.isnan(costs.cost(unknown, "flops"))
+
+
+def test_a_text_that_the_judge_could_not_hear_is_left_out_on_both_sides() -> None:
+    """A failed verdict that counts as no error, or a comparison of different texts."""
+    deaf = [_row("a", 0, 1.0, None), _row("b", 0, 1.0, 4)]
+    other = [_row("a", 0, 1.0, 9), _row("b", 0, 1.0, 1)]
+    one, two = outcomes.chosen(deaf, "ear"), outcomes.chosen(other, "ear")
+    assert one.known.tolist() == [False, True]
+    assert outcomes.rate(one).value == pytest.approx(0.4)
+    assert outcomes.difference(one, two).value == pytest.approx(0.3)
+
+
+def test_rows_that_cannot_be_compared_are_refused() -> None:
+    """Means over different texts, or over several arms at once."""
+    with pytest.raises(InputError, match="give those of one"):
+        outcomes.chosen([*POOL, _row("a", 0, 1.0, 1, arm="beam")], "ear")
+    with pytest.raises(InputError, match="more seeds"):
+        outcomes.chosen([_row("a", 0, 1.0, 1), _row("b", 0, 1.0, 1), _row("b", 0, 1.0, 1, seed=1)], "ear")
+    few = outcomes.chosen([_row("a", 0, 1.0, 1)], "ear")
+    with pytest.raises(InputError, match="different texts"):
+        outcomes.difference(few, outcomes.chosen(POOL, "ear"))
+
+
+def _outcome(totals: Any) -> Outcome:
+    array = np.asarray(totals, np.float64)
+    return Outcome(tuple(map(str, range(len(array)))), array, np.full(len(array), 10.0))
+
+
+def test_seeds_that_differ_widen_the_interval() -> None:
+    """Seeds that are averaged first, as if their mean were known."""
+    rng = np.random.default_rng(0)
+    texts = rng.integers(0, 5, 40).astype(float)
+    steady = outcomes.rate(_outcome(np.stack([texts] * 3, axis=1)))
+    shaky = outcomes.rate(_outcome(texts[:, None] + np.array([-4.0, 0.0, 4.0])))
+    assert steady.value == pytest.approx(shaky.value)
+    assert shaky.high - shaky.low > 1.3 * (steady.high - steady.low)
+
+
+def test_equal_arms_do_not_differ_and_unequal_ones_do() -> None:
+    """A test that finds what is not there, or never anything."""
+    rng = np.random.default_rng(1)
+    base = rng.integers(2, 6, (40, 1)).astype(float)
+    same, better = _outcome(base), _outcome(base - 1)
+    assert outcomes.p_value(same, same) == 1
+    assert outcomes.p_value(better, same) < 0.001
+    assert outcomes.difference(better, same).high < 0
+    noise = _outcome(base + rng.choice([-1, 1], (40, 1)))
+    assert outcomes.difference(noise, same).low < 0 < outcomes.difference(noise, same).high
+
+
+@given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_corrected_p_values_keep_their_order_and_never_shrink(p_values: list[float]) -> None:
+    """A correction that makes a finding out of chance."""
+    corrected = outcomes.holm(p_values)
+    assert all(0 <= old <= new <= 1 for old, new in zip(p_values, corrected, strict=True))
+    order = np.argsort(p_values, kind="stable")
+    assert (np.diff(np.array(corrected)[order]) >= 0).all()

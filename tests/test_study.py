@@ -1,0 +1,135 @@
+"""A study: what it speaks, what it keeps, and that a killed one goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from llasa_search import Budget, InputError
+from llasa_search.study import Arm, Case, Study, read_cases
+from llasa_search.study.plan import Row, fingerprint
+
+CASES = [
+    Case("one", "one", "en", None, "one"),
+    Case("two", "two coins", "en", None, "two coins"),
+]
+
+
+def _without_times(rows: list[Row]) -> str:
+    return json.dumps([{**row, "seconds": {}} for row in rows])
+
+
+@pytest.fixture(scope="module")
+def study(pair_path: Path, asr_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    folder = tmp_path_factory.mktemp("study")
+    return Study(folder, {"ear": f"WER(model={str(asr_path)!r})"}, model=str(pair_path))
+
+
+@pytest.fixture(scope="module")
+def arms(asr_path: Path) -> list[Arm]:
+    wer = f"WER(model={str(asr_path)!r})"
+    return [
+        Arm("pool", "best_of_n:n=3", f"0.5 * {wer} + 0.5 * lm_likelihood", pool=True),
+        Arm("rejection", "rejection:n=4,step_tokens=10", "lm_likelihood", Budget(tokens=400), seeds=(0, 1)),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:.*flatter the search")
+def test_rows_hold_every_candidate_of_a_pool_and_the_chosen_one_of_a_search(
+    study: Study, arms: list[Arm]
+) -> None:
+    """Pools whose worse candidates were never scored, so that small subsets have nothing to choose by."""
+    rows = study.rows(CASES, arms)
+    pool = [row for row in rows if row["arm"] == "pool"]
+    assert [(row["case"], row["index"]) for row in pool] == [(c, i) for c in ("one", "two") for i in range(3)]
+    assert all(row["reward"] is not None for row in pool)
+    assert sum(row["chosen"] for row in pool) == 2
+    others = [row for row in rows if row["arm"] == "rejection"]
+    assert [(row["case"], row["seed"]) for row in others] == [("one", 0), ("one", 1), ("two", 0), ("two", 1)]
+    assert all(row["chosen"] for row in others)
+    assert all({"edits", "length"} <= set(row["judges"]["ear"]) for row in rows)
+    assert all(row["row_steps"] >= row["tokens"] and row["flops"]["lm"] for row in rows)
+
+
+@pytest.mark.filterwarnings("ignore:.*flatter the search")
+def test_a_killed_study_goes_on_where_it_was(study: Study, arms: list[Arm]) -> None:
+    """Work that is done again, or rows that depend on where it was interrupted."""
+    rows = study.rows(CASES, arms)
+    runs = sorted(study.folder.rglob("run.json"))
+    made = {run: run.stat().st_mtime_ns for run in runs}
+    gone = runs[0].parent
+    for file in gone.iterdir():
+        file.unlink()
+    gone.rmdir()
+    unheard = next(study.folder.glob("rejection/*/judged-*.json"))
+    unheard.unlink()
+    assert _without_times(study.rows(CASES, arms)) == _without_times(rows)
+    after = {run: run.stat().st_mtime_ns for run in sorted(study.folder.rglob("run.json"))}
+    assert [run for run in runs if after[run] != made[run]] == [runs[0]]
+
+
+@pytest.mark.filterwarnings("ignore:.*flatter the search")
+def test_processes_change_nothing(study: Study, arms: list[Arm], tmp_path: Path, pair_path: Path) -> None:
+    """Rows in the order in which workers happen to finish, or seeded by who speaks them."""
+    judges = dict(study.judges)
+    several = Study(tmp_path, judges, model=str(pair_path), processes=2)
+    assert _without_times(several.rows(CASES, arms[1:])) == _without_times(study.rows(CASES, arms[1:]))
+
+
+def test_a_judge_of_the_searching_family_warns(study: Study, asr_path: Path) -> None:
+    """A search that is judged by its own verifier, unnoticed."""
+    arm = Arm("kin", verifiers=f"WER(model={str(asr_path)!r})")
+    with pytest.warns(UserWarning, match="flatter"):
+        study.rows(CASES[:1], [arm])
+
+
+def test_names_must_differ(study: Study) -> None:
+    """Two arms that share one folder, or one line of a table."""
+    with pytest.raises(InputError, match="two arms share a name"):
+        study.rows(CASES, [Arm("a"), Arm("a")])
+    with pytest.raises(InputError, match="two cases share a name"):
+        study.rows([CASES[0], CASES[0]], [Arm("a")])
+
+
+def test_arms_are_read_before_anything_runs() -> None:
+    """A misspelt strategy that is found after the first hour."""
+    with pytest.raises(InputError, match="did you mean 'beam'"):
+        Arm("a", "baem")
+    with pytest.raises(InputError, match="did you mean 'wer'"):
+        Arm("a", verifiers="wre")
+    with pytest.raises(InputError, match="no seed"):
+        Arm("a", seeds=())
+
+
+def test_checkpoints_are_told_apart_by_their_content(tmp_path: Path) -> None:
+    """Searches of an earlier checkpoint that are taken for those of its successor."""
+    (tmp_path / "model.pt").write_bytes(b"1")
+    before = fingerprint(str(tmp_path), "owner/name")
+    fingerprint.cache_clear()
+    (tmp_path / "model.pt").write_bytes(b"2")
+    assert fingerprint(str(tmp_path), "owner/name") != before
+
+
+def test_texts_of_any_source(tmp_path: Path) -> None:
+    """A list that only our own sets come in."""
+    (tmp_path / "texts.txt").write_text("One coin.\n\nTwo coins.\n")
+    assert [case.text for case in read_cases(tmp_path / "texts.txt")] == ["One coin.", "Two coins."]
+    assert [case.language for case in read_cases(["One coin.", "今天天气很好"])] == ["en", "zh"]
+    (tmp_path / "meta.lst").write_text("a|||One coin.\nb|||Two coins.\n")
+    assert [case.id for case in read_cases(tmp_path / "meta.lst", limit=1)] == ["a"]
+    built_in = read_cases("hard", 7)
+    assert any(case.voice is None for case in read_cases("standard"))
+    assert [case.id for case in built_in] == [f"hard-{i:03d}" for i in range(7)]
+    assert all(not any(map(str.isdigit, case.spoken)) for case in built_in)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [("standrad", "did you mean 'standard'"), ("nowhere/meta.lst", "no set or file")],
+)
+def test_a_source_that_is_not_there(source: str, message: str) -> None:
+    """An empty study of a misspelt set."""
+    with pytest.raises(InputError, match=message):
+        read_cases(source)
