@@ -95,6 +95,26 @@ def difference(outcome: Outcome, other: Outcome, seed: int = 0) -> Estimate:
     return _estimate([outcome, other], lambda one, two: one - two, seed)
 
 
+def recovered(plain: Outcome, chosen: Outcome, oracle: Outcome, seed: int = 0) -> Estimate:
+    """The share of an oracle's gain over plain samples that a choice has, over the texts that all have."""
+    return _estimate([plain, chosen, oracle], lambda p, c, o: (p - c) / (p - o), seed)
+
+
+def share_above(rows: Sequence[Row], judge: str, bound: float = 0.5) -> list[Row]:
+    """The rows with 1 for the judge's values above `bound`, and 0 for others: for shares of bad speech."""
+
+    def of(verdict: Verdict) -> Verdict:
+        value = None if verdict["value"] is None else float(verdict["value"] > bound)
+        return {"value": value, "detail": verdict["detail"], "status": verdict["status"]}
+
+    return [{**row, "judges": {**row["judges"], judge: of(row["judges"][judge])}} for row in rows]
+
+
+def self_judged(rows: Sequence[Row]) -> list[Row]:
+    """The rows with the verifiers' scores in place of the judges': what a search believes to have found."""
+    return [{**row, "judges": row["scores"]} for row in rows]
+
+
 def p_value(outcome: Outcome, other: Outcome, seed: int = 0) -> float:
     """Two-sided paired permutation test of equal ratios: each text's two sides are exchanged at random."""
     from scipy.stats import permutation_test

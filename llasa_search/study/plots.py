@@ -1,0 +1,83 @@
+"""Curves of quality against compute, for paper and screen. Needs matplotlib (extra `judges`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+
+from llasa_search.study.costs import AXES
+from llasa_search.study.points import Point
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's palette, which colour-blind readers can tell apart."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: str = "") -> list[Path]:
+    """One panel a judge; lines join the points of a curve, bands and bars are 95 % intervals.
+
+    Args:
+        points: of any curves and judges.
+        axis: one of `costs.AXES`, drawn on a logarithmic scale.
+        path: without its ending; a `.png` and an `.svg` are written.
+        measure: what the vertical axis shows, with its unit.
+        title: above the panels.
+
+    Returns:
+        The two files.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "llasa-search"
+    from matplotlib import pyplot
+
+    judges = list(dict.fromkeys(point.judge for point in points))
+    names = list(dict.fromkeys(point.curve for point in points))
+    styles = dict(zip(names, zip(cycle(COLOURS), cycle(MARKERS), strict=False), strict=False))
+    figure, panels = pyplot.subplots(
+        1,
+        len(judges),
+        figsize=(4.4 * len(judges) + 1.8, 4.0),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for judge, panel in zip(judges, panels[0], strict=True):
+        for name, (colour, marker) in styles.items():
+            mine = [each for each in points if (each.judge, each.curve) == (judge, name)]
+            mine.sort(key=lambda each: each.costs[axis])
+            if not mine:
+                continue
+            x = np.array([each.costs[axis] for each in mine])
+            y = np.array([each.value.value for each in mine])
+            low = y - np.array([each.value.low for each in mine])
+            high = np.array([each.value.high for each in mine]) - y
+            panel.errorbar(
+                x, y, yerr=np.maximum([low, high], 0), label=name, color=colour, marker=marker, capsize=2,
+                linewidth=1.4, markersize=5, elinewidth=0.8,
+            )  # fmt: skip
+        panel.set_xscale("log", base=2 if axis == "candidates" else 10)
+        panel.set(xlabel=AXES[axis], title=f"judge: {judge}")
+        panel.grid(alpha=0.3)
+    panels[0][0].set_ylabel(measure)
+    handles = {
+        label: handle
+        for panel in panels[0]
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside right center", frameon=False, fontsize="small"
+    )
+    if title:
+        figure.suptitle(title)
+    files = [path.with_name(f"{path.name}{ending}") for ending in (".png", ".svg")]
+    for file in files:
+        # Without the date, the same figure is the same file.
+        figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
+    pyplot.close(figure)
+    return files

@@ -1,0 +1,64 @@
+"""Points as tables: Markdown to read, CSV to go on with."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+
+from llasa_search.statistics import Estimate
+from llasa_search.study.costs import AXES
+from llasa_search.study.outcomes import holm
+from llasa_search.study.points import Point
+
+
+def markdown(points: Sequence[Point], measure: str) -> str:
+    """One line a point; where points are compared with best-of-n, also by how much they differ.
+
+    P-values are corrected (Holm) for all comparisons of the table.
+    """
+    compared = any(point.gain is not None for point in points)
+    heading = ["search", "texts", "row-steps", "TFLOPs", "seconds", measure]
+    heading += ["less best-of-n at equal cost", "p (Holm)"] if compared else []
+    lines = [heading, ["---"] * len(heading)]
+    for point, p in zip(points, corrected(points), strict=True):
+        cells = [
+            point.name,
+            str(point.texts),
+            f"{point.costs['row_steps']:,.0f}",
+            "unknown" if math.isnan(point.costs["flops"]) else f"{point.costs['flops'] / 1e12:.4g}",
+            f"{point.costs['seconds']:.2f}",
+            str(point.value),
+        ]
+        if compared:
+            cells += ["" if point.gain is None else signed(point.gain), "" if p is None else f"{p:.3f}"]
+        lines.append(cells)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def signed(estimate: Estimate) -> str:
+    """A difference, with its sign."""
+    return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
+
+
+def corrected(points: Sequence[Point]) -> list[float | None]:
+    """Each point's p-value, corrected for the number of those that have one."""
+    adjusted = iter(holm([point.p for point in points if point.p is not None]))
+    return [None if point.p is None else next(adjusted) for point in points]
+
+
+def as_csv(points: Sequence[Point]) -> str:
+    """All figures of all points."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([
+        "curve", "name", "judge", *AXES, "texts", "value", "low", "high", "gain", "gain_low", "gain_high", "p"
+    ])  # fmt: skip
+    for point in points:
+        gain = ("", "", "") if point.gain is None else (point.gain.value, point.gain.low, point.gain.high)
+        writer.writerow([
+            point.curve, point.name, point.judge, *(point.costs[axis] for axis in AXES), point.texts,
+            point.value.value, point.value.low, point.value.high, *gain, "" if point.p is None else point.p,
+        ])  # fmt: skip
+    return file.getvalue()

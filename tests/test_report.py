@@ -1,0 +1,84 @@
+"""From rows to points, tables, plots, and the whole ablation as a newcomer runs it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_curves import POOL, _row
+
+from llasa_search.errors import InputError
+from llasa_search.study.plots import plot
+from llasa_search.study.points import arm_point, pool_points
+from llasa_search.study.report import as_csv, markdown
+
+pytest.importorskip("scipy")
+pytest.importorskip("matplotlib")
+
+ROOT = Path(__file__).parent.parent
+BEAM = [
+    _row(case, 0, 1.0, edits, arm="beam:width=2", row_steps=200, finished=1)
+    for case, edits in (("a", 3), ("b", 5))
+]
+
+
+def test_an_arm_is_compared_with_best_of_n_at_its_own_cost() -> None:
+    """A gain over a best-of-n that was cheaper."""
+    point = arm_point(BEAM, "ear", POOL)
+    assert (point.curve, point.name) == ("beam", "beam:width=2")
+    (same,) = pool_points(POOL, "ear", [2])
+    assert same.costs["row_steps"] == point.costs["row_steps"]
+    assert point.gain is not None
+    assert point.gain.value == pytest.approx(point.value.value - same.value.value)
+
+
+@pytest.mark.parametrize("row_steps", [50, 500])
+def test_an_arm_beyond_the_pool_is_refused(row_steps: int) -> None:
+    """A comparison with the pool's end, as if that cost the same."""
+    beam = [{**row, "row_steps": row_steps} for row in BEAM]
+    with pytest.raises(InputError, match="give a larger pool"):
+        arm_point(beam, "ear", POOL)  # type: ignore[arg-type]
+
+
+def test_tables_hold_what_is_known() -> None:
+    """An unknown cost that is printed as 0, or p-values that are not corrected together."""
+    points = [*pool_points(POOL, "ear", [1, 4]), arm_point(BEAM, "ear", POOL)]
+    lines = markdown(points, "judged WER").splitlines()
+    assert len(lines) == 2 + len(points)
+    assert all(line.count("|") == lines[0].count("|") for line in lines)
+    unknown = pool_points([{**row, "flops": {"verifiers": None}} for row in POOL], "ear", [1])
+    assert "unknown" in markdown(unknown, "judged WER")
+    read = list(csv.DictReader(io.StringIO(as_csv(points))))
+    assert [float(row["value"]) for row in read] == [point.value.value for point in points]
+
+
+def test_the_same_points_make_the_same_picture(tmp_path: Path) -> None:
+    """Figures that differ from run to run, so that nobody sees what has changed."""
+    points = [*pool_points(POOL, "ear", [1, 4]), arm_point(BEAM, "ear", POOL)]
+    first, second = (plot(points, "row_steps", tmp_path / name, "judged WER") for name in ("a", "b"))
+    assert [file.suffix for file in first] == [".png", ".svg"]
+    assert first[1].read_bytes() == second[1].read_bytes()
+    assert first[0].read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_quick_ablation_runs_and_says_how_it_was_made(tmp_path: Path) -> None:
+    """A script that only its author's machine can run, or a report without what is needed to reproduce it."""
+    pytest.importorskip("pocketsphinx")
+    command = [sys.executable, str(ROOT / "examples" / "compute_budget_ablation.py"), "--quick"]
+    options = ["--judge", "general=pocketsphinx_wer", "--folder", str(tmp_path / "work")]
+    done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    report = (tmp_path / "work" / "report.md").read_text()
+    for stated in ("openai-whisper", "temperature", "4 texts", "PocketsphinxWER()", "rejection:n=4"):
+        assert stated in report
+    rows = [json.loads(line) for line in (tmp_path / "work" / "rows.jsonl").read_text().splitlines()]
+    assert len(rows) == 4 * 4 + 4
+    assert all(math.isfinite(row["judges"]["general"]["value"]) for row in rows)
+    for axis in ("row_steps", "flops", "candidates", "seconds"):
+        assert (tmp_path / "work" / f"{axis}.svg").stat().st_size > 1000
