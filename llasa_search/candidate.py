@@ -15,6 +15,7 @@ FloatArray = NDArray[np.float64]
 Audio = NDArray[np.float32]
 Codes = NDArray[np.int32]
 FinishReason = Literal["stop", "length"]
+Status = Literal["scored", "failed", "skipped", "abstained"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Score:
 
     value: float
     detail: str = ""
-    status: Literal["scored", "failed", "skipped", "abstained"] = "scored"
+    status: Status = "scored"
 
 
 @dataclass

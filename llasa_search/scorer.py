@@ -108,7 +108,7 @@ class Scorer:
             InputError: a verifier of `reward` cannot judge unfinished speech.
         """
         scores = self._unfinished_scores(rows, able_verifiers(reward))
-        known = _combined(reward, scores)
+        known = combined(reward, scores)
         failed = [any(each.status == "failed" for each in found.values()) for found in scores]
         known = np.where(failed, -np.inf, known)
         rows.sampler.trace.check(rows.index.tolist(), rows.length, known, scores)
@@ -288,10 +288,11 @@ def rewards(reward: Reward, candidates: Sequence[Candidate], bound: bool = False
     Raises:
         ModelError: a verifier's own `utility` failed, or gave no utilities.
     """
-    return _combined(reward, _scores(candidates), bound)
+    return combined(reward, _scores(candidates), bound)
 
 
-def _combined(reward: Reward, scores: Sequence[Mapping[str, Score]], bound: bool = False) -> FloatArray:
+def combined(reward: Reward, scores: Sequence[Mapping[str, Score]], bound: bool = False) -> FloatArray:
+    """Rewards [candidates] by scores under the verifiers' printed names; see `rewards`."""
     sources: list[tuple[Verifier | Condition, Verifier]] = [(v, v) for v in reward.verifiers]
     sources += [(condition, condition.verifier) for condition in reward.conditions]
     utilities = {}

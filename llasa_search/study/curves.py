@@ -12,12 +12,16 @@ from math import comb
 
 import numpy as np
 
-from llasa_search.candidate import FloatArray
+from llasa_search.candidate import FloatArray, Score
 from llasa_search.errors import InputError
+from llasa_search.expression import RewardLike, as_reward
+from llasa_search.gate import gated
+from llasa_search.scorer import combined
 from llasa_search.study.outcomes import Outcome, measured
-from llasa_search.study.plan import Row
+from llasa_search.study.plan import Row, Verdict
 
-Key = Callable[[Row], float | None]
+Key = Callable[[Sequence[Row]], FloatArray]
+"""From the candidates of one pool to what they are ranked by, [candidates]; the highest is chosen."""
 
 
 def subset_weights(rewards: FloatArray, n: float) -> FloatArray:
@@ -52,34 +56,57 @@ def subset_weights(rewards: FloatArray, n: float) -> FloatArray:
     return np.array(shared)[group]
 
 
-def by_reward(row: Row) -> float | None:
+def by_reward(pool: Sequence[Row]) -> FloatArray:
     """What the search itself chooses by."""
-    return row["reward"]
+    return np.array([math.nan if row["reward"] is None else row["reward"] for row in pool])
 
 
-def at_random(row: Row) -> float | None:
+def at_random(pool: Sequence[Row]) -> FloatArray:
     """No choice: all candidates alike."""
-    return 0.0
+    return np.zeros(len(pool))
 
 
-def likeliest(row: Row) -> float | None:
+def likeliest(pool: Sequence[Row]) -> FloatArray:
     """The highest mean log-probability a token."""
-    return row["mean_logprob"]
+    return np.array([row["mean_logprob"] for row in pool])
 
 
-def shortest(row: Row) -> float | None:
+def shortest(pool: Sequence[Row]) -> FloatArray:
     """The fewest tokens."""
-    return -float(row["tokens"])
+    return -np.array([row["tokens"] for row in pool], np.float64)
 
 
 def oracle(judge: str) -> Key:
-    """The fewest errors, or for a judge without errors the highest value, as a judge hears it."""
+    """The fewest errors, or for a judge that counts none the highest value, as a judge hears it."""
 
-    def key(row: Row) -> float | None:
-        verdict = row["judges"][judge]
-        return -float(verdict["edits"]) if "edits" in verdict else verdict["value"]
+    def key(pool: Sequence[Row]) -> FloatArray:
+        verdicts = [row["judges"][judge] for row in pool]
+        signs = [-1.0 if "edits" in verdict else 1.0 for verdict in verdicts]
+        return np.array([sign * measured(verdict)[0] for sign, verdict in zip(signs, verdicts, strict=True)])
 
     return key
+
+
+def by(reward: RewardLike) -> Key:
+    """What another reward would choose, by scores that the rows already hold.
+
+    Rewards whose order of two candidates depends on the others (`RankAverage`, z-scores, Pareto) see the whole
+    pool, also where few are chosen from.
+
+    Args:
+        reward: anything `search.generate` takes; it gets the same gate.
+    """
+    wanted = gated(as_reward(reward))
+
+    def key(pool: Sequence[Row]) -> FloatArray:
+        return combined(wanted, [{n: _score(v) for n, v in row["scores"].items()} for row in pool])
+
+    return key
+
+
+def _score(verdict: Verdict) -> Score:
+    value = math.nan if verdict["value"] is None else verdict["value"]
+    return Score(value, verdict["detail"], verdict["status"])
 
 
 def best_of(rows: Sequence[Row], judge: str, n: float, key: Key = by_reward) -> Outcome:
@@ -96,9 +123,8 @@ def best_of(rows: Sequence[Row], judge: str, n: float, key: Key = by_reward) -> 
     """
 
     def mean(pool: Sequence[Row]) -> float:
-        keys = np.array([math.nan if (k := key(row)) is None else k for row in pool], np.float64)
         heard = np.array([measured(row["judges"][judge])[0] for row in pool])
-        weights = subset_weights(keys, n)
+        weights = subset_weights(key(pool), n)
         return float((weights[weights > 0] * heard[weights > 0]).sum())
 
     return Outcome.of(rows, judge, mean)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from llasa_search.budget import Budget
+from llasa_search.candidate import Status
 from llasa_search.errors import InputError
 from llasa_search.expression import DEFAULT_REWARD, as_reward
 from llasa_search.gate import gated
@@ -64,7 +65,7 @@ class Verdict(TypedDict):
 
     value: float | None
     detail: str
-    status: str
+    status: Status
     edits: NotRequired[int]
     length: NotRequired[int]
 

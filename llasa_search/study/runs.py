@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from llasa_search.candidate import Candidate, Score, Utterance
 from llasa_search.errors import InputError, SearchError
-from llasa_search.expression import as_reward
+from llasa_search.expression import RewardLike, as_reward
 from llasa_search.files import write_text
 from llasa_search.judgement import score
 from llasa_search.kinship import warn_of_kin
@@ -39,7 +39,7 @@ class _Job:
     seed: int
     model: str
     codec: str | None
-    judges: tuple[tuple[str, str], ...]
+    judges: tuple[tuple[str, Verifier], ...]
     folder: Path
 
 
@@ -61,14 +61,14 @@ class Study:
     def __init__(
         self,
         folder: str | os.PathLike[str],
-        judges: Mapping[str, str | Verifier],
+        judges: Mapping[str, RewardLike],
         *,
         model: str = "tiny",
         codec: str | None = None,
         processes: int = 1,
     ) -> None:
         self.folder = Path(folder)
-        self.judges = tuple((name, str(_verifier(str(judge)))) for name, judge in judges.items())
+        self.judges = tuple((name, _single(judge)) for name, judge in judges.items())
         self.model = model
         self.codec = codec
         self.processes = processes
@@ -86,7 +86,7 @@ class Study:
             if len(set(names)) < len(names):
                 raise InputError(f"two {kind} share a name: {sorted(names)}")
         for arm in arms:
-            warn_of_kin((_verifier(judge) for _, judge in self.judges), arm.listeners())
+            warn_of_kin((judge for _, judge in self.judges), arm.listeners())
         jobs = [
             _Job(case, arm, seed, self.model, self.codec, self.judges, self.folder)
             for arm, case in product(arms, cases)
@@ -141,10 +141,10 @@ def _search(job: _Job, run: Path) -> SearchResult:
 
 
 def _judged(
-    judge: str, case: Case, result: SearchResult, heard: Sequence[Candidate], run: Path
+    judge: Verifier, case: Case, result: SearchResult, heard: Sequence[Candidate], run: Path
 ) -> list[Verdict]:
     """One verdict a candidate, kept in the run's folder."""
-    verifier = _verifier(judge)
+    verifier = _loaded.setdefault(str(judge), judge)
     digest = hashlib.blake2b(f"{judge} {fingerprint(*_models(verifier))}".encode(), digest_size=6).hexdigest()
     path = run / f"judged-{digest}.json"
     known: dict[str, Verdict] = json.loads(path.read_text("utf-8")) if path.exists() else {}
@@ -215,10 +215,15 @@ def _fingerprints(model: str, codec: str | None) -> str:
     return fingerprint(*map(str, locate(model, codec)))
 
 
-@cache
-def _verifier(expression: str) -> Verifier:
-    (verifier,) = as_reward(expression).verifiers
-    return verifier
+def _single(judge: RewardLike) -> Verifier:
+    reward = as_reward(judge)
+    if len(reward.verifiers) != 1:
+        raise InputError(f"the judge {reward} is several verifiers: name each")
+    return reward.verifiers[0]
+
+
+_loaded: dict[str, Verifier] = {}
+"""This process's judges: one that comes with a job has not loaded its model."""
 
 
 @cache
