@@ -76,14 +76,8 @@ def main(
     (folder / "points.csv").write_text(as_csv(points), encoding="utf-8")
     for axis in costs.AXES:
         plot(drawn(points), axis, folder / axis, f"{MEASURE} of the chosen speech")
-    text = report(
-        by_arm,
-        points,
-        cases,
-        {name: str(judge) for name, judge in study.judges},
-        sampling,
-        str(as_reward(verifiers)),
-    )
+    judged_by = {name: str(each) for name, each in study.judges}
+    text = report(by_arm, points, cases, judged_by, sampling, str(as_reward(verifiers)))
     (folder / "report.md").write_text(text, encoding="utf-8")
     typer.echo(text)
 

@@ -98,6 +98,23 @@ def test_choosers_choose() -> None:
     }
 
 
+def test_another_reward_chooses_by_the_scores_that_are_there() -> None:
+    """A reward of today that takes the choice of yesterday, or runs its verifiers again."""
+
+    def scored(i: int, wer: float, likelihood: float) -> Row:
+        scores: dict[str, Verdict] = {
+            "WER()": {"value": wer, "detail": "", "status": "scored"},
+            "TranscriptLikelihood()": {"value": likelihood, "detail": "", "status": "scored"},
+        }
+        return _row("a", i, None, i, scores=scores)
+
+    pool = [scored(0, 0.5, -0.1), scored(1, 0.0, -1.0), scored(2, 0.0, -0.5), scored(3, 0.9, -2.0)]
+    assert curves.by("Lexicographic(wer, likelihood)")(pool).argmax() == 2
+    assert curves.by("likelihood")(pool).argmax() == 0
+    assert curves.by("wer")(pool).tolist() == [0.5, 1.0, 1.0, pytest.approx(0.1)]
+    assert np.isnan(curves.by("pace")(pool)).all()
+
+
 def test_a_pool_of_one_is_a_plain_sample() -> None:
     """A first point of the curve that already is a choice."""
     assert outcomes.rate(curves.best_of(POOL, "ear", 1)).value == pytest.approx(0.45)

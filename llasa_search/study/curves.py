@@ -90,8 +90,8 @@ def oracle(judge: str) -> Key:
 def by(reward: RewardLike) -> Key:
     """What another reward would choose, by scores that the rows already hold.
 
-    Rewards whose order of two candidates depends on the others (`RankAverage`, z-scores, Pareto) see the whole
-    pool, also where few are chosen from.
+    Rewards whose order of two candidates depends on the others (`RankAverage`, z-scores, Pareto) see the
+    whole pool, also where few are chosen from.
 
     Args:
         reward: anything `search.generate` takes; it gets the same gate.
