@@ -101,7 +101,7 @@ def searches(wanted: Sequence[tuple[Item, Setting]], folder: Path, processes: in
 
 def _record(job: tuple[Item, Record, Path, str]) -> None:
     item, record, folder, model = job
-    codec = _codec(model)
+    codec = load_codec_of(model)
     with new_folder(folder) as new:
         for channel in CHANNELS:
             (new / channel).mkdir()
@@ -132,7 +132,7 @@ def _locate(model: str) -> tuple[str, str]:
 
 
 @cache
-def _codec(model: str) -> Codec:
+def load_codec_of(model: str) -> Codec:
     from llasa_search.llasa.loading import load_codec, pick_device
 
     return load_codec(_locate(model)[1], pick_device("auto"))

@@ -68,7 +68,7 @@ def at_random(pool: Sequence[Row]) -> FloatArray:
 
 def likeliest(pool: Sequence[Row]) -> FloatArray:
     """The highest mean log-probability a token."""
-    return np.array([row["mean_logprob"] for row in pool])
+    return np.array([row["mean_logprob"] for row in pool], np.float64)
 
 
 def shortest(pool: Sequence[Row]) -> FloatArray:

@@ -102,12 +102,18 @@ def recovered(plain: Outcome, chosen: Outcome, oracle: Outcome, seed: int = 0) -
 
 def share_above(rows: Sequence[Row], judge: str, bound: float = 0.5) -> list[Row]:
     """The rows with 1 for the judge's values above `bound`, and 0 for others: for shares of bad speech."""
+    return share_where(rows, judge, lambda _, verdict: (verdict["value"] or 0.0) > bound)
 
-    def of(verdict: Verdict) -> Verdict:
-        value = None if verdict["value"] is None else float(verdict["value"] > bound)
+
+def share_where(rows: Sequence[Row], judge: str, holds: Callable[[Row, Verdict], bool]) -> list[Row]:
+    """The rows with 1 where something holds of what a judge heard, and 0 elsewhere; failed ones stay so."""
+
+    def of(row: Row) -> Verdict:
+        verdict = row["judges"][judge]
+        value = None if verdict["value"] is None else float(holds(row, verdict))
         return {"value": value, "detail": verdict["detail"], "status": verdict["status"]}
 
-    return [{**row, "judges": {**row["judges"], judge: of(row["judges"][judge])}} for row in rows]
+    return [{**row, "judges": {**row["judges"], judge: of(row)}} for row in rows]
 
 
 def self_judged(rows: Sequence[Row]) -> list[Row]:

@@ -86,7 +86,7 @@ class Row(TypedDict):
     reward: float | None
     finish: str
     tokens: int
-    mean_logprob: float
+    mean_logprob: float | None
     scores: dict[str, Verdict]
     judges: dict[str, Verdict]
     finished: int

@@ -21,6 +21,8 @@ from llasa_search.files import write_text
 from llasa_search.judgement import score
 from llasa_search.kinship import warn_of_kin
 from llasa_search.result import SearchResult
+from llasa_search.selection import recorded
+from llasa_search.speech import SAMPLE_RATE, read_speech
 from llasa_search.study.cases import Case
 from llasa_search.study.plan import Arm, Row, Verdict, fingerprint
 from llasa_search.verifiers.base import Verifier
@@ -94,6 +96,31 @@ class Study:
         ]
         return [row for rows in self._all(jobs) for row in rows]
 
+    def recorded(self, name: str, cases: Sequence[Case], wavs: Mapping[str, Path]) -> list[Row]:
+        """Rows of an arm that nobody searched for: recordings to compare with, such as a human's.
+
+        Args:
+            name: the arm's.
+            cases: what they say.
+            wavs: one for each case, by its id.
+
+        Raises:
+            InputError: a recording cannot be read.
+        """
+        rows = []
+        for case in cases:
+            audio = read_speech(wavs[case.id], f"the recording of {case.id}")
+            candidate = recorded(0, case.text, audio)
+            digest = hashlib.blake2b(audio.tobytes() + repr(case.spoken).encode(), digest_size=6).hexdigest()
+            home = self.folder / name / f"{case.id}-{digest}"
+            home.mkdir(parents=True, exist_ok=True)
+            judges = {
+                judge: _judged(verifier, case, [candidate], SAMPLE_RATE, home)[0]
+                for judge, verifier in self.judges
+            }
+            rows.append(_row(name, case, 0, candidate, judges))
+        return rows
+
     def _all(self, jobs: Sequence[_Job]) -> Iterator[list[Row]]:
         from tqdm import tqdm
 
@@ -114,11 +141,14 @@ def _perform(job: _Job) -> list[Row]:
         error.add_note(f"case {job.case.id}, arm {job.arm.name!r}, seed {job.seed}")
         raise
     heard = result.candidates if job.arm.pool else [result.best]
-    verdicts = {name: _judged(judge, job.case, result, heard, run) for name, judge in job.judges}
-    return [
-        _row(job, result, candidate, {name: found[i] for name, found in verdicts.items()})
-        for i, candidate in enumerate(heard)
-    ]
+    rate = result.sample_rate
+    verdicts = {name: _judged(judge, job.case, heard, rate, run) for name, judge in job.judges}
+    rows = []
+    for i, candidate in enumerate(heard):
+        judges = {name: found[i] for name, found in verdicts.items()}
+        row = _row(job.arm.name, job.case, job.seed, candidate, judges, job.arm.listeners())
+        rows.append(_of_search(row, result, candidate is result.best))
+    return rows
 
 
 def _search(job: _Job, run: Path) -> SearchResult:
@@ -141,17 +171,17 @@ def _search(job: _Job, run: Path) -> SearchResult:
 
 
 def _judged(
-    judge: Verifier, case: Case, result: SearchResult, heard: Sequence[Candidate], run: Path
+    judge: Verifier, case: Case, heard: Sequence[Candidate], sample_rate: int, home: Path
 ) -> list[Verdict]:
-    """One verdict a candidate, kept in the run's folder."""
+    """One verdict a candidate, kept in the folder `home`."""
     verifier = _loaded.setdefault(str(judge), judge)
     digest = hashlib.blake2b(f"{judge} {fingerprint(*_models(verifier))}".encode(), digest_size=6).hexdigest()
-    path = run / f"judged-{digest}.json"
+    path = home / f"judged-{digest}.json"
     known: dict[str, Verdict] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     new = [candidate for candidate in heard if str(candidate.index) not in known]
     if new:
         utterances = [
-            Utterance(case.spoken, case.language, candidate.audio, result.sample_rate, voice=case.voice)
+            Utterance(case.spoken, case.language, candidate.audio, sample_rate, voice=case.voice)
             for candidate in new
             if candidate.audio is not None
         ]
@@ -170,25 +200,47 @@ def _verdict(verifier: Verifier, text: str, language: str, found: Score) -> Verd
     return verdict
 
 
-def _row(job: _Job, result: SearchResult, candidate: Candidate, judges: dict[str, Verdict]) -> Row:
-    ledger, by_name = result.ledger, {str(v): v for v in job.arm.listeners()}
+def _row(
+    arm: str,
+    case: Case,
+    seed: int,
+    candidate: Candidate,
+    judges: dict[str, Verdict],
+    listeners: Sequence[Verifier] = (),
+) -> Row:
+    """A candidate of a search that has cost nothing."""
+    by_name = {str(verifier): verifier for verifier in listeners}
     return {
-        "case": job.case.id,
-        "kind": job.case.kind,
-        "arm": job.arm.name,
-        "seed": job.seed,
+        "case": case.id,
+        "kind": case.kind,
+        "arm": arm,
+        "seed": seed,
         "index": candidate.index,
-        "chosen": candidate is result.best,
+        "chosen": True,
         "reward": None if math.isnan(candidate.reward) else candidate.reward,
         "finish": candidate.finish_reason,
         "tokens": len(candidate.logprobs),
-        "mean_logprob": candidate.mean_logprob,
+        "mean_logprob": None if math.isnan(candidate.mean_logprob) else candidate.mean_logprob,
         "scores": {
-            name: _verdict(by_name[name], candidate.text, job.case.language, found)
+            name: _verdict(by_name[name], candidate.text, case.language, found)
             for name, found in candidate.scores.items()
             if name in by_name
         },
         "judges": judges,
+        "finished": 1,
+        "row_steps": 0,
+        "prefill_tokens": 0,
+        "flops": {},
+        "seconds": {},
+    }
+
+
+def _of_search(row: Row, result: SearchResult, chosen: bool) -> Row:
+    """The row with what its search has spent."""
+    ledger = result.ledger
+    return {
+        **row,
+        "chosen": chosen,
         "finished": ledger.finished,
         "row_steps": ledger.row_steps,
         "prefill_tokens": ledger.prefill_tokens,
