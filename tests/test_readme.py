@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -34,6 +35,20 @@ def test_options_in_the_docs_exist(page: Path) -> None:
             continue
         known = {option for parameter in commands[name].params for option in parameter.opts}
         assert set(re.findall(r"(?<=\s)--?[a-z][a-z-]*", line.split("#")[0])) <= known, line
+
+
+def test_options_of_the_ablation_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards against documented options that the script lacks."""
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    script = importlib.import_module("compute_budget_ablation")
+    app = typer.Typer()
+    app.command()(script.main)
+    known = {option for parameter in typer.main.get_command(app).params for option in parameter.opts}
+    page = (ROOT / "docs" / "compute_budget.md").read_text("utf-8").replace("\\\n", " ")
+    commands = re.findall(r"^python examples/compute_budget_ablation.py .*", page, re.M)
+    assert len(commands) >= 3
+    for command in commands:
+        assert set(re.findall(r"(?<=\s)--[a-z-]+", command)) <= known, command
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
