@@ -1,0 +1,167 @@
+"""How well does each strategy spend? Against best-of-n at equal row-steps, and at equal operations.
+
+Settings are chosen on the dev set by one seed; the other sets are then run once, with several. What decides
+is the words (judged by pocketsphinx) and, for the process reward of the paper, the voice (Resemblyzer).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import listening
+import sections
+import typer
+
+from llasa_search import Sampling
+from llasa_search.study import Arm, Case, Row, Study, curves, outcomes, read_cases
+from llasa_search.study.plots import plot
+from llasa_search.study.points import Point, arm_point, pool_points
+from llasa_search.study.report import markdown
+
+WORDS = "Lexicographic(wer, likelihood)"
+WORD_JUDGES = ("unigram", "bigram")
+SIZES = (1, 2, 4, 8, 16, 32)
+TUNED = {
+    "rejection": [
+        f"rejection:n={n},alpha={alpha},prefix_verifiers={by}"
+        for n, alpha in ((16, 0.25), (16, 0.5), (32, 0.5))
+        for by in ("wer", "lm_likelihood")
+    ],
+    "adaptive best-of-n": [
+        f"best_of_n:n={n},stop_at=wer<={bound}" for n in (16, 32) for bound in (0, 0.15, 0.3)
+    ],
+    "particle": [f"particle:n=16,temperature={t},prefix_verifiers=wer" for t in (0.05, 0.1, 0.3)],
+    "dvts": [f"dvts:width=16,expand={expand},prefix_verifiers=wer" for expand in (2, 4)],
+    "beam": [f"beam_short:prefix_share={share},prefix_verifiers=wer" for share in (0.25, 0.5)],
+}
+SHARES = (0.25, 0.5, 1.0)
+BEAM = "beam:width=4,expand=4,step_tokens=10,prefix_verifiers=speaker"
+
+
+def main(
+    sets: Annotated[str, typer.Option(help="Evaluation sets, comma-separated.")] = "standard,hard",
+    limit: Annotated[int | None, typer.Option(help="Texts of each set; all by default.")] = None,
+    seeds: int = 3,
+    temperature: float = 0.6,
+    top_p: float = 0.9,
+    processes: Annotated[int, typer.Option(help="Of one thread each.")] = 2,
+    folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-judging"),
+    page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
+) -> None:
+    """Writes the section on strategies, its figure, and `spending.jsonl`."""
+    judges = {each.name: each.recogniser for each in listening.judges(folder)}
+    study = Study(folder / "spending", {**judges, "voice": "resemblyzer_similarity"}, processes=processes)
+    sampling = Sampling(temperature=temperature, top_p=top_p)
+    settings = tuned(study, read_cases("dev", limit), sampling)
+    listed = "\n".join(f"- {name}: `{strategy}`" for name, strategy in settings.items())
+    parts, rows, points = [], [], []
+    for name in sets.split(","):
+        cases = read_cases(name, limit)
+        by_arm = searched(study, cases, settings, sampling, seeds)
+        voiced = steered(study, [case for case in cases if case.voice is not None], sampling, seeds)
+        rows += [{**row, "set": name} for group in (by_arm, voiced) for arm in group.values() for row in arm]
+        points = compared(by_arm, "row_steps")
+        parts += [of_words(name, by_arm, points), of_voices(name, voiced)]
+        plot(points, "row_steps", page.parent / f"strategies_{name}", "judged WER", f"{name} set")
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (folder / "spending.jsonl").write_text(lines, encoding="utf-8")
+    text = f"""
+## Strategies
+
+{sections.made_by()}
+
+All search by `{WORDS}` at temperature {temperature:g}, top-p {top_p:g}; {seeds} seeds each.
+Best-of-n is the exact mean over all subsets of one pool of {SIZES[-1]}. Chosen on the dev set, among those
+that the script lists, by judged WER less that of best-of-n at the same row-steps:
+
+{listed}
+
+""" + "\n\n".join(parts)
+    sections.write(page, "strategies", text)
+    typer.echo(text)
+
+
+def tuned(study: Study, cases: Sequence[Case], sampling: Sampling) -> dict[str, str]:
+    """The setting of each strategy that gains most over best-of-n at its own cost, under both judges."""
+    pool = study.rows(cases, [_pool(sampling)])
+
+    def gain(strategy: str) -> float:
+        rows = study.rows(cases, [Arm(strategy, strategy, WORDS, sampling=sampling)])
+        points = [arm_point(rows, judge, pool) for judge in WORD_JUDGES]
+        return sum(point.gain.value for point in points if point.gain is not None)
+
+    return {name: min(strategies, key=gain) for name, strategies in TUNED.items()}
+
+
+def searched(
+    study: Study, cases: Sequence[Case], settings: Mapping[str, str], sampling: Sampling, seeds: int
+) -> dict[str, list[Row]]:
+    """The pool, and every strategy in its chosen setting, by arm."""
+    draws = tuple(range(seeds))
+    arms = [_pool(sampling)]
+    arms += [
+        Arm(name, strategy, WORDS, sampling=sampling, seeds=draws) for name, strategy in settings.items()
+    ]
+    return {arm.name: study.rows(cases, [arm]) for arm in arms}
+
+
+def steered(study: Study, cases: Sequence[Case], sampling: Sampling, seeds: int) -> dict[str, list[Row]]:
+    """The paper's process reward by the voice: to the end, and over prefixes with the words choosing at last."""
+    draws, heard = tuple(range(seeds)), f"{WORDS} + 0 * speaker"
+    arms = [
+        Arm("best of n, voiced", f"best_of_n:n={SIZES[-1]}", heard, sampling=sampling, pool=True),
+        Arm("full PRM", BEAM, "speaker", sampling=sampling, seeds=draws),
+    ]
+    for share in SHARES:
+        name, strategy = f"PRM over {share:.0%}, then ORM", f"{BEAM},prefix_share={share}"
+        arms.append(Arm(name, strategy, WORDS, sampling=sampling, seeds=draws))
+    return {arm.name: study.rows(cases, [arm]) for arm in arms}
+
+
+def compared(by_arm: Mapping[str, Sequence[Row]], axis: str) -> list[Point]:
+    """The pool's curve, its oracle, and every strategy beside it."""
+    pool, *others = by_arm.values()
+    points = []
+    for judge in WORD_JUDGES:
+        points += pool_points(pool, judge, SIZES)
+        points += [arm_point(rows, judge, pool, axis) for rows in others]
+    return points
+
+
+def of_words(name: str, by_arm: Mapping[str, Sequence[Row]], points: Sequence[Point]) -> str:
+    """Two tables: at equal row-steps, and at equal operations, verifiers counted."""
+    parts = [f"### {name} set: words\n\n![{name}](strategies_{name}.png)"]
+    for axis, title in (("row_steps", "row-steps"), ("flops", "operations, verifiers counted")):
+        of_axis = points if axis == "row_steps" else compared(by_arm, axis)
+        for judge in WORD_JUDGES:
+            mine = [point for point in of_axis if point.judge == judge]
+            parts.append(f"Judge {judge}, at equal {title}:\n\n{markdown(mine, 'judged WER')}")
+    return "\n\n".join(parts)
+
+
+def of_voices(name: str, by_arm: Mapping[str, Sequence[Row]]) -> str:
+    """What steering by the voice does to voice and words."""
+    pool, *others = by_arm.values()
+    parts = [f"### {name} set: a process reward by the voice\n\nTexts with a voice prompt."]
+    for judge, measure in (
+        ("voice", "Resemblyzer's cosine"),
+        *((judge, "judged WER") for judge in WORD_JUDGES),
+    ):
+        points = pool_points(pool, judge, SIZES)
+        points += [arm_point(rows, judge, pool) for rows in others]
+        parts.append(f"Judge {judge}:\n\n{markdown(points, measure)}")
+    plain = curves.best_of(pool, "voice", 1)
+    full = outcomes.chosen(by_arm["full PRM"], "voice")
+    parts.append(f"Full PRM less plain samples, cosine: {outcomes.difference(full, plain)}.")
+    return "\n\n".join(parts)
+
+
+def _pool(sampling: Sampling) -> Arm:
+    return Arm("best of n", f"best_of_n:n={SIZES[-1]}", WORDS, sampling=sampling, pool=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)
