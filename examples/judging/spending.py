@@ -109,7 +109,7 @@ def searched(
 
 
 def steered(study: Study, cases: Sequence[Case], sampling: Sampling, seeds: int) -> dict[str, list[Row]]:
-    """The paper's process reward by the voice: to the end, and over prefixes with the words choosing at last."""
+    """The paper's process reward by the voice: to the end, and over prefixes before the words choose."""
     draws, heard = tuple(range(seeds)), f"{WORDS} + 0 * speaker"
     arms = [
         Arm("best of n, voiced", f"best_of_n:n={SIZES[-1]}", heard, sampling=sampling, pool=True),
