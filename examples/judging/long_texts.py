@@ -39,6 +39,7 @@ LETTERS = (300, 600)
 MARGIN = 0.10  # by which the words may be worse
 EDGE = 0.05  # seconds beside a join, or a place inside a step, whose loudness is compared
 IN_CONTEXT, CHUNKS = "in context", "independent chunks"
+JOINS, INSIDE = "loudness jump at joins, dB", "loudness jump inside of steps, dB"
 DRIFT = 8  # steps that the figure shows
 
 
@@ -166,16 +167,16 @@ def section(spoken: Sequence[Spoken], count: int, n: int, sampling: Sampling) ->
     measures |= {
         "cosine of neighbours": _means(ways, "cosines"),
         "pitch jump of neighbours, semitones": _means(ways, "pitch_jumps"),
-        "loudness jump at joins, dB": _means(ways, "energy_joins"),
-        "loudness jump inside of steps, dB": _means(ways, "energy_inside"),
+        JOINS: _means(ways, "energy_joins"),
+        INSIDE: _means(ways, "energy_inside"),
         "cosine to the voice prompt": _means(ways, "to_voice"),
     }
     lines = [f"| | {IN_CONTEXT} | {CHUNKS} | difference |", "|---|---|---|---|"]
     lines += [f"| {name} | {one} | {two} | {less} |" for name, (one, two, less) in measures.items()]
     spent = [np.mean([each.row_steps for each in group]) for group in ways.values()]
     joins, inside = (
-        measures["loudness jump at joins, dB"][0],
-        measures["loudness jump inside of steps, dB"][0],
+        measures[JOINS][0],
+        measures[INSIDE][0],
     )
     checks = [
         (f"WER by {judge} is at most {MARGIN:.0%} worse", _worse(ways, judge).high <= 0) for judge in judges
@@ -191,9 +192,9 @@ def section(spoken: Sequence[Spoken], count: int, n: int, sampling: Sampling) ->
 
 {sections.made_by()}
 
-{count} texts of {LETTERS[0]} to {LETTERS[1]} letters, {n} candidates a step by the default reward, temperature
-{sampling.temperature:g}, top-p {sampling.top_p:g}; {spent[0]:,.0f} row-steps a text in context, {spent[1]:,.0f} in
-chunks. Both in the same built-in voices. 95 % bootstrap intervals over texts.
+{count} texts of {LETTERS[0]} to {LETTERS[1]} letters, {n} candidates a step by the default reward, at
+temperature {sampling.temperature:g}, top-p {sampling.top_p:g}; {spent[0]:,.0f} row-steps a text in context,
+{spent[1]:,.0f} in chunks. Both in the same built-in voices. 95 % bootstrap intervals over texts.
 
 """ + "\n".join([*lines, "", *verdicts, "", "![similarity to the voice prompt by step](drift.png)"])
 
