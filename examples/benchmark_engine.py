@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import multiprocessing
 import platform
-import re
 import statistics
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import sections
 import torch
 import transformers
 import typer
@@ -260,19 +260,6 @@ def machine(device: torch.device, threads: int) -> str:
     return f"{described}; Python {platform.python_version()}, {versions}"
 
 
-def write_section(page: Path, name: str, body: str) -> None:
-    """Puts `body` between `<!-- name:begin -->` and `<!-- name:end -->`, which it adds if need be."""
-    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    section = f"{begin}\n\n{body.strip()}\n\n{end}"
-    text = page.read_text(encoding="utf-8") if page.exists() else "# Benchmarks\n"
-    if begin in text:
-        text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: section, text, flags=re.DOTALL)
-    else:
-        text = f"{text.rstrip()}\n\n{section}\n"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(text, encoding="utf-8")
-
-
 def main(
     model: Annotated[str, typer.Option(help='"tiny", a hub id, or a folder.')] = "tiny",
     shape: Annotated[
@@ -285,7 +272,7 @@ def main(
     voice_frames: Annotated[int, typer.Option(help="Codes of the voice prompt; 50 a second.")] = 200,
     repeats: Annotated[int, typer.Option(help="Of each measurement, engine and generate in turns.")] = 5,
     threads: Annotated[int | None, typer.Option(help="torch's; None leaves its own choice.")] = None,
-    out: Annotated[Path, typer.Option(help="The page to write into.")] = Path("docs/benchmarks.md"),
+    out: Annotated[Path, typer.Option(help="The page to write into.")] = sections.BENCHMARKS,
 ) -> None:
     """Measures the engine and plain generate, and writes a table."""
     threads = threads or torch.get_num_threads()
@@ -310,7 +297,7 @@ def main(
         kind = str(pick_dtype(each, place)).removeprefix("torch.")
         typer.echo(f"{what}, {kind}", err=True)
         lines += ["", f"**{kind}**", "", *compare(setting, rows or [1, 4, 16, 64], repeats)]
-    write_section(out, f"engine-{shape.value}" if shape else "engine", "\n".join(lines))
+    sections.write(out, f"engine-{shape.value}" if shape else "engine", "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ class Voice:
             samples, rate = _read(path)
             beside = path.with_suffix(".txt")
             if text is None and beside.is_file():
-                text = beside.read_text(encoding="utf-8")
+                text = _transcript(beside)
             name = name or path.stem
         else:
             where = "the voice prompt's samples"
@@ -168,6 +168,16 @@ class Prompt:
 def _catalogue() -> dict[str, dict[str, dict[str, Any]]]:
     index = VOICES / "voices.json"
     return json.loads(index.read_text(encoding="utf-8")) if index.is_file() else {}
+
+
+def _transcript(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = (
+            f"the transcript {path} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8"
+        )
+        raise InputError(message) from error
 
 
 def _read(path: Path) -> tuple[Audio, int]:

@@ -128,6 +128,16 @@ def test_the_id_is_that_of_the_content(hertz: float, text: str | None) -> None:
     assert (voice.id == other.id) == (voice == other) == (hash(voice) == hash(other)) == same
 
 
+def test_a_transcript_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    """A traceback that names neither the file nor the remedy; a byte order mark that is spoken."""
+    soundfile.write(tmp_path / "ref.wav", tone(16_000), 16_000)
+    (tmp_path / "ref.txt").write_text("Caf\u00e9.", encoding="latin-1")
+    with pytest.raises(InputError, match=r"ref.txt is not UTF-8 .*: save it as UTF-8"):
+        Voice(tmp_path / "ref.wav")
+    (tmp_path / "ref.txt").write_text("Caf\u00e9.", encoding="utf-8-sig")
+    assert Voice(tmp_path / "ref.wav").text == "Caf\u00e9."
+
+
 def test_another_transcript_is_another_voice(noise: Callable[..., Audio]) -> None:
     """A transcript that replaces that of a voice in use."""
     voice = Voice(noise(1.0), sample_rate=16_000, name="mine")

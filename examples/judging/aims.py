@@ -99,7 +99,7 @@ def in_held_out_voices(cases: Sequence[Case], folder: Path) -> tuple[list[Case],
         text = texts.sentence(rng).text
         audio = _spoken(text, speaker, style, folder / f"{speaker.name}-{style}-{i}.wav")
         name = f"{speaker.name}-{style}"
-        made.append(replace(case, voice=Voice((audio, SAMPLE_RATE), text, name=name)))
+        made.append(replace(case, voice=Voice(audio, text, SAMPLE_RATE, name)))
         asked[case.id] = style
     return made, asked
 

@@ -151,7 +151,7 @@ def listened(
         row_steps=row_steps,
         edits=edits,
         words=words,
-        cosines=[_cosine(b, Voice((a, SAMPLE_RATE))) for a, b in pairwise(audios)],
+        cosines=[_cosine(b, Voice(a, sample_rate=SAMPLE_RATE)) for a, b in pairwise(audios)],
         pitch_jumps=[abs(b - a) for a, b in pairwise(pitches)],
         energy_joins=[_jump(a[-edge:], b[:edge]) for a, b in pairwise(audios)],
         energy_inside=[_inside(audio, rng, edge) for audio in audios],

@@ -21,6 +21,7 @@ SAMPLE_RATE = 16_000
 STRENGTH = 0.8  # of the style, as in the built-in voices' own recordings
 
 
+sys.path.append(str(ROOT / "examples"))
 sys.path.append(str(ROOT / "examples" / "train_tiny"))  # where original recordings come from
 
 

@@ -9,8 +9,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from material import ROOT
-
+ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = ROOT / "docs" / "benchmarks.md"
 PACKAGES = ("llasa-search", "torch", "transformers", "openai-whisper", "pocketsphinx")
 
