@@ -8,6 +8,8 @@ A run folder holds:
   unit, `detail`, `status`); and `trace`: a list of all rows, finished or cut, with the fields of
   `llasa_search.trace.Node`. What is not a number is null; a reward of null in a check is unknown, "-inf" is
   that of a row on which a verifier failed.
+  A candidate of several steps has them in `history`, with their `frames`: its codes and its speech are
+  theirs, one after the other.
 - `arrays.npz`: `codes_I` (int32, 0-based, 50 a second) and `logprobs_I` (float32) of candidate I.
 - `candidate_I.wav`: its speech, 32-bit float mono; `voice.wav`: the voice prompt's.
 """
@@ -18,14 +20,14 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from llasa_search.budget import Ledger
-from llasa_search.candidate import Candidate, Score
+from llasa_search.candidate import Audio, Candidate, Score
 from llasa_search.errors import InputError
 from llasa_search.files import check_new_folder, new_folder, write_wav
 from llasa_search.trace import Check, Node, Trace
@@ -119,8 +121,12 @@ def _as_json(candidate: Candidate) -> dict[str, Any]:
     fields = {
         f.name: getattr(candidate, f.name) for f in dataclasses.fields(candidate) if f.name not in _ARRAYS
     }
-    scores = _scores_as_json(candidate.scores)
-    return {**fields, "reward": _finite(candidate.reward), "scores": scores}
+    return {
+        **fields,
+        "reward": _finite(candidate.reward),
+        "scores": _scores_as_json(candidate.scores),
+        "history": [{**_as_json(step), "frames": len(step.codes)} for step in candidate.history],
+    }
 
 
 def _scores_as_json(scores: Mapping[str, Score]) -> dict[str, Any]:
@@ -146,14 +152,33 @@ def _candidate(path: Path, stored: dict[str, Any], arrays: Any) -> Candidate:
 
     index = stored["index"]
     wav = path / f"candidate_{index}.wav"
+    audio = soundfile.read(wav, dtype="float32")[0] if wav.exists() else None
+    made = _with_arrays(stored, arrays[f"codes_{index}"], arrays[f"logprobs_{index}"], audio)
+    made.history = tuple(_steps(stored["history"], made))
+    return made
+
+
+def _steps(stored: list[dict[str, Any]], whole: Candidate) -> Iterator[Candidate]:
+    """The steps that a candidate was joined from, each with its part of the codes and the speech."""
+    start, hop = 0, 0 if whole.audio is None else len(whole.audio) // max(1, len(whole.codes))
+    for step in stored:
+        fields = dict(step)
+        end = start + fields.pop("frames")
+        audio = None if whole.audio is None else whole.audio[start * hop : end * hop]
+        yield _with_arrays(fields, whole.codes[start:end], whole.logprobs[start:end], audio)
+        start = end
+
+
+def _with_arrays(stored: dict[str, Any], codes: Any, logprobs: Any, audio: Audio | None) -> Candidate:
     return Candidate(
         **{
             **stored,
-            "codes": arrays[f"codes_{index}"],
-            "logprobs": arrays[f"logprobs_{index}"],
+            "codes": codes,
+            "logprobs": logprobs,
+            "audio": audio,
+            "history": (),
             "scores": _scores(stored["scores"]),
             "reward": _number(stored["reward"]),
-            "audio": soundfile.read(wav, dtype="float32")[0] if wav.exists() else None,
         }
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -355,6 +356,21 @@ def test_a_long_text_is_spoken_whole_by_the_embedded_model() -> None:
     assert " ".join(step.text for step in result.best.history) == text
     assert result.ledger.prefills == len(result.best.history) == 33
     assert len(result.audio) == 320 * sum(len(step.codes) for step in result.best.history) >= 33 * 1_600
+
+
+def test_a_run_keeps_the_steps(speak: Callable[..., SearchResult], tmp_path: Path) -> None:
+    """A saved search of which nobody can tell any more where a step begins, or what it was worth."""
+    result = speak("in_context_steps:n=2")
+    result.save_run(tmp_path / "run")
+    (loaded,) = SearchResult.load_run(tmp_path / "run").candidates
+    (made,) = result.candidates
+    assert [step.text for step in loaded.history] == list(STEPS)
+    for kept, step in zip(loaded.history, made.history, strict=True):
+        np.testing.assert_array_equal(kept.codes, step.codes)
+        np.testing.assert_array_equal(kept.logprobs, step.logprobs)
+        assert (kept.index, kept.reward, kept.scores) == (step.index, step.reward, step.scores)
+    spoken = [step.audio for step in loaded.history if step.audio is not None]
+    np.testing.assert_array_equal(np.concatenate(spoken), loaded.audio)
 
 
 def test_the_command_line_takes_it(cli: Callable[..., Any], pair_path: Any, tmp_path: Any) -> None:
