@@ -121,12 +121,12 @@ def steered(study: Study, cases: Sequence[Case], sampling: Sampling, seeds: int)
     return {arm.name: study.rows(cases, [arm]) for arm in arms}
 
 
-def compared(by_arm: Mapping[str, Sequence[Row]], axis: str) -> list[Point]:
+def compared(by_arm: Mapping[str, Sequence[Row]], axis: str, sizes: Sequence[int] = SIZES) -> list[Point]:
     """The pool's curve, its oracle, and every strategy beside it."""
     pool, *others = by_arm.values()
     points = []
     for judge in WORD_JUDGES:
-        points += pool_points(pool, judge, SIZES)
+        points += pool_points(pool, judge, sizes)
         points += [arm_point(rows, judge, pool, axis) for rows in others]
     return points
 

@@ -165,13 +165,12 @@ def _estimate(outcomes: Sequence[Outcome], combine: Callable[..., FloatArray], s
     if not mask.any():
         return Estimate(np.nan, np.nan, np.nan)
     data = [(outcome.totals[mask], outcome.lengths[mask]) for outcome in outcomes]
-    value = float(combine(*(totals.mean(axis=1).sum() / lengths.sum() for totals, lengths in data)))
-    if mask.sum() == 1:
-        return Estimate(value, np.nan, np.nan)
     rng = np.random.default_rng(seed)
     texts = rng.integers(mask.sum(), size=(RESAMPLES, mask.sum()))
-    drawn = combine(*(_resampled(totals, lengths, texts, rng) for totals, lengths in data))
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    with np.errstate(divide="ignore", invalid="ignore"):  # a share of nothing is NaN
+        value = float(combine(*(totals.mean(axis=1).sum() / lengths.sum() for totals, lengths in data)))
+        drawn = combine(*(_resampled(totals, lengths, texts, rng) for totals, lengths in data))
+        low, high = (np.nan, np.nan) if len(data[0][1]) == 1 else np.quantile(drawn, [0.025, 0.975])
     return Estimate(value, float(low), float(high))
 
 

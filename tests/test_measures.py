@@ -1,0 +1,137 @@
+"""The measuring scripts of verifiers, strategies and long texts: what they call a pass, and a failure."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_curves import _row
+
+from llasa_search.study.plan import Row, Verdict
+
+pytest.importorskip("scipy")
+pytest.importorskip("librosa")
+pytest.importorskip("matplotlib")
+sys.path.append(str(Path(__file__).parents[1] / "examples" / "judging"))
+
+import aims
+import long_texts
+import prosody
+import spending
+
+SCORES = {
+    "WER()": 0.0,
+    "SpeakerSimilarity()": 0.9,
+    "EmotionSimilarity()": 0.9,
+    "Pace()": 0.0,
+    "Signal()": 0.0,
+    "TranscriptLikelihood()": -0.1,
+}
+
+
+def _verdict(value: float, detail: str = "") -> Verdict:
+    return {"value": value, "detail": detail, "status": "scored"}
+
+
+def _pool(better: float) -> list[Row]:
+    """Two candidates a text: the second is `better` in everything that a verifier and a judge can hear."""
+    rows = []
+    for number in range(12):
+        for index, gain in ((0, 0.0), (1, better)):
+            scores = {
+                name: _verdict(value + (gain - better) * (-0.5 if value <= 0 else 0.5))
+                for name, value in SCORES.items()
+            }
+            edits = 6 - round(4 * gain) + number % 2
+            judges: dict[str, Any] = {
+                judge: {**_verdict(edits / 10), "edits": edits, "length": 10}
+                for judge in ("unigram", "bigram")
+            }
+            judges |= {"voice": _verdict(0.5 + 0.4 * gain), "style": _verdict(float(gain > 0.5))}
+            rows.append(_row(f"t{number:02d}", index, gain, edits, scores=scores, judges=judges, finished=2))
+    return rows
+
+
+def _recordings(cosine: float) -> list[Row]:
+    judges: dict[str, Any] = {
+        judge: {**_verdict(0.1), "edits": 1, "length": 10} for judge in ("unigram", "bigram")
+    }
+    judges |= {"voice": _verdict(cosine), "style": _verdict(1.0)}
+    return [_row(f"t{number:02d}", 0, None, 1, arm="resynthesis", judges=judges) for number in range(12)]
+
+
+def test_a_search_that_moves_what_it_aims_at_passes() -> None:
+    """A bar that nothing passes."""
+    text = aims.of_aims(_pool(1.0), _recordings(0.95), n=2)
+    assert text.count("- pass") == 3
+    assert "**fail**" not in text
+    assert "over-optimised" not in text
+
+
+def test_a_search_that_moves_nothing_fails() -> None:
+    """A bar that everything passes."""
+    text = aims.of_aims(_pool(0.0), _recordings(0.95), n=2)
+    assert text.count("**fail**") == 3
+
+
+def test_a_voice_more_alike_than_the_voice_itself_is_flagged() -> None:
+    """A similarity that only the verifier's errors can explain, reported as a success."""
+    assert "over-optimised" in aims.of_aims(_pool(1.0), _recordings(0.7), n=2)
+
+
+def test_variance_within_texts_is_what_differs_between_candidates() -> None:
+    """The gate of composition, passed by texts that differ from one another."""
+    assert aims.within(_pool(1.0)).count("- pass") == 4
+    assert aims.within(_pool(0.0)).count("**fail**") == 4
+
+
+def test_strategies_stand_beside_best_of_n() -> None:
+    """An arm that is compared under one judge only, or not at all."""
+    pool = _pool(1.0)
+    arm = [{**row, "arm": "rejection", "row_steps": 300} for row in pool if row["index"] == 1]
+    arm = [{**row, "chosen": True} for row in arm]
+    points = spending.compared({"best of n": pool, "rejection": arm}, "row_steps", (1, 2))  # type: ignore[dict-item]
+    compared = [point for point in points if point.gain is not None]
+    assert [point.judge for point in compared] == ["unigram", "bigram"]
+    assert all(point.gain is not None and point.gain.high < 0 for point in compared)
+
+
+def _spoken(way: str, edits: int, cosine: float, jump: float) -> list[long_texts.Spoken]:
+    return [
+        long_texts.Spoken(
+            text=number, way=way, row_steps=100, edits={"unigram": edits + number % 2}, words=20,
+            cosines=[cosine, cosine + 0.01 * number], pitch_jumps=[jump, jump + 0.1 * number],
+            energy_joins=[1.0], energy_inside=[2.0], to_voice=[0.8, 0.7],
+        )
+        for number in range(8)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("edits", "cosine", "jump", "failures"), [(4, 0.9, 0.5, 0), (9, 0.6, 3.0, 3)])
+def test_long_texts_are_compared_step_by_step(edits: int, cosine: float, jump: float, failures: int) -> None:
+    """Words that get worse unnoticed, or neighbours whose difference has the wrong sign."""
+    from llasa_search import Sampling
+
+    spoken = _spoken(long_texts.IN_CONTEXT, edits, cosine, jump) + _spoken(long_texts.CHUNKS, 5, 0.75, 1.5)
+    text = long_texts.section(spoken, 8, 4, Sampling())
+    assert text.count("**fail**") == failures
+
+
+def test_long_texts_have_the_length_that_was_asked_for() -> None:
+    """Texts that one step can hold, so that nothing is compared."""
+    for written, said in long_texts.long_texts(5):
+        assert 300 <= len(written) <= 600
+        assert len(said) >= 4
+        assert all(words == words.lower() for words in said.values())
+
+
+def test_prosody_tells_high_from_low_and_fast_from_slow() -> None:
+    """Features that do not move with what a style moves."""
+    time = np.arange(32_000) / 16_000
+    low, high = (0.3 * np.sin(2 * np.pi * hertz * time).astype(np.float32) for hertz in (110, 220))
+    assert prosody.features(high, "word")[0] - prosody.features(low, "word")[0] == pytest.approx(12, abs=0.5)
+    assert prosody.features(low, "word" * 9)[4] == pytest.approx(9 * prosody.features(low, "word")[4])
+    assert np.isfinite(prosody.features(np.zeros(300, np.float32), "")).all()
