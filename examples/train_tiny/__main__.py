@@ -28,13 +28,15 @@ TINY = Path(__file__).resolve().parents[2] / "llasa_search" / "tiny"
 SHARDS = 50
 
 
-def _assemble(work: Path) -> None:
-    """Copies the checkpoints into the package."""
+def _assemble(work: Path, further: bool) -> None:
+    """Copies what this work has trained into the package."""
     for name in ("codec", "language_model", *verifier_models.FOLDERS):
-        shutil.copytree(work / name, TINY / name, dirs_exist_ok=True)
-    shutil.copy(work / "asr.pt", TINY / "asr.pt")
+        if (work / name).exists():
+            shutil.copytree(work / name, TINY / name, dirs_exist_ok=True)
+    if (work / "asr.pt").exists():
+        shutil.copy(work / "asr.pt", TINY / "asr.pt")
     voices.write(TINY / "voices")
-    card.write(TINY, work)
+    card.write(TINY, work, further)
 
 
 def main(
@@ -83,7 +85,7 @@ def main(
             ends=work / "word_ends.json",
         ),
         **verifier_models.stages(work, processes),
-        "package": lambda: _assemble(work),
+        "package": lambda: _assemble(work, further),
     }
     if further:
         del stages["asr on originals"]

@@ -55,9 +55,12 @@ def _parameters(path: Path) -> int:
         return sum(tensors.get_tensor(key).numel() for key in tensors.keys())  # noqa: SIM118
 
 
-def _steps(state: Path) -> int:
-    """0 where this stage was not run, as after `--further`."""
-    return torch.load(state, map_location="cpu", weights_only=True)["step"] if state.exists() else 0
+def _steps(work: Path, states: list[str]) -> int:
+    """Of all stages that made a part; 0 for those that were not run."""
+    paths = [work / f"{state}_train.pt" for state in states]
+    return sum(
+        torch.load(path, map_location="cpu", weights_only=True)["step"] for path in paths if path.exists()
+    )
 
 
 def _megabytes(path: Path) -> float:
@@ -70,8 +73,16 @@ def _measured(measures: dict[str, dict[str, float]]) -> Iterator[str]:
         yield f"  - {MEASURES[part]}: {', '.join(f'{name} {share:.1%}' for name, share in found.items())}"
 
 
-def write(tiny: Path, work: Path) -> None:
-    """Writes `tiny/README.md`; steps and measures come from `work`, hours from its codes."""
+def write(tiny: Path, work: Path, further: bool) -> None:
+    """Writes `tiny/README.md`; steps and measures come from `work`, hours from its codes.
+
+    Args:
+        tiny: the package's folder; its `steps.json` counts the steps that each part has been trained for.
+        work: where training was.
+        further: whether training began from the parts that were in the package, and adds to their steps.
+    """
+    counted = tiny / "steps.json"
+    before = json.loads(counted.read_text()) if further and counted.exists() else {}
     parts = [
         ("codec", "`Xcodec2Model`, 4,096 codes, 50/s", tiny / "codec" / "model.safetensors", ["codec"]),
         ("language model", "`LlamaForCausalLM`", tiny / "language_model" / "model.safetensors", ["lm_base"]),
@@ -80,11 +91,15 @@ def write(tiny: Path, work: Path) -> None:
         ("emotion model", "funasr emotion2vec", tiny / "emotion" / "model.pt", ["emotion"]),
         ("CTC model", "`Wav2Vec2ForCTC`", tiny / "ctc" / "model.safetensors", ["ctc"]),
     ]
-    rows = []
-    for name, form, path, states in parts:
-        steps = sum(_steps(work / f"{state}_train.pt") for state in states)
-        size = f"{_parameters(path) / 1e6:.2f} M | {_megabytes(path):.1f}"
-        rows.append(f"| {name} | {form} | {size} | {steps:,} steps |")
+    present = [part for part in parts if part[2].exists()]
+    steps = {name: before.get(name, 0) + _steps(work, states) for name, _, _, states in present}
+    counted.write_text(json.dumps(steps, indent=1) + "\n")
+    rows = [
+        f"| {name} | {form} | {_parameters(path) / 1e6:.2f} M | {_megabytes(path):.1f} | {steps[name]:,} steps |"
+        for name, form, path, _ in present
+    ]
+    measures = work / "measures.json"
+    measured = json.loads(measures.read_text()) if measures.exists() else {}
     lengths = [
         json.loads(line)["length"]
         for meta in sorted((work / "codes").glob("*.jsonl"))
@@ -93,7 +108,7 @@ def write(tiny: Path, work: Path) -> None:
     (tiny / "README.md").write_text(
         TEXT.format(
             rows="\n".join(rows),
-            measures="\n".join(_measured(json.loads((work / "measures.json").read_text()))),
+            measures="\n".join(_measured(measured)) or "  not measured yet",
             total=_megabytes(tiny),
             utterances=f"{len(lengths):,}",
             hours=sum(lengths) / 180_000,

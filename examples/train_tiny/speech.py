@@ -219,5 +219,5 @@ def to_float(audio: np.ndarray) -> np.ndarray:
 
 def to_flac(audio: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    soundfile.write(buffer, audio, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    soundfile.write(buffer, audio, SAMPLE_RATE, format="FLAC", subtype="PCM_16", compression_level=1.0)
     return buffer.getvalue()
