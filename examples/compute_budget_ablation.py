@@ -165,6 +165,10 @@ exact mean over all subsets of a pool of {size}. Costs are means a text; those o
 """ + "\n\n".join(tables)
 
 
+def counts_errors(rows: Sequence[Row], judge: str) -> bool:
+    return any("edits" in row["judges"][judge] for row in rows)
+
+
 def remarks(pool: Sequence[Row], judge: str, judges: Mapping[str, str], size: int) -> str:
     """What else a judge says of the largest best-of-n: the search's own view, headroom, bad speech."""
     plain, best = curves.best_of(pool, judge, 1), curves.best_of(pool, judge, size)
@@ -177,9 +181,10 @@ def remarks(pool: Sequence[Row], judge: str, judges: Mapping[str, str], size: in
             lines.append(
                 f"- Share of the headroom of the oracle by {other} that the search recovers: {share}."
             )
-    bad = outcomes.share_above(pool, judge, BAD)
-    shares = [outcomes.rate(curves.best_of(bad, judge, n)) for n in (1, size)]
-    lines.append(f"- Share of speech with a value above {BAD:g}: {shares[0]} plain, {shares[1]} searched.")
+    if counts_errors(pool, judge):
+        bad = outcomes.share_above(pool, judge, BAD)
+        shares = [outcomes.rate(curves.best_of(bad, judge, n)) for n in (1, size)]
+        lines.append(f"- Share of speech with a WER above {BAD:g}: {shares[0]} plain, {shares[1]} searched.")
     for name, score in pool[0]["scores"].items():
         if "edits" in score:
             own = outcomes.rate(curves.best_of(outcomes.self_judged(pool), name, size))

@@ -16,7 +16,7 @@ Small checkpoints in the real formats, trained from scratch, so that the code th
 too: offline, without a GPU, in seconds. They are for trying the library, for tests and for studying search;
 they speak English with synthetic voices, and err often enough that a search has something to find.
 
-| part | format | parameters | MB | trained |
+| part | format | parameters | MB | steps of training |
 |---|---|---|---|---|
 {rows}
 
@@ -95,7 +95,7 @@ def write(tiny: Path, work: Path, further: bool) -> None:
     steps = {name: before.get(name, 0) + _steps(work, states) for name, _, _, states in present}
     counted.write_text(json.dumps(steps, indent=1) + "\n")
     rows = [
-        f"| {name} | {form} | {_parameters(path) / 1e6:.2f} M | {_megabytes(path):.1f} | {steps[name]:,} steps |"
+        f"| {name} | {form} | {_parameters(path) / 1e6:.2f} M | {_megabytes(path):.1f} | {steps[name]:,} |"
         for name, form, path, _ in present
     ]
     measures = work / "measures.json"

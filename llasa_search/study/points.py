@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llasa_search.errors import InputError
 from llasa_search.statistics import Estimate
 from llasa_search.study import costs, curves, outcomes
 from llasa_search.study.outcomes import Outcome
@@ -23,7 +22,9 @@ class Point:
         costs: by axis, see `costs.AXES`.
         value: what the judge heard, as a ratio of totals.
         texts: how many the judge could hear.
-        gain: how much higher `value` is than that of best-of-n at the same cost; None for a pool's points.
+        n: of a pool's point, how many are chosen from; None for an arm.
+        gain: how much higher an arm's `value` is than that of best-of-n at the same cost; None where no n of
+            the pool costs as much.
         p: of no such difference, uncorrected.
     """
 
@@ -33,6 +34,7 @@ class Point:
     costs: dict[str, float]
     value: Estimate
     texts: int
+    n: float | None = None
     gain: Estimate | None = None
     p: float | None = None
 
@@ -63,29 +65,15 @@ def arm_point(rows: Sequence[Row], judge: str, pool: Sequence[Row], axis: str = 
         judge: a judge's name.
         pool: rows of one arm that is a pool, on the same cases.
         axis: of the cost that is to be equal.
-
-    Raises:
-        InputError: the arm costs less than one candidate of the pool, or more than all.
     """
     amount = costs.cost(rows, axis)
     n = costs.n_at(pool, axis, amount)
-    if not 0.98 <= amount / costs.cost(pool, axis, n) <= 1.02:
-        least, most = costs.cost(pool, axis, 1), costs.cost(pool, axis, curves.pool_size(pool))
-        raise InputError(
-            f"arm {rows[0]['arm']!r} costs {amount:.4g} {axis}, and the pool {least:.4g} to {most:.4g}: "
-            "give a larger pool"
-        )
-    found, fixed = outcomes.chosen(rows, judge), curves.best_of(pool, judge, n)
-    arm = rows[0]["arm"]
-    return _point(
-        arm.partition(":")[0],
-        arm,
-        judge,
-        rows,
-        found,
-        gain=outcomes.difference(found, fixed),
-        p=outcomes.p_value(found, fixed),
-    )
+    found, arm = outcomes.chosen(rows, judge), rows[0]["arm"]
+    gain = p = None
+    if 0.98 <= amount / costs.cost(pool, axis, n) <= 1.02:
+        fixed = curves.best_of(pool, judge, n)
+        gain, p = outcomes.difference(found, fixed), outcomes.p_value(found, fixed)
+    return _point(arm.partition(":")[0], arm, judge, rows, found, gain=gain, p=p)
 
 
 def _point(
@@ -99,4 +87,4 @@ def _point(
     p: float | None = None,
 ) -> Point:
     spent = {axis: costs.cost(rows, axis, n) for axis in costs.AXES}
-    return Point(curve, name, judge, spent, outcomes.rate(outcome), int(outcome.known.sum()), gain, p)
+    return Point(curve, name, judge, spent, outcomes.rate(outcome), int(outcome.known.sum()), n, gain, p)

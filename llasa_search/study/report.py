@@ -14,11 +14,11 @@ from llasa_search.study.points import Point
 
 
 def markdown(points: Sequence[Point], measure: str) -> str:
-    """One line a point; where points are compared with best-of-n, also by how much they differ.
+    """One line a point; where there are arms, also by how much they differ from best-of-n.
 
     P-values are corrected (Holm) for all comparisons of the table.
     """
-    compared = any(point.gain is not None for point in points)
+    compared = any(point.n is None for point in points)
     heading = ["search", "texts", "row-steps", "TFLOPs", "seconds", measure]
     heading += ["less best-of-n at equal cost", "p (Holm)"] if compared else []
     lines = [heading, ["---"] * len(heading)]
@@ -32,7 +32,8 @@ def markdown(points: Sequence[Point], measure: str) -> str:
             str(point.value),
         ]
         if compared:
-            cells += ["" if point.gain is None else signed(point.gain), "" if p is None else f"{p:.3f}"]
+            beyond = "" if point.n is not None else "the pool has none"
+            cells += [beyond if point.gain is None else signed(point.gain), "" if p is None else f"{p:.3f}"]
         lines.append(cells)
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
