@@ -28,7 +28,7 @@ from llasa_search.study.points import Point, arm_point, pool_points
 from llasa_search.study.report import as_csv, markdown
 from llasa_search.versions import versions
 
-MEASURE = "judged WER"
+MEASURE, VALUE = "judged WER", "judged value"
 DEV_N = 4  # candidates of each dev text and temperature
 BAD = 0.5
 
@@ -74,8 +74,14 @@ def main(
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for rows in by_arm.values() for row in rows)
     (folder / "rows.jsonl").write_text("".join(lines), encoding="utf-8")
     (folder / "points.csv").write_text(as_csv(points), encoding="utf-8")
+    errors = {judge for judge in judges if counts_errors(by_arm[pool.name], judge)}
     for axis in costs.AXES:
-        plot(drawn(points), axis, folder / axis, f"{MEASURE} of the chosen speech")
+        for group, name, measure in (
+            (errors, axis, MEASURE),
+            (set(judges) - errors, f"{axis}_values", VALUE),
+        ):
+            if mine := [point for point in drawn(points) if point.judge in group]:
+                plot(mine, axis, folder / name, f"{measure} of the chosen speech")
     judged_by = {name: str(each) for name, each in study.judges}
     text = report(by_arm, points, cases, judged_by, sampling, str(as_reward(verifiers)))
     (folder / "report.md").write_text(text, encoding="utf-8")
@@ -144,9 +150,8 @@ def report(
     tables = []
     for judge in judges:
         mine = [point for point in drawn(points) if point.judge == judge]
-        tables.append(
-            f"## Judge: {judge}\n\n{markdown(mine, MEASURE)}\n\n{remarks(pool, judge, judges, size)}"
-        )
+        table = markdown(mine, MEASURE if counts_errors(pool, judge) else VALUE)
+        tables.append(f"## Judge: {judge}\n\n{table}\n\n{remarks(pool, judge, judges, size)}")
     listed = ", ".join(f"{name} = `{judge}`" for name, judge in judges.items())
     stated = ", ".join(
         f"{name} {version}" for name, version in versions(as_reward(verifiers).verifiers).items()
