@@ -26,6 +26,7 @@ from llasa_search.study import Arm, Case, Row, Study, costs, curves, outcomes, r
 from llasa_search.study.plots import plot
 from llasa_search.study.points import Point, arm_point, pool_points
 from llasa_search.study.report import as_csv, markdown
+from llasa_search.verifiers.base import Verifier
 from llasa_search.versions import versions
 
 MEASURE, VALUE = "judged WER", "judged value"
@@ -153,6 +154,8 @@ def report(
         table = markdown(mine, MEASURE if counts_errors(pool, judge) else VALUE)
         tables.append(f"## Judge: {judge}\n\n{table}\n\n{remarks(pool, judge, judges, size)}")
     listed = ", ".join(f"{name} = `{judge}`" for name, judge in judges.items())
+    listeners = "; ".join(map(settings_of, as_reward(verifiers).verifiers))
+    seeds = max(row["seed"] for rows in by_arm.values() for row in rows) + 1
     stated = ", ".join(
         f"{name} {version}" for name, version in versions(as_reward(verifiers).verifiers).items()
     )
@@ -161,13 +164,20 @@ def report(
 Made by `python {" ".join(sys.argv)}` ({stated}; Python {platform.python_version()}, {platform.machine()}).
 
 {len(cases)} texts, {sum(map(len, by_arm.values())):,} judged candidates. Search by `{verifiers}` at
-temperature {sampling.temperature:g}, top-p {sampling.top_p:g}. Judges: {listed}; their values are corpus
-rates (all errors over all words), with 95 % bootstrap intervals over texts, then seeds. Best-of-n is the
-exact mean over all subsets of a pool of {size}. Costs are means a text; those of judges count nowhere.
+temperature {sampling.temperature:g}, top-p {sampling.top_p:g} ({listeners}). Judges: {listed}; their values are
+corpus rates (all errors over all words), with 95 % bootstrap intervals over texts, then seeds ({seeds} of each
+strategy beside best-of-n). Best-of-n is the exact mean over all subsets of a pool of {size}. Costs are means a
+text; those of judges count nowhere.
 
 ![row-steps](row_steps.png)
 
 """ + "\n\n".join(tables)
+
+
+def settings_of(verifier: Verifier) -> str:
+    """What a verifier listens with, also where that is its default and so not printed."""
+    found = [f"{name} {getattr(verifier, name)}" for name in ("model", "protocol") if hasattr(verifier, name)]
+    return f"{verifier}: {', '.join(found) or 'no model'}"
 
 
 def counts_errors(rows: Sequence[Row], judge: str) -> bool:

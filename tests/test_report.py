@@ -75,7 +75,14 @@ def test_the_quick_ablation_runs_and_says_how_it_was_made(tmp_path: Path) -> Non
     done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     report = (tmp_path / "work" / "report.md").read_text()
-    for stated in ("openai-whisper", "temperature", "4 texts", "PocketsphinxWER()", "rejection:n=4"):
+    for stated in (
+        "openai-whisper",
+        "temperature",
+        "4 texts",
+        "PocketsphinxWER()",
+        "rejection:n=4",
+        "model tiny, protocol whisper",
+    ):
         assert stated in report
     rows = [json.loads(line) for line in (tmp_path / "work" / "rows.jsonl").read_text().splitlines()]
     assert len(rows) == 4 * 4 + 4
