@@ -164,10 +164,11 @@ def report(
 Made by `python {" ".join(sys.argv)}` ({stated}; Python {platform.python_version()}, {platform.machine()}).
 
 {len(cases)} texts, {sum(map(len, by_arm.values())):,} judged candidates. Search by `{verifiers}` at
-temperature {sampling.temperature:g}, top-p {sampling.top_p:g} ({listeners}). Judges: {listed}; their values are
-corpus rates (all errors over all words), with 95 % bootstrap intervals over texts, then seeds ({seeds} of each
-strategy beside best-of-n). Best-of-n is the exact mean over all subsets of a pool of {size}. Costs are means a
-text; those of judges count nowhere.
+temperature {sampling.temperature:g}, top-p {sampling.top_p:g}. What listens: {listeners}.
+
+Judges: {listed}; their values are corpus rates (all errors over all words), with 95 % bootstrap intervals
+over texts, then seeds ({seeds} of each strategy beside best-of-n). Best-of-n is the exact mean over all
+subsets of a pool of {size}. Costs are means a text; those of judges count nowhere.
 
 ![row-steps](row_steps.png)
 
