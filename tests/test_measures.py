@@ -20,6 +20,7 @@ sys.path.append(str(Path(__file__).parents[1] / "examples" / "judging"))
 import aims
 import long_texts
 import prosody
+import reward_hacking
 import spending
 
 SCORES = {
@@ -97,6 +98,21 @@ def test_strategies_stand_beside_best_of_n() -> None:
     compared = [point for point in points if point.gain is not None]
     assert [point.judge for point in compared] == ["unigram", "bigram"]
     assert all(point.gain is not None and point.gain.high < 0 for point in compared)
+
+
+def test_own_and_judged_values_stand_side_by_side(tmp_path: Path) -> None:
+    """A verifier that judges itself, in the judges' columns."""
+    pool = [
+        {**row, "scores": {**row["scores"], "CTCAlignment()": row["scores"]["WER()"]}} for row in _pool(1.0)
+    ]
+    table = reward_hacking.table(pool, "speaker", "SpeakerSimilarity()", [1, 2])  # type: ignore[arg-type]
+    one, two = (line.split("|") for line in table.splitlines()[4:6])
+    assert [cell.split()[0] for cell in one[2:6]] == ["0.650", "0.450", "0.450", "0.700"]
+    assert [cell.split()[0] for cell in two[2:6]] == ["0.900", "0.250", "0.250", "0.900"]
+    ranked = reward_hacking.table(pool, "RankAverage(wer, ctc)", None, [1, 2])  # type: ignore[arg-type]
+    assert "own" not in ranked
+    reward_hacking.draw(pool, [1, 2], tmp_path / "figure.png")  # type: ignore[arg-type]
+    assert (tmp_path / "figure.png").stat().st_size > 1000
 
 
 def _spoken(way: str, edits: int, cosine: float, jump: float) -> list[long_texts.Spoken]:
