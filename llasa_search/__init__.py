@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from llasa_search import search
     from llasa_search.budget import Budget, Ledger
     from llasa_search.candidate import Candidate, Score, Utterance
-    from llasa_search.errors import InputError, LlasaSearchError, ModelError, SearchError
-    from llasa_search.result import SearchResult
+    from llasa_search.errors import InputError, LlasaSearchError, ModelError
+    from llasa_search.result import SearchError, SearchResult
     from llasa_search.sampling import Sampling
     from llasa_search.search import Searcher
     from llasa_search.voice import Prompt, Voice
@@ -41,8 +41,8 @@ __all__ = [
 _HOMES = {
     "budget": ("Budget", "Ledger"),
     "candidate": ("Candidate", "Score", "Utterance"),
-    "errors": ("InputError", "LlasaSearchError", "ModelError", "SearchError"),
-    "result": ("SearchResult",),
+    "errors": ("InputError", "LlasaSearchError", "ModelError"),
+    "result": ("SearchError", "SearchResult"),
     "sampling": ("Sampling",),
     "search": ("Searcher",),
     "voice": ("Prompt", "Voice"),

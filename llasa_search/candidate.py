@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from llasa_search.voice import Voice
+from llasa_search.arrays import Audio, Codes
+from llasa_search.voice import Voice
 
-FloatArray = NDArray[np.float64]
-Audio = NDArray[np.float32]
-Codes = NDArray[np.int32]
 FinishReason = Literal["stop", "length"]
 Status = Literal["scored", "failed", "skipped", "abstained"]
 

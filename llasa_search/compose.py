@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from llasa_search.candidate import FloatArray
+from llasa_search.arrays import FloatArray
 from llasa_search.errors import InputError
 from llasa_search.reward import Condition, Reward, counting, distinct
 

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from llasa_search.result import SearchResult
-
 
 class LlasaSearchError(Exception):
     """Base of every error this library raises on purpose."""
@@ -18,15 +13,3 @@ class InputError(LlasaSearchError, ValueError):
 
 class ModelError(LlasaSearchError):
     """A checkpoint cannot be found, loaded, or is not what it should be."""
-
-
-class SearchError(LlasaSearchError):
-    """A search ended without a speakable choice.
-
-    Attributes:
-        result: every candidate that was sampled, with what happened to it, or None.
-    """
-
-    def __init__(self, message: str, result: SearchResult | None = None) -> None:
-        super().__init__(message)
-        self.result = result

@@ -18,7 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from llasa_search.candidate import Audio, Candidate, Score, Utterance
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Candidate, Score, Utterance
 from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.judgement import score
 from llasa_search.manifest import Entry

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from llasa_search.candidate import Audio
+from llasa_search.arrays import Audio
 from llasa_search.errors import InputError
 
 

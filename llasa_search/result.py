@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from llasa_search.arrays import Audio
 from llasa_search.budget import Account, Budget, Ledger
-from llasa_search.candidate import Audio, Candidate
-from llasa_search.errors import InputError, SearchError
+from llasa_search.candidate import Candidate
+from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.expression import RewardLike, as_reward
 from llasa_search.files import check_wav, write_wav
 from llasa_search.kinship import warn_of_kin
@@ -23,6 +24,18 @@ from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
     from llasa_search.voice import Voice
+
+
+class SearchError(LlasaSearchError):
+    """A search ended without a speakable choice.
+
+    Attributes:
+        result: every candidate that was sampled, with what happened to it, or None.
+    """
+
+    def __init__(self, message: str, result: SearchResult | None = None) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 @dataclass(frozen=True)

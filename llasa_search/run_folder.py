@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from llasa_search.arrays import Audio
 from llasa_search.budget import Ledger
-from llasa_search.candidate import Audio, Candidate, Score
+from llasa_search.candidate import Candidate, Score
 from llasa_search.errors import InputError
 from llasa_search.files import check_new_folder, new_folder, write_wav
 from llasa_search.trace import Check, Node, Trace

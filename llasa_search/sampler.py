@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from llasa_search.arrays import Audio, Codes
 from llasa_search.budget import Account, BudgetSpent
-from llasa_search.candidate import Audio, Candidate, Codes
+from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError, ModelError
 from llasa_search.llasa.codec import CONTEXT_FRAMES
 from llasa_search.llasa.draw import mix

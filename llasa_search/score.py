@@ -16,11 +16,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llasa_search.errors import InputError, SearchError
+from llasa_search.errors import InputError
 from llasa_search.evaluation import Record, evaluate, fingerprint
 from llasa_search.expression import parse_reward
 from llasa_search.files import check_new_folder, write_text
 from llasa_search.manifest import Entry, read_manifest
+from llasa_search.result import SearchError
 from llasa_search.reward import Reward
 from llasa_search.scorer import load_verifiers
 from llasa_search.selection import refuse_codes

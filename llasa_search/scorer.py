@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from llasa_search.arrays import Audio, FloatArray
 from llasa_search.budget import Account
-from llasa_search.candidate import Audio, Candidate, FloatArray, Score, Utterance
+from llasa_search.candidate import Candidate, Score, Utterance
 from llasa_search.errors import LlasaSearchError, ModelError
 from llasa_search.isolation import isolated
 from llasa_search.judgement import score

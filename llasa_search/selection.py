@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from llasa_search.arrays import Audio
 from llasa_search.budget import Account, Budget
-from llasa_search.candidate import Audio, Candidate
+from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError
 from llasa_search.expression import DEFAULT_REWARD, RewardLike, as_reward
 from llasa_search.gate import Gate, gated

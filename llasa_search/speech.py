@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from llasa_search.candidate import Audio
+from llasa_search.arrays import Audio
 from llasa_search.errors import InputError
 
 SAMPLE_RATE = 16_000

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from llasa_search.candidate import FloatArray
+from llasa_search.arrays import FloatArray
 from llasa_search.errors import InputError
 
 RESAMPLES = 9999

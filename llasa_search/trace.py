@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from llasa_search.candidate import FloatArray, Score
+from llasa_search.arrays import FloatArray
+from llasa_search.candidate import Score
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from llasa_search.candidate import Audio, Codes
+from llasa_search.arrays import Audio, Codes
 from llasa_search.errors import InputError
 
 SAMPLE_RATE = 16_000

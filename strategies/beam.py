@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from llasa_search.candidate import Candidate, FloatArray
+from llasa_search.arrays import FloatArray
+from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError
 from llasa_search.reward import ranking
 from llasa_search.strategies.base import check_counts, complete

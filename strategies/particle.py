@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from llasa_search.candidate import Candidate, FloatArray
+from llasa_search.arrays import FloatArray
+from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError
 from llasa_search.strategies.base import check_counts
 from llasa_search.strategies.guided import Guided

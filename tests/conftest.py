@@ -13,7 +13,8 @@ import pytest
 from hypothesis import settings
 from tiny_random import write_pair
 
-from llasa_search.candidate import Audio, Candidate
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Candidate
 from llasa_search.isolation import forget_lazy_modules
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from llasa_search.candidate import Audio
+from llasa_search.arrays import Audio
 from llasa_search.errors import InputError
 from llasa_search.text import clean_text, language_of
 

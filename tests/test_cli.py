@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import soundfile
 
-from llasa_search.candidate import Audio
+from llasa_search.arrays import Audio
 from llasa_search.result import SearchResult
 
 Cli = Callable[..., Any]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import Xcodec2Model
 
-from llasa_search.candidate import Audio
+from llasa_search.arrays import Audio
 from llasa_search.errors import ModelError
 from llasa_search.llasa import Llasa
 from llasa_search.llasa.codec import CONTEXT_FRAMES

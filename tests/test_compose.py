@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llasa_search.candidate import FloatArray
+from llasa_search.arrays import FloatArray
 from llasa_search.compose import Harmonic, Lexicographic, MaxRank, Pareto, RankAverage, ZScore
 from llasa_search.errors import InputError
 from llasa_search.expression import as_reward, parse_reward

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from llasa_search.candidate import FloatArray, Score, Utterance
+from llasa_search.arrays import FloatArray
+from llasa_search.candidate import Score, Utterance
 from llasa_search.verifiers import Verifier
 from llasa_search.verifiers.testing import VerifierContract
 

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_verifiers import write_ctc
 
-from llasa_search.candidate import Audio, FloatArray, Utterance
+from llasa_search.arrays import Audio, FloatArray
+from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError, ModelError
 from llasa_search.verifiers import CTCAlignment
 from llasa_search.verifiers.ctc import _Recogniser, partial_loss, prefix_losses

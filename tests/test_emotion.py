@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from tiny_verifiers import LABELS, write_emotion2vec
 
-from llasa_search.candidate import Audio, Utterance
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError, ModelError
 from llasa_search.scorer import score
 from llasa_search.verifiers import EmotionProbability, EmotionSimilarity

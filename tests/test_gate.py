@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from llasa_search import search
-from llasa_search.candidate import Audio, Score, Utterance
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.expression import as_reward
 from llasa_search.gate import gated

@@ -12,9 +12,9 @@ from listeners import Broken, Codes, Deaf, Interrupting, Loud
 
 from llasa_search.budget import Budget
 from llasa_search.compose import RankAverage
-from llasa_search.errors import InputError, SearchError
+from llasa_search.errors import InputError
 from llasa_search.llasa import Llasa
-from llasa_search.result import SearchResult
+from llasa_search.result import SearchError, SearchResult
 from llasa_search.reward import Reward
 from llasa_search.sampling import Sampling
 from llasa_search.search import Searcher

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llasa_search.arrays import Audio
 from llasa_search.budget import Account, Budget
-from llasa_search.candidate import Audio, Candidate, Score, Utterance
-from llasa_search.errors import InputError, SearchError
+from llasa_search.candidate import Candidate, Score, Utterance
+from llasa_search.errors import InputError
 from llasa_search.joining import joined, trimmed
 from llasa_search.llasa import Llasa
-from llasa_search.result import SearchResult
+from llasa_search.result import SearchError, SearchResult
 from llasa_search.sampler import Sampler
 from llasa_search.sampling import Sampling
 from llasa_search.search import Searcher

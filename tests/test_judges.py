@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from llasa_search import registry
-from llasa_search.candidate import Audio, Score, Utterance
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import ModelError
 from llasa_search.judgement import score
 from llasa_search.listing import verifier_rows

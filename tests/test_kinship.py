@@ -9,7 +9,8 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from llasa_search import registry, search
-from llasa_search.candidate import Audio, Score, Utterance
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Score, Utterance
 from llasa_search.result import SearchResult
 from llasa_search.verifiers import Pace, Signal, Verifier
 from llasa_search.voice import Voice

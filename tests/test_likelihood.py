@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llasa_search.candidate import Audio, Utterance
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError
 from llasa_search.verifiers import WER, TranscriptLikelihood
 from llasa_search.verifiers.likelihood import divide

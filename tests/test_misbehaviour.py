@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from llasa_search.arrays import Audio
 from llasa_search.budget import Budget
-from llasa_search.candidate import Audio, Score, Utterance
-from llasa_search.errors import ModelError, SearchError
+from llasa_search.candidate import Score, Utterance
+from llasa_search.errors import ModelError
 from llasa_search.llasa import Llasa
-from llasa_search.result import SearchResult
+from llasa_search.result import SearchError, SearchResult
 from llasa_search.sampling import Sampling
 from llasa_search.search import Searcher
 from llasa_search.verifiers import Verifier

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_verifiers import SPOKEN, write_unigram
 
-from llasa_search.candidate import Audio, Score, Utterance
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError, ModelError
 from llasa_search.verifiers.pocketsphinx_wer import PocketsphinxWER, _decoder
 from llasa_search.voice import Prompt, Voice

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from tiny_recognisers import write_paraformer, write_whisper
 
-from llasa_search.candidate import Audio, Utterance
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError, ModelError
 from llasa_search.verifiers import WER, TranscriptLikelihood
 from llasa_search.verifiers.asr import load_asr

@@ -13,9 +13,9 @@ import soundfile
 
 from llasa_search.budget import Ledger
 from llasa_search.candidate import Candidate, Score, Utterance
-from llasa_search.errors import InputError, SearchError
+from llasa_search.errors import InputError
 from llasa_search.files import new_folder
-from llasa_search.result import SearchResult
+from llasa_search.result import SearchError, SearchResult
 from llasa_search.verifiers import Verifier
 from llasa_search.voice import Voice
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llasa_search.candidate import FloatArray, Score, Utterance
+from llasa_search.arrays import FloatArray
+from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.expression import as_reward, parse_condition, parse_reward
 from llasa_search.reward import Reward, WeightedSum, ranking

@@ -9,8 +9,9 @@ import pytest
 import torch
 from samplers import SHORT, TEXT, sampler_maker, speech
 
+from llasa_search.arrays import Audio
 from llasa_search.budget import Account
-from llasa_search.candidate import Audio, Candidate
+from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.llasa import Llasa
 from llasa_search.sampler import Sampler

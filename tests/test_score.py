@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from llasa_search.candidate import Audio, Score, Utterance
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Score, Utterance
 from llasa_search.compose import Lexicographic
-from llasa_search.errors import InputError, SearchError
+from llasa_search.errors import InputError
 from llasa_search.evaluation import Record
 from llasa_search.expression import parse_reward
+from llasa_search.result import SearchError
 from llasa_search.score import score, with_protocol
 from llasa_search.summary import summarise
 from llasa_search.verifiers import WER, Pace, Verifier

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from llasa_search import search
+from llasa_search.arrays import Audio
 from llasa_search.budget import Budget
-from llasa_search.candidate import Audio, Candidate, Score, Utterance
-from llasa_search.errors import InputError, SearchError
+from llasa_search.candidate import Candidate, Score, Utterance
+from llasa_search.errors import InputError
 from llasa_search.llasa import Llasa
-from llasa_search.result import SearchResult
+from llasa_search.result import SearchError, SearchResult
 from llasa_search.sampling import Sampling
 from llasa_search.search import Progress, Searcher
 from llasa_search.strategies import BestOfN

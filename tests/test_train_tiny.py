@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from llasa_search.candidate import Audio, Utterance
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Utterance
 from llasa_search.scorer import score
 from llasa_search.verifiers import CTCAlignment, EmotionProbability, EmotionSimilarity, SpeakerSimilarity
 from llasa_search.verifiers.base import Verifier

@@ -12,7 +12,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llasa_search.candidate import Audio
+from llasa_search.arrays import Audio
 from llasa_search.errors import InputError
 from llasa_search.voice import Voice
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llasa_search.candidate import Audio, Utterance
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError, ModelError
 from llasa_search.verifiers import WER
 from llasa_search.verifiers.hearing import windows

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
-from llasa_search.candidate import Audio
+from llasa_search.arrays import Audio
 from llasa_search.errors import InputError, ModelError
 from llasa_search.registry import suggest
 from llasa_search.verifiers.checkpoints import loading, locate

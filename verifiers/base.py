@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from llasa_search.candidate import FloatArray, Score, Utterance
+from llasa_search.arrays import FloatArray
+from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.reward import Condition, Reward
 from llasa_search.voice import Prompt

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from llasa_search.candidate import Audio, FloatArray, Score, Utterance
+from llasa_search.arrays import Audio, FloatArray
+from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.checkpoints import loading, locate, named, pick_device, pretrained, stored_scale

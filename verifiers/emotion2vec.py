@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from llasa_search.candidate import Audio
+from llasa_search.arrays import Audio
 from llasa_search.errors import ModelError
 from llasa_search.verifiers.checkpoints import loading, locate, pick_device
 from llasa_search.verifiers.flops import Line

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from llasa_search.candidate import Audio
+from llasa_search.arrays import Audio
 from llasa_search.verifiers.hearing import SAMPLE_RATE
 
 LENGTHS = (2.0, 4.0)

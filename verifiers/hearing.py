@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from llasa_search.candidate import Audio, Utterance
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError
 
 SAMPLE_RATE = 16_000

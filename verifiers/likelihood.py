@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from llasa_search.candidate import Audio, Score, Utterance
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.hearing import at_16k, windows

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llasa_search.candidate import Audio
+from llasa_search.arrays import Audio
 from llasa_search.errors import ModelError
 from llasa_search.verifiers.checkpoints import loading, pick_device
 from llasa_search.verifiers.flops import Line

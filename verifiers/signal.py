@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from llasa_search.candidate import Audio, Codes, Score, Utterance
+from llasa_search.arrays import Audio, Codes
+from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
 

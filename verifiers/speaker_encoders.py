@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from llasa_search.candidate import Audio
+from llasa_search.arrays import Audio
 from llasa_search.errors import ModelError
 from llasa_search.isolation import forget_lazy_modules
 from llasa_search.verifiers.checkpoints import (

@@ -18,7 +18,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from llasa_search.candidate import Audio, Score, Utterance
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.judgement import score
 from llasa_search.verifiers.base import Verifier

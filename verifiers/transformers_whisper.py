@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llasa_search.candidate import Audio
+from llasa_search.arrays import Audio
 from llasa_search.verifiers.checkpoints import loading, pick_device, pretrained
 from llasa_search.verifiers.flops import TOKENS, TOKENS_A_SECOND, Windows
 from llasa_search.verifiers.hearing import HOP, SAMPLE_RATE, transcribe_windows

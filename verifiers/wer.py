@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from llasa_search.candidate import Audio, Score, Utterance
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.hearing import resampled

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from llasa_search.candidate import Audio
+from llasa_search.arrays import Audio
 from llasa_search.errors import ModelError
 from llasa_search.verifiers.checkpoints import pick_device
 from llasa_search.verifiers.flops import LETTERS_A_SECOND, TOKENS, TOKENS_A_SECOND, Windows

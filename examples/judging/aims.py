@@ -24,7 +24,8 @@ import typer
 from material import SAMPLE_RATE, STRENGTH
 
 from llasa_search import Sampling
-from llasa_search.candidate import Audio, Utterance
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Utterance
 from llasa_search.expression import as_reward
 from llasa_search.files import write_wav
 from llasa_search.statistics import Estimate, share_within

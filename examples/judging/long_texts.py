@@ -25,7 +25,8 @@ from material import SAMPLE_RATE
 from tqdm import tqdm
 
 from llasa_search import Sampling, Searcher
-from llasa_search.candidate import Audio, Candidate, Utterance
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Candidate, Utterance
 from llasa_search.errors import InputError
 from llasa_search.joining import joined, trimmed
 from llasa_search.llasa.duration import typical_seconds

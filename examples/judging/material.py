@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from llasa_search.candidate import Audio
+from llasa_search.arrays import Audio
 from llasa_search.study.cases import TEXTS, turns
 from llasa_search.voice import Voice
 

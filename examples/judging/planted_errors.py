@@ -21,7 +21,7 @@ import speaking
 import typer
 from material import Item, items
 
-from llasa_search.candidate import Audio
+from llasa_search.arrays import Audio
 
 INTACT, AGAIN = "intact", "intact, again"
 KEPT = 0.75  # of the recording whose end is cut

@@ -18,7 +18,8 @@ import speech
 from material import SAMPLE_RATE
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from llasa_search.candidate import Audio, FloatArray, Score, Utterance
+from llasa_search.arrays import Audio, FloatArray
+from llasa_search.candidate import Score, Utterance
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.hearing import at_16k
 

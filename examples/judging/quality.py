@@ -22,7 +22,7 @@ from material import Item, items, record
 from speaking import Setting
 
 from llasa_search import SearchResult
-from llasa_search.candidate import Audio
+from llasa_search.arrays import Audio
 
 TEMPERATURES = (0.3, 0.5, 0.6, 0.7, 0.8, 1.0)
 TOP_PS = (0.9, 1.0)

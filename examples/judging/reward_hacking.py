@@ -15,7 +15,7 @@ import sections
 import typer
 
 from llasa_search import Sampling
-from llasa_search.candidate import FloatArray
+from llasa_search.arrays import FloatArray
 from llasa_search.study import Arm, Row, Study, curves, outcomes, read_cases
 from llasa_search.study.report import signed
 

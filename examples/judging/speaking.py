@@ -14,7 +14,7 @@ from material import CHANNELS, SAMPLE_RATE, Item
 from tqdm import tqdm
 
 from llasa_search import Sampling, Searcher
-from llasa_search.candidate import Audio
+from llasa_search.arrays import Audio
 from llasa_search.files import new_folder, write_wav
 from llasa_search.strategies import BestOfN
 from llasa_search.verifiers import WER

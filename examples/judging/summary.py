@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from material import CHANNELS
 
-from llasa_search.candidate import FloatArray
+from llasa_search.arrays import FloatArray
 from llasa_search.reward import ranking
 from llasa_search.statistics import Estimate, difference, error_rate, share_removed, share_within
 

@@ -8,7 +8,7 @@ from os import PathLike
 import numpy as np
 import torch
 
-from llasa_search.candidate import Audio, Codes
+from llasa_search.arrays import Audio, Codes
 from llasa_search.errors import ModelError
 from llasa_search.llasa import loading
 from llasa_search.llasa.codec import Codec

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from llasa_search.candidate import Audio, Codes
+from llasa_search.arrays import Audio, Codes
 from llasa_search.errors import ModelError
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from llasa_search.candidate import Codes, FinishReason
+from llasa_search.arrays import Codes
+from llasa_search.candidate import FinishReason
 from llasa_search.llasa.cache import KeyValueCache, Prefix
 from llasa_search.llasa.decoder import ROW_MULTIPLE, Decoder
 from llasa_search.llasa.draw import draw, penalise, signed

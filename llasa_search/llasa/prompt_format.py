@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from llasa_search.candidate import Codes
+from llasa_search.arrays import Codes
 from llasa_search.errors import InputError, ModelError
 
 if TYPE_CHECKING:

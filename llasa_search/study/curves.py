@@ -12,7 +12,8 @@ from math import comb
 
 import numpy as np
 
-from llasa_search.candidate import FloatArray, Score
+from llasa_search.arrays import FloatArray
+from llasa_search.candidate import Score
 from llasa_search.errors import InputError
 from llasa_search.expression import RewardLike, as_reward
 from llasa_search.gate import gated

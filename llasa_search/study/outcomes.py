@@ -14,7 +14,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from llasa_search.candidate import FloatArray
+from llasa_search.arrays import FloatArray
 from llasa_search.errors import InputError
 from llasa_search.statistics import RESAMPLES, Estimate
 from llasa_search.study.plan import Row, Verdict

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llasa_search.candidate import Candidate, Score, Utterance
-from llasa_search.errors import InputError, SearchError
+from llasa_search.errors import InputError
 from llasa_search.expression import RewardLike, as_reward
 from llasa_search.files import write_text
 from llasa_search.judgement import score
 from llasa_search.kinship import warn_of_kin
-from llasa_search.result import SearchResult
+from llasa_search.result import SearchError, SearchResult
 from llasa_search.selection import recorded
 from llasa_search.speech import SAMPLE_RATE, read_speech
 from llasa_search.study.cases import Case
