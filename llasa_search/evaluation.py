@@ -24,9 +24,10 @@ from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.judgement import score
 from llasa_search.manifest import Entry
 from llasa_search.reward import Reward, ranking
-from llasa_search.scorer import BATCH, check_verifiers, rewards
+from llasa_search.scorer import BATCH, check_verifiers
 from llasa_search.selection import recorded
 from llasa_search.speech import SAMPLE_RATE, read_speech
+from llasa_search.valuation import rewards
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt, Voice
 

@@ -58,15 +58,9 @@ class Sampler:
         fitted = fit(prompt, sampling, llasa.format, llasa.codec.hop, llasa.frame_rate, llasa.max_length)
         if fitted.refusal is None:
             account.require(fitted.maximum + later)
-        self.llasa, self.prompt, self.sampling, self.seed, self.account = (
-            llasa,
-            prompt,
-            sampling,
-            seed,
-            account,
-        )
+        self.llasa, self.prompt, self.sampling = llasa, prompt, sampling
+        self.seed, self.account, self.later = seed, account, later
         self.minimum, self.maximum, self.expected = fitted.minimum, fitted.maximum, fitted.expected
-        self.later = later
         self._text_ids, self._refusal = fitted.text_ids, fitted.refusal
         self._search = Shared(prompt.text)
         self._prepared: Task | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from llasa_search.isolation import isolated
 from llasa_search.judgement import score
 from llasa_search.partial import able_verifiers, heard_by, unfinished
 from llasa_search.reward import Condition, Reward, ranking
+from llasa_search.valuation import combined, has_judged, rewards, scores_of, values
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt
 
@@ -92,7 +93,7 @@ class Scorer:
     def holds(self, condition: Condition, candidates: Sequence[Candidate]) -> NDArray[np.bool_]:
         """Whether each finished candidate meets `condition`; where its verifier failed, it does not."""
         self._score(candidates, (condition.verifier,))
-        return condition.holds(_values(condition.verifier, _scores(candidates)))
+        return condition.holds(values(condition.verifier, scores_of(candidates)))
 
     def partial(self, rows: Rows, reward: Reward) -> FloatArray:
         """Rewards [rows] of unfinished speech, which compare these rows alone; the rows are not used up.
@@ -275,44 +276,7 @@ def decoded(candidates: Sequence[Candidate]) -> list[Audio]:
 
 def unheard(verifiers: Sequence[Verifier], candidate: Candidate) -> list[Verifier]:
     """Those of `verifiers` that have not judged the candidate: they have not been run, or were skipped."""
-    return [verifier for verifier in verifiers if not _has_judged(verifier, candidate.scores)]
-
-
-def rewards(reward: Reward, candidates: Sequence[Candidate], bound: bool = False) -> FloatArray:
-    """Rewards [candidates] from the scores that the candidates already have; NaN where one is missing.
-
-    Args:
-        reward: what to compute.
-        candidates: with their scores.
-        bound: take utilities at 1, and conditions as met, where a verifier has not judged a candidate.
-
-    Raises:
-        ModelError: a verifier's own `utility` failed, or gave no utilities.
-    """
-    return combined(reward, _scores(candidates), bound)
-
-
-def combined(reward: Reward, scores: Sequence[Mapping[str, Score]], bound: bool = False) -> FloatArray:
-    """Rewards [candidates] by scores under the verifiers' printed names; see `rewards`."""
-    sources: list[tuple[Verifier | Condition, Verifier]] = [(v, v) for v in reward.verifiers]
-    sources += [(condition, condition.verifier) for condition in reward.conditions]
-    utilities = {}
-    for source, verifier in sources:
-        known = _utility(source, _values(verifier, scores))
-        missing = [bound and not _has_judged(verifier, found) for found in scores]
-        utilities[str(source)] = np.where(missing, 1.0, known)
-    return reward(utilities)
-
-
-def _utility(source: Verifier | Condition, values: FloatArray) -> FloatArray:
-    try:
-        utilities = np.asarray(source.utility(values), np.float64)
-    except Exception as error:
-        raise ModelError(f"{source}: its utility failed: {type(error).__name__}: {error}") from error
-    known = utilities[~np.isnan(utilities)]
-    if utilities.shape != values.shape or (known < 0).any() or (known > 1).any():
-        raise ModelError(f"{source}: its utility must give one number in [0, 1] for each value")
-    return utilities
+    return [verifier for verifier in verifiers if not has_judged(verifier, candidate.scores)]
 
 
 def _digest(utterance: Utterance) -> bytes:
@@ -343,16 +307,3 @@ def _skip(candidates: Sequence[Candidate], verifiers: Sequence[Verifier], why: s
 def _is_scored(candidate: Candidate, verifiers: Sequence[Verifier]) -> bool:
     scores = [candidate.scores.get(str(verifier)) for verifier in verifiers]
     return all(score is not None and score.status == "scored" for score in scores)
-
-
-def _scores(candidates: Sequence[Candidate]) -> list[dict[str, Score]]:
-    return [candidate.scores for candidate in candidates]
-
-
-def _has_judged(verifier: Verifier, scores: Mapping[str, Score]) -> bool:
-    return str(verifier) in scores and scores[str(verifier)].status != "skipped"
-
-
-def _values(verifier: Verifier, scores: Sequence[Mapping[str, Score]]) -> FloatArray:
-    name, missing = str(verifier), Score(math.nan, status="skipped")
-    return np.array([found.get(name, missing).value for found in scores], np.float64)

@@ -17,9 +17,9 @@ from llasa_search.candidate import Score
 from llasa_search.errors import InputError
 from llasa_search.expression import RewardLike, as_reward
 from llasa_search.gate import gated
-from llasa_search.scorer import combined
 from llasa_search.study.outcomes import Outcome, measured
 from llasa_search.study.plan import Row, Verdict
+from llasa_search.valuation import combined
 
 Key = Callable[[Sequence[Row]], FloatArray]
 """From the candidates of one pool to what they are ranked by, [candidates]; the highest is chosen."""
