@@ -75,9 +75,10 @@ def main(
     body = f"""
 {sections.made_by()}
 
-Candidates at temperature {temperature:g}, top-p {top_p:g}. Direct: the mean over all single samples. Best of {n}: by
-`{WORDS}`. PRM + ORM: `{BEAM}`, then the same reward; {seeds} seeds. Judges: pocketsphinx with two language models,
-Resemblyzer. 95 % bootstrap intervals over texts, then seeds. Operations count language model, codec and verifiers.
+Candidates at temperature {temperature:g}, top-p {top_p:g}. Direct: the mean over all single samples. Best of
+{n}: by `{WORDS}`. PRM + ORM: `{BEAM}`, then the
+same reward; {seeds} seeds. Judges: pocketsphinx with two language models, Resemblyzer. 95 % bootstrap intervals
+over texts, then seeds. Operations count language model, codec and verifiers.
 
 """ + "\n\n".join(
         [*parts, "## The paper's table\n\nError rate in % and similarity (arXiv 2502.04128):\n\n" + PAPER]
