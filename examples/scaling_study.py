@@ -77,8 +77,8 @@ def main(
 
 Candidates at temperature {temperature:g}, top-p {top_p:g}. Direct: the mean over all single samples. Best of
 {n}: by `{WORDS}`. PRM + ORM: `{BEAM}`, then the
-same reward; {seeds} seeds. Judges: pocketsphinx with two language models, Resemblyzer. 95 % bootstrap intervals
-over texts, then seeds. Operations count language model, codec and verifiers.
+same reward; {seeds} seeds. Judges: pocketsphinx with two language models, Resemblyzer. 95 % bootstrap
+intervals over texts, then seeds. Operations are those of language model, codec and verifiers.
 
 """ + "\n\n".join(
         [*parts, "## The paper's table\n\nError rate in % and similarity (arXiv 2502.04128):\n\n" + PAPER]
