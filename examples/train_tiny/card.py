@@ -25,19 +25,22 @@ All in half precision, {total:.1f} MB with voices and texts.
 - **Data.** {utterances} utterances, {hours:.1f} hours, made by flite (voices slt, awb, kal16, rms) and
   warped into 32 further pseudo-speakers, each in four styles (neutral, happy, sad, angry) of a strength
   drawn from .3 to 1. Texts by our own generator: sentences, random word strings, numbers, names. No human
-  recording, no scraped text. The speaker encoder and the CTC model, and half the time the emotion model,
-  heard 300 pseudo-speakers and texts of their own instead.
+  recording, no scraped text.
 - **Evaluation.** `texts/dev.jsonl` (50), `standard.jsonl` (100) and `hard.jsonl` (100: long sentences,
   numbers, rare words, words held out of training) are in no training text. Measured quality, judged by a
   recogniser of another family: `docs/benchmarks.md` in the repository, written by its scripts.
-- **Verifiers**, on recordings that are in no training, as they are and after the codec:
-{measures}
-- **Remaking them.** `python examples/train_tiny` (see its README).
+{verifiers}- **Remaking them.** `python examples/train_tiny` (see its README).
 - **Limits.** English only; characters other than letters, digits and common punctuation are not spoken;
   voices beyond those of flite are imitated poorly.
 - **Licence.** Apache-2.0, like the code. The real Llasa and X-codec2 weights are CC BY-NC 4.0.
 """
 
+
+VERIFIERS = """\
+- **Verifiers.** The speaker encoder and the CTC model, and half the time the emotion model, learned from 300
+  other pseudo-speakers and texts of their own. On recordings that are in no training, as they are and after
+  the codec:
+"""
 
 MEASURES = {
     "speaker": "speaker encoder, equal error rate over 16 held-out pseudo-speakers",
@@ -108,7 +111,7 @@ def write(tiny: Path, work: Path, further: bool) -> None:
     (tiny / "README.md").write_text(
         TEXT.format(
             rows="\n".join(rows),
-            measures="\n".join(_measured(measured)) or "  not measured yet",
+            verifiers=VERIFIERS + "\n".join(_measured(measured)) + "\n" if measured else "",
             total=_megabytes(tiny),
             utterances=f"{len(lengths):,}",
             hours=sum(lengths) / 180_000,
