@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,17 @@ def test_a_judge_of_the_searching_family_warns(study: Study, asr_path: Path) -> 
     arm = Arm("kin", verifiers=f"WER(model={str(asr_path)!r})")
     with pytest.warns(UserWarning, match="flatter"):
         study.rows(CASES[:1], [arm])
+
+
+@pytest.mark.filterwarnings("ignore:.*flatter the search")
+def test_other_words_are_judged_anew(study: Study, arms: list[Arm]) -> None:
+    """Verdicts on what a text no longer says; an arm whose name is no name for a folder."""
+    arm = replace(arms[1], name="a/../b: 50 %", seeds=(0,))
+    (before,) = study.rows(CASES[:1], [arm])
+    (after,) = study.rows([replace(CASES[0], spoken="a red coin found")], [arm])
+    assert before["judges"]["ear"]["length"] == 1
+    assert after["judges"]["ear"]["length"] == 4
+    assert [path.name for path in study.folder.glob("a*")] == ["a_.._b_50_"]
 
 
 def test_names_must_differ(study: Study) -> None:

@@ -7,6 +7,7 @@ import json
 import math
 import multiprocessing
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -111,8 +112,7 @@ class Study:
         for case in cases:
             audio = read_speech(wavs[case.id], f"the recording of {case.id}")
             candidate = recorded(0, case.text, audio)
-            digest = hashlib.blake2b(audio.tobytes() + repr(case.spoken).encode(), digest_size=6).hexdigest()
-            home = self.folder / name / f"{case.id}-{digest}"
+            home = self.folder / _folder(name) / f"{case.id}-{_digest(audio.tobytes())}"
             home.mkdir(parents=True, exist_ok=True)
             judges = {
                 judge: _judged(verifier, case, [candidate], SAMPLE_RATE, home)[0]
@@ -134,7 +134,7 @@ class Study:
 
 def _perform(job: _Job) -> list[Row]:
     """The rows of one search: what is not there yet is made."""
-    run = job.folder / job.arm.name / f"{job.case.id}-{job.seed}-{_key(job)}"
+    run = job.folder / _folder(job.arm.name) / f"{job.case.id}-{job.seed}-{_key(job)}"
     try:
         result = SearchResult.load_run(run) if run.exists() else _search(job, run)
     except SearchError as error:
@@ -175,8 +175,9 @@ def _judged(
 ) -> list[Verdict]:
     """One verdict a candidate, kept in the folder `home`."""
     verifier = _loaded.setdefault(str(judge), judge)
-    digest = hashlib.blake2b(f"{judge} {fingerprint(*_models(verifier))}".encode(), digest_size=6).hexdigest()
-    path = home / f"judged-{digest}.json"
+    voice = None if case.voice is None else case.voice.id
+    heard_as = repr((str(judge), fingerprint(*_models(verifier)), case.spoken, case.language, voice))
+    path = home / f"judged-{_digest(heard_as)}.json"
     known: dict[str, Verdict] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     new = [candidate for candidate in heard if str(candidate.index) not in known]
     if new:
@@ -257,7 +258,17 @@ def _key(job: _Job) -> str:
     made_by = _fingerprints(job.model, job.codec), fingerprint(*models)
     wanted = (arm.strategy, arm.verifiers, asdict(arm.budget), asdict(arm.sampling), arm.pool)
     content = repr((case.text, case.language, voice, job.seed, made_by, wanted))
-    return hashlib.blake2b(content.encode(), digest_size=6).hexdigest()
+    return _digest(content)
+
+
+def _digest(content: str | bytes) -> str:
+    given = content.encode() if isinstance(content, str) else content
+    return hashlib.blake2b(given, digest_size=6).hexdigest()
+
+
+def _folder(name: str) -> str:
+    """A folder's name for an arm whose own may hold anything; its runs are told apart by their digests."""
+    return re.sub(r"[^\w.,=-]+", "_", name)[:100]
 
 
 @cache
@@ -294,5 +305,5 @@ def _llasa(model: str, codec: str | None) -> Llasa:
 
 def _models(verifier: Verifier) -> list[str]:
     """The arguments of a verifier that name checkpoints: files, folders, or "tiny"."""
-    arguments = [str(value) for name, value in vars(verifier).items() if not name.startswith("_")]
-    return [each for each in arguments if each == "tiny" or Path(each).exists()]
+    arguments = [value for name, value in vars(verifier).items() if name[0] != "_" and isinstance(value, str)]
+    return [each for each in arguments if each == "tiny" or (each and Path(each).exists())]
