@@ -24,8 +24,10 @@ import planted_errors
 import quality
 import sections
 import summary
-from speaking import Setting
 
+from llasa_search import Sampling
+from llasa_search.files import write_wav
+from llasa_search.study import Study
 from llasa_search.voice import Voice
 
 pytest.importorskip("pocketsphinx")
@@ -105,7 +107,7 @@ def test_voices_and_styles_are_mixed_within_every_kind_of_text() -> None:
 def _candidate(
     index: int, reward: float, logprob: float, frames: int, unigram: int, bigram: int
 ) -> dict[str, Any]:
-    row: dict[str, Any] = {"index": index, "reward": reward, "mean_logprob": logprob, "frames": frames}
+    row: dict[str, Any] = {"index": index, "reward": reward, "mean_logprob": logprob, "tokens": frames}
     for judge, errors in (("unigram", unigram), ("bigram", bigram)):
         row[judge] = {"substitutions": errors, "deletions": 0, "insertions": 0, "words": 10}
     return row
@@ -217,29 +219,36 @@ def test_a_section_names_its_command_and_no_folder_of_ours(monkeypatch: pytest.M
     assert sections.made_by().startswith("Made by `python examples/judging/quality.py -n 8` (")
 
 
-def test_candidates_are_judged_once_and_a_killed_run_goes_on(
-    tmp_path: Path, pair_path: Path, asr_path: Path
-) -> None:
-    """A run that starts again from nothing, or that trips over the line at which it was killed."""
+def test_candidates_are_judged_one_by_one(tmp_path: Path, pair_path: Path, asr_path: Path) -> None:
+    """A pool of which only the chosen candidate is judged; a run that comes out otherwise the second time."""
     for name in listening.ORDERS:
         arpa.write(tmp_path / f"{name}.arpa", [WORDS], material.vocabulary(), listening.ORDERS[name])
-    setting = Setting(str(pair_path), str(asr_path), temperature=0.8, top_p=1.0, n=2)
-    wanted = [(material.items("dev", 1)[0], setting)]
-    rows = quality.searched_rows(wanted, tmp_path, 1)
+    judges = {each.name: each.recogniser for each in listening.judges(tmp_path)}
+    study = Study(tmp_path / "study", judges, model=str(pair_path))
+    wanted = (study, "dev", 1, str(asr_path), Sampling(temperature=0.8), 2)
+    rows = quality.searched(*wanted)
     assert [row["index"] for row in rows] == [0, 1]
     assert all(
         row[judge]["words"] == len(row["spoken"].split()) for row in rows for judge in listening.ORDERS
     )
-    assert json.loads(json.dumps(rows)) == rows
+    assert quality.searched(*wanted) == json.loads(json.dumps(rows))
 
-    store = tmp_path / "heard.jsonl"
+
+def test_what_was_heard_is_kept_and_a_killed_run_goes_on(tmp_path: Path) -> None:
+    """A listener that begins again from nothing, or that trips over the line at which it was killed."""
+    arpa.write(tmp_path / "unigram.arpa", [WORDS], material.vocabulary(), 1)
+    arpa.write(tmp_path / "bigram.arpa", [WORDS], material.vocabulary(), 2)
+    judge, wavs, store = listening.judges(tmp_path)[0], [], tmp_path / "heard.jsonl"
+    for i, name in enumerate(("slt", "awb")):
+        voice = Voice.builtin(name)
+        wavs.append(tmp_path / f"{i}.wav")
+        write_wav(wavs[-1], voice.audio, voice.sample_rate)
+    heard = listening.hear(judge, wavs, store, 1)
     lines = store.read_text().splitlines()
     store.write_text("\n".join([*lines[:-1], lines[-1][:20]]))
-    spoken = {path: path.stat().st_mtime_ns for path in (tmp_path / "searches").rglob("*.wav")}
-    assert quality.searched_rows(wanted, tmp_path, 1) == rows
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "searches").rglob("*.wav")} == spoken
+    assert listening.hear(judge, wavs, store, 1) == heard
     whole = store.read_text()
-    assert quality.searched_rows(wanted, tmp_path, 1) == rows and store.read_text() == whole
+    assert listening.hear(judge, wavs, store, 1) == heard and store.read_text() == whole
 
 
 def test_another_checkpoint_is_not_taken_for_the_one_before(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,17 +17,19 @@ import sections
 import speaking
 import summary
 import typer
-from material import Item, items, record
-from speaking import Setting
+from material import CHANNELS, Item, items, record
 
-from llasa_search import SearchResult
+from llasa_search import Sampling
 from llasa_search.arrays import Audio
+from llasa_search.study import Arm, Study, read_cases
+from llasa_search.study.plan import Row
+from llasa_search.verifiers.pocketsphinx_wer import PocketsphinxWER
 
-TEMPERATURES = (0.3, 0.5, 0.6, 0.7, 0.8, 1.0)
+TEMPERATURES = (0.5, 0.6, 0.7, 0.8)
 TOP_PS = (0.9, 1.0)
 GRID_N = 4  # single samples a dev text and setting; their mean error is compared
 
-Rates = Mapping[Setting, Mapping[str, float]]
+Rates = Mapping[Sampling, Mapping[str, float]]
 
 
 def main(
@@ -43,32 +44,36 @@ def main(
 ) -> None:
     """Writes `quality.jsonl` to the folder, and the tables to a Markdown page."""
     names = sets.split(",")
-    grid = [
-        Setting(model, asr, temperature, top_p, GRID_N)
-        for temperature, top_p in product(TEMPERATURES, TOP_PS)
-    ]
-    dev = searched_rows(list(product(items("dev", limit), grid)), folder, processes)
-    rates = {setting: single_rates(dev, setting) for setting in grid}
-    setting = replace(min(grid, key=lambda each: sum(rates[each].values())), n=n)
+    judges = {each.name: each.recogniser for each in listening.judges(folder)}
+    study = Study(folder / "study", judges, model=model, processes=processes)
+    grid = [Sampling(temperature=t, top_p=p) for t, p in product(TEMPERATURES, TOP_PS)]
+    rates = {
+        sampling: pooled_rates(searched(study, "dev", limit, asr, sampling, GRID_N)) for sampling in grid
+    }
+    sampling = min(grid, key=lambda each: sum(rates[each].values()))
 
-    group = [item for name in names for item in items(name, limit)]
-    rows = recorded_rows(group, model, folder, processes)
-    rows += searched_rows([(item, setting) for item in group], folder, processes)
-    lines = "".join(json.dumps(row) + "\n" for row in [*dev, *rows])
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        rows += recorded(study, name, limit, processes)
+        rows += searched(study, name, limit, asr, sampling, n)
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "quality.jsonl").write_text(lines, encoding="utf-8")
-    text = section(rows, names, setting, rates)
+    how = f"temperature {sampling.temperature:g}, top-p {sampling.top_p:g}"
+    about = f"Model {model!r}, {n} candidates a text at {how}, the best by `WER({asr!r})` chosen"
+    text = section(rows, names, about, n, rates)
     sections.write(page, "quality", text)
     typer.echo(text)
 
 
-def recorded_rows(group: Sequence[Item], model: str, folder: Path, processes: int) -> list[dict[str, Any]]:
-    """The original recording of each text and its resynthesis, judged."""
-    recordings = speaking.recordings(group, intact, model, folder / "recordings", processes)
-    rows = [
-        {**vars(each.item), "set": each.item.set, "role": each.channel, "wav": str(each.wav)}
-        for each in recordings
-    ]
-    return _judged(rows, folder, processes)
+def recorded(study: Study, name: str, limit: int | None, processes: int) -> list[dict[str, Any]]:
+    """The original recording of each text of a set and its resynthesis, judged."""
+    group, cases, made = items(name, limit), read_cases(name, limit), study.folder.parent / "recordings"
+    recordings = speaking.recordings(group, intact, study.model, made, processes)
+    rows = []
+    for channel in CHANNELS:
+        wavs = {each.item.id: each.wav for each in recordings if each.channel == channel}
+        rows += _flat(study, group, channel, study.recorded(channel, cases, wavs))
+    return rows
 
 
 def intact(item: Item) -> dict[str, Audio]:
@@ -76,62 +81,48 @@ def intact(item: Item) -> dict[str, Audio]:
     return {"intact": record(item.text, item.voice, item.style)}
 
 
-def searched_rows(
-    wanted: Sequence[tuple[Item, Setting]], folder: Path, processes: int
+def searched(
+    study: Study, name: str, limit: int | None, asr: str, sampling: Sampling, n: int
 ) -> list[dict[str, Any]]:
-    """Every candidate of each search, judged."""
-    rows, runs = [], speaking.searches(wanted, folder / "searches", processes)
-    for (item, setting), run in zip(wanted, runs, strict=True):
-        for candidate in SearchResult.load_run(run).candidates:
-            (score,) = candidate.scores.values()
-            rows.append({
-                **vars(item),
-                "set": item.set,
-                "role": "candidate",
-                "wav": str(run / f"candidate_{candidate.index}.wav"),
-                "temperature": setting.temperature,
-                "top_p": setting.top_p,
-                "index": candidate.index,
-                "frames": len(candidate.codes),
-                "finish": candidate.finish_reason,
-                "mean_logprob": candidate.mean_logprob,
-                "reward": candidate.reward,
-                "asr": {"wer": score.value, "transcript": score.detail},
-            })  # fmt: skip
-    return _judged(rows, folder, processes)
+    """Every candidate of a search for each text of a set, judged."""
+    about = f"{n} at temperature {sampling.temperature:g}, top-p {sampling.top_p:g}"
+    arm = Arm(about, f"best_of_n:n={n}", f"WER({asr!r})", sampling=sampling, pool=True)
+    return _flat(study, items(name, limit), "candidate", study.rows(read_cases(name, limit), [arm]))
 
 
-def _judged(rows: list[dict[str, Any]], folder: Path, processes: int) -> list[dict[str, Any]]:
-    """The rows, with each judge's transcript and the errors in it under the judge's name."""
-    for judge in listening.judges(folder):
-        wavs = [Path(row["wav"]) for row in rows]
-        heard = listening.hear(judge, wavs, folder / "heard.jsonl", processes)
-        for row, transcript in zip(rows, heard, strict=True):
-            errors = judge.recogniser.errors(row["spoken"], transcript)
-            row[judge.name] = {"transcript": transcript, **errors._asdict()}
-    return rows
+def _flat(study: Study, group: Sequence[Item], role: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The rows with their texts, and under each judge's name the kinds of errors that it heard."""
+    by_id, flat = {item.id: item for item in group}, []
+    for row in rows:
+        item = by_id[row["case"]]
+        heard = {judge: row["judges"][judge]["detail"] for judge, _ in study.judges}
+        errors = {
+            judge: {"transcript": heard[judge], **recogniser.errors(item.spoken, heard[judge])._asdict()}
+            for judge, recogniser in study.judges
+            if isinstance(recogniser, PocketsphinxWER)
+        }
+        flat.append({**vars(item), **row, "set": item.set, "role": role, **errors})
+    return flat
 
 
-def single_rates(rows: Sequence[summary.Row], setting: Setting) -> dict[str, float]:
-    """Corpus WER of all of a setting's samples, by judge."""
-    mine = [row for row in rows if (row["temperature"], row["top_p"]) == (setting.temperature, setting.top_p)]
+def pooled_rates(rows: Sequence[summary.Row]) -> dict[str, float]:
+    """Corpus WER of all samples, by judge."""
     return {
-        judge: sum(sum(summary.errors_of(row, judge)) for row in mine)
-        / sum(row[judge]["words"] for row in mine)
+        judge: sum(sum(summary.errors_of(row, judge)) for row in rows)
+        / sum(row[judge]["words"] for row in rows)
         for judge in listening.ORDERS
     }
 
 
-def section(rows: Sequence[summary.Row], names: Sequence[str], setting: Setting, rates: Rates) -> str:
-    """The whole quality section."""
+def section(rows: Sequence[summary.Row], names: Sequence[str], about: str, n: int, rates: Rates) -> str:
+    """The whole quality section; `about` says what was searched, and how."""
     tables = [summary.Judged.of(rows, name, judge) for name in names for judge in listening.ORDERS]
     return f"""
 ## Quality
 
 {sections.made_by()}
 
-Model {setting.model!r}, {setting.n} candidates a text at temperature {setting.temperature:g}, top-p
-{setting.top_p:g}, the best by `WER({setting.asr!r})` chosen. Judged by pocketsphinx, which takes no part in
+{about}. Judged by pocketsphinx, which takes no part in
 the search, with a unigram and with a bigram language model over generated training texts. Voices and styles
 are mixed; a fifth of the texts have no voice prompt. Corpus word error rates against the words as spoken
 (words that sound alike count as the same), with 95 % bootstrap intervals over texts. "codec" is the
@@ -142,14 +133,14 @@ Single samples on the dev set ({GRID_N} a text), WER under unigram / bigram:
 
 {_grid(rates)}
 
-""" + "\n\n".join(summary.markdown(each, setting.n) for each in tables)
+""" + "\n\n".join(summary.markdown(each, n) for each in tables)
 
 
 def _grid(rates: Rates) -> str:
     lines = ["| temperature | " + " | ".join(f"top-p {top_p:g}" for top_p in TOP_PS) + " |"]
     lines.append("|---" * (len(TOP_PS) + 1) + "|")
     for temperature in TEMPERATURES:
-        row = [rate for setting, rate in rates.items() if setting.temperature == temperature]
+        row = [rate for sampling, rate in rates.items() if sampling.temperature == temperature]
         cells = [f"{rate['unigram']:.3f} / {rate['bigram']:.3f}" for rate in row]
         lines.append(f"| {temperature:g} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -1,8 +1,7 @@
-"""The speech that is judged: recordings, their resynthesis by the codec, and the candidates of searches."""
+"""The recordings that are judged: as they were spoken, and their resynthesis by the codec."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,11 +12,8 @@ import listening
 from material import CHANNELS, SAMPLE_RATE, Item
 from tqdm import tqdm
 
-from llasa_search import Sampling, Searcher
 from llasa_search.arrays import Audio
 from llasa_search.files import new_folder, write_wav
-from llasa_search.strategies import BestOfN
-from llasa_search.verifiers import WER
 
 if TYPE_CHECKING:
     from llasa_search.llasa.codec import Codec
@@ -42,25 +38,6 @@ class Recording:
     wav: Path
 
 
-@dataclass(frozen=True)
-class Setting:
-    """How candidates are searched for.
-
-    Attributes:
-        model: "tiny", a hub id, or a folder.
-        asr: the WER verifier's model.
-        temperature: of sampling.
-        top_p: of sampling.
-        n: candidates a text.
-    """
-
-    model: str
-    asr: str
-    temperature: float
-    top_p: float
-    n: int
-
-
 def recordings(
     items: Sequence[Item], record: Record, model: str, folder: Path, processes: int
 ) -> list[Recording]:
@@ -73,7 +50,7 @@ def recordings(
         folder: for the recordings.
         processes: how many run at once.
     """
-    home = folder / listening.fingerprint(_locate(model)[1])
+    home = folder / listening.fingerprint(codec_of(model))
     home.mkdir(parents=True, exist_ok=True)
     jobs = [(item, record, home / item.id, model) for item in items]
     _each(_record, [job for job in jobs if not job[2].exists()], "recordings", processes)
@@ -83,20 +60,6 @@ def recordings(
         for channel in CHANNELS
         for wav in sorted((home / item.id / channel).iterdir())
     ]
-
-
-def searches(wanted: Sequence[tuple[Item, Setting]], folder: Path, processes: int) -> list[Path]:
-    """Searches by best-of-n and WER for each text, seeded by its id.
-
-    Returns:
-        Their run folders (see `llasa_search.run_folder`), in order.
-    """
-    homes = {setting: folder / _place(setting) for setting in {setting for _, setting in wanted}}
-    for home in homes.values():
-        home.mkdir(parents=True, exist_ok=True)
-    jobs = [(item, setting, homes[setting] / item.id) for item, setting in wanted]
-    _each(_search, [job for job in jobs if not job[2].exists()], "searches", processes)
-    return [path for _, _, path in jobs]
 
 
 def _record(job: tuple[Item, Record, Path, str]) -> None:
@@ -111,36 +74,18 @@ def _record(job: tuple[Item, Record, Path, str]) -> None:
             write_wav(new / "codec" / f"{kind}.wav", resynthesis, codec.sample_rate)
 
 
-def _search(job: tuple[Item, Setting, Path]) -> None:
-    item, setting, path = job
-    sampling = Sampling(temperature=setting.temperature, top_p=setting.top_p)
-    searcher = _searcher(setting.model, setting.asr, setting.n)
-    result = searcher.generate(item.text, item.prompt, sampling=sampling, seed=zlib.crc32(item.id.encode()))
-    result.save_run(path)
-
-
-def _place(setting: Setting) -> str:
-    """A folder's name that tells models and settings apart."""
-    models = [*map(listening.fingerprint, _locate(setting.model)), listening.asr(setting.asr).model]
-    return f"{'-'.join(models)}/T{setting.temperature:g}-p{setting.top_p:g}-n{setting.n}"
-
-
-def _locate(model: str) -> tuple[str, str]:
+def codec_of(model: str) -> str:
+    """The codec that comes with a model."""
     from llasa_search.llasa.loading import locate
 
-    return locate(model, None)
+    return locate(model, None)[1]
 
 
 @cache
 def load_codec_of(model: str) -> Codec:
     from llasa_search.llasa.loading import load_codec, pick_device
 
-    return load_codec(_locate(model)[1], pick_device("auto"))
-
-
-@cache
-def _searcher(model: str, asr: str, n: int) -> Searcher:
-    return Searcher(model, WER(asr), BestOfN(n))
+    return load_codec(codec_of(model), pick_device("auto"))
 
 
 def _each(work: Callable[[Any], None], jobs: Sequence[Any], name: str, processes: int) -> None:

@@ -31,9 +31,9 @@ def errors_of(row: Row, judge: str) -> list[int]:
 
 CHOOSERS: dict[str, Callable[[Row], float]] = {
     "plain (first)": lambda row: -row["index"],
-    "best by WER": lambda row: row["reward"],
-    "likeliest": lambda row: row["mean_logprob"],
-    "shortest": lambda row: -row["frames"],
+    "best by WER": lambda row: np.nan if row["reward"] is None else row["reward"],
+    "likeliest": lambda row: np.nan if row["mean_logprob"] is None else row["mean_logprob"],
+    "shortest": lambda row: -row["tokens"],
     "oracle: unigram": lambda row: -sum(errors_of(row, "unigram")),
     "oracle: bigram": lambda row: -sum(errors_of(row, "bigram")),
 }

@@ -61,7 +61,11 @@ def main(
         "texts": lambda: texts.write_sets(TINY / "texts"),
         "speech": lambda: speech.write_shards(work / "speech", range(SHARDS), processes),
         "codec": lambda: codec.train(
-            work / "speech", work, codec_steps, start=TINY / "codec" if further else None
+            work / "speech",
+            work,
+            codec_steps,
+            start=TINY / "codec" if further else None,
+            listener=speller if further else None,
         ),
         "codes": lambda: codes.encode(work / "codec", work / "speech", work / "codes", processes),
         "language model": lambda: lm.train(

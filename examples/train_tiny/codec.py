@@ -14,6 +14,7 @@ import numpy as np
 import speech
 import torch
 import torch.nn.functional as F
+from content import ContentLoss
 from torch import nn
 from transformers import Wav2Vec2BertConfig, Xcodec2Config, Xcodec2FeatureExtractor, Xcodec2Model
 
@@ -21,6 +22,7 @@ HOP = 320
 CROP = 50  # frames
 BATCH = 16
 ENCODER_UNTIL = 0.5  # share of the steps after which the codes are fixed and only the decoder still learns
+CONTENT = 1.5  # weight of what a recogniser hears beside the spectrum
 SCALES = ((2048, 128), (1024, 80), (512, 64), (256, 40))  # FFT size, mel bands
 
 
@@ -139,7 +141,14 @@ def crops(model: Xcodec2Model, folder: Path, hours: float) -> tuple[torch.Tensor
     return torch.cat(frames), torch.cat(samples)
 
 
-def train(speech_folder: Path, work: Path, steps: int, hours: float = 6.0, start: Path | None = None) -> None:
+def train(
+    speech_folder: Path,
+    work: Path,
+    steps: int,
+    hours: float = 6.0,
+    start: Path | None = None,
+    listener: Path | None = None,
+) -> None:
     """Trains on one-second crops of `hours` of speech and writes `work/codec` in transformers' format.
 
     From `ENCODER_UNTIL` on codes no longer change: `work/codec_encoder` is written then, and a language
@@ -147,6 +156,7 @@ def train(speech_folder: Path, work: Path, steps: int, hours: float = 6.0, start
 
     Args:
         start: a codec's folder to begin from; then its codes stay what they are, and only the decoder learns.
+        listener: a recogniser that `asr.train` wrote; the decoder then also learns to keep what it hears.
     """
     model = build()
     data = work / "codec_data.pt"
@@ -158,6 +168,7 @@ def train(speech_folder: Path, work: Path, steps: int, hours: float = 6.0, start
     else:
         model.load_state_dict(Xcodec2Model.from_pretrained(start, dtype=torch.float32).state_dict())
     spectral = SpectralLoss().to(loop.DEVICE)
+    content = ContentLoss(listener).to(loop.DEVICE) if listener is not None else None
 
     def quantised(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         z = model.quantizer.project_in(pre_quantiser(model, x)).float()
@@ -180,7 +191,12 @@ def train(speech_folder: Path, work: Path, steps: int, hours: float = 6.0, start
         flat = z.flatten(0, 1)
         spread = (flat.mean(0) ** 2).mean() + ((flat.std(0) - 1) ** 2).mean() + F.relu(flat.abs() - 2).mean()
         loss = spectral(made, true)
-        return loss + 0.1 * spread, {"loss": loss.item(), "spread": spread.item()}
+        logs = {"loss": loss.item(), "spread": spread.item()}
+        if content is not None:
+            with loop.autocast():
+                kept = content(made, true)
+            loss, logs["content"] = loss + CONTENT * kept, kept.item()
+        return loss + 0.1 * spread, logs
 
     def probe(step: int) -> dict[str, float]:
         with torch.no_grad():

@@ -8,12 +8,12 @@ import math
 import multiprocessing
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from llasa_search.candidate import Candidate, Score, Utterance
 from llasa_search.errors import InputError
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from llasa_search.llasa import Llasa
     from llasa_search.search import Searcher
 
+J = TypeVar("J")
+R = TypeVar("R")
+
 
 @dataclass(frozen=True)
 class _Job:
@@ -42,6 +45,17 @@ class _Job:
     seed: int
     model: str
     codec: str | None
+    judges: tuple[tuple[str, Verifier], ...]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """A recording of a case under an arm's name, and by whom it is judged."""
+
+    arm: str
+    case: Case
+    wav: Path
     judges: tuple[tuple[str, Verifier], ...]
     folder: Path
 
@@ -95,7 +109,7 @@ class Study:
             for arm, case in product(arms, cases)
             for seed in arm.seeds
         ]
-        return [row for rows in self._all(jobs) for row in rows]
+        return [row for rows in self._all(_perform, jobs, "searches") for row in rows]
 
     def recorded(self, name: str, cases: Sequence[Case], wavs: Mapping[str, Path]) -> list[Row]:
         """Rows of an arm that nobody searched for: recordings to compare with, such as a human's.
@@ -108,28 +122,28 @@ class Study:
         Raises:
             InputError: a recording cannot be read.
         """
-        rows = []
-        for case in cases:
-            audio = read_speech(wavs[case.id], f"the recording of {case.id}")
-            candidate = recorded(0, case.text, audio)
-            home = self.folder / _folder(name) / f"{case.id}-{_digest(audio.tobytes())}"
-            home.mkdir(parents=True, exist_ok=True)
-            judges = {
-                judge: _judged(verifier, case, [candidate], SAMPLE_RATE, home)[0]
-                for judge, verifier in self.judges
-            }
-            rows.append(_row(name, case, 0, candidate, judges))
-        return rows
+        jobs = [_Recording(name, case, wavs[case.id], self.judges, self.folder) for case in cases]
+        return list(self._all(_hear, jobs, "recordings"))
 
-    def _all(self, jobs: Sequence[_Job]) -> Iterator[list[Row]]:
+    def _all(self, work: Callable[[J], R], jobs: Sequence[J], named: str) -> Iterator[R]:
         from tqdm import tqdm
 
         if self.processes == 1:
-            yield from map(_perform, tqdm(jobs, "searches", disable=None))
+            yield from map(work, tqdm(jobs, named, disable=None))
             return
         os.environ["OMP_NUM_THREADS"] = "1"  # several threads a process would wait for each other's cores
         with multiprocessing.get_context("spawn").Pool(self.processes) as pool:
-            yield from tqdm(pool.imap(_perform, jobs), "searches", len(jobs), disable=None)
+            yield from tqdm(pool.imap(work, jobs), named, len(jobs), disable=None)
+
+
+def _hear(job: _Recording) -> Row:
+    """The row of one recording."""
+    audio = read_speech(job.wav, f"the recording of {job.case.id}")
+    candidate = recorded(0, job.case.text, audio)
+    home = job.folder / _folder(job.arm) / f"{job.case.id}-{_digest(audio.tobytes())}"
+    home.mkdir(parents=True, exist_ok=True)
+    judges = {name: _judged(judge, job.case, [candidate], SAMPLE_RATE, home)[0] for name, judge in job.judges}
+    return _row(job.arm, job.case, 0, candidate, judges)
 
 
 def _perform(job: _Job) -> list[Row]:

@@ -1,0 +1,37 @@
+"""What a recogniser makes of speech, as a loss: the codec's decoder learns to keep what is said.
+
+X-codec2 reconstructs semantic features beside the spectrum for the same end (Llasa, arXiv 2502.04128,
+section 3.1); here the features are those of the embedded recogniser.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import asr
+import torch
+import torch.nn.functional as F
+import whisper
+from torch import nn
+from whisper.model import disable_sdpa
+
+
+class ContentLoss(nn.Module):
+    """L1 between a frozen recogniser's encodings, and the divergence of its letters a frame."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        super().__init__()
+        self.speller = asr.load(checkpoint).eval().requires_grad_(False)
+
+    def _heard(self, audio: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with disable_sdpa():  # whose backward pass is slow on a CPU
+            encoded = self.speller.encode(whisper.log_mel_spectrogram(audio))
+            letters = self.speller.ctc(encoded)
+        return encoded.float(), letters.float().log_softmax(-1)
+
+    def forward(self, made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            wanted, letters = self._heard(true)
+        encoded, guessed = self._heard(made)
+        divergence = F.kl_div(guessed, letters, reduction="none", log_target=True).sum(-1).mean()
+        return F.l1_loss(encoded, wanted) + divergence
