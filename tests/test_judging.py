@@ -176,6 +176,14 @@ def test_each_bar_fails_when_it_is_missed(errors: dict[str, int], passed: list[b
     assert ("**fail**" in summary.markdown(judged, 2)) == (False in passed)
 
 
+def test_the_table_in_brief_holds_the_same_rates() -> None:
+    """A front page that promises more than the measurements."""
+    judged = summary.Judged.of(_rows(plain=5, best=2, codec=1, original=1), "standard", "bigram")
+    line = summary.brief([judged], 2).splitlines()[-1]
+    cells = [str(judged.rate(heard)) for heard in ("original", "codec", summary.PLAIN, summary.BEST)]
+    assert line == f"| standard set, bigram judge | {' | '.join(cells)} |"
+
+
 @given(words=st.lists(st.sampled_from(WORDS), min_size=2, max_size=8).filter(lambda w: len(set(w)) > 1),
        seed=st.integers(0, 99))  # fmt: skip
 def test_planted_errors_are_what_they_say(words: list[str], seed: int) -> None:

@@ -41,8 +41,9 @@ def main(
     asr: Annotated[str, typer.Option(help="The model of the WER verifier.")] = "tiny",
     folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-judging"),
     page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
+    front: Annotated[Path, typer.Option(help="Where the table in brief goes.")] = sections.README,
 ) -> None:
-    """Writes `quality.jsonl` to the folder, and the tables to a Markdown page."""
+    """Writes `quality.jsonl` to the folder, and the tables to two Markdown pages."""
     names = sets.split(",")
     judges = {each.name: each.recogniser for each in listening.judges(folder)}
     study = Study(folder / "study", judges, model=model, processes=processes)
@@ -60,8 +61,10 @@ def main(
     (folder / "quality.jsonl").write_text(lines, encoding="utf-8")
     how = f"temperature {sampling.temperature:g}, top-p {sampling.top_p:g}"
     about = f"Model {model!r}, {n} candidates a text at {how}, the best by `WER({asr!r})` chosen"
-    text = section(rows, names, about, n, rates)
+    tables = [summary.Judged.of(rows, name, judge) for name in names for judge in listening.ORDERS]
+    text = section(tables, about, n, rates)
     sections.write(page, "quality", text)
+    sections.write(front, "quality", summary.brief(tables, n))
     typer.echo(text)
 
 
@@ -114,9 +117,8 @@ def pooled_rates(rows: Sequence[summary.Row]) -> dict[str, float]:
     }
 
 
-def section(rows: Sequence[summary.Row], names: Sequence[str], about: str, n: int, rates: Rates) -> str:
+def section(tables: Sequence[summary.Judged], about: str, n: int, rates: Rates) -> str:
     """The whole quality section; `about` says what was searched, and how."""
-    tables = [summary.Judged.of(rows, name, judge) for name in names for judge in listening.ORDERS]
     return f"""
 ## Quality
 

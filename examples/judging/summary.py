@@ -159,6 +159,21 @@ def markdown(judged: Judged, n: int) -> str:
     return "\n".join([*lines, *(f"- {verdict[passed]}: {text}" for text, passed in bars(judged, n))])
 
 
+def brief(tables: Sequence[Judged], n: int) -> str:
+    """One line for each set and judge: what a search is worth, in a minute."""
+    spoken = {
+        "original": "recording",
+        "codec": "through the codec",
+        PLAIN: "one sample",
+        BEST: f"best of {n}",
+    }
+    lines = ["| WER | " + " | ".join(spoken.values()) + " |", "|---" * (len(spoken) + 1) + "|"]
+    for each in tables:
+        rates = " | ".join(str(each.rate(heard)) for heard in spoken)
+        lines.append(f"| {each.set} set, {each.judge} judge | {rates} |")
+    return "\n".join(lines)
+
+
 def _by_kind(judged: Judged) -> list[str]:
     heard = [*CHANNELS, PLAIN, BEST]
     lines = ["| WER by kind | texts | " + " | ".join(heard) + " |", "|---" * (len(heard) + 2) + "|"]

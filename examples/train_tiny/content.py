@@ -1,7 +1,7 @@
 """What a recogniser makes of speech, as a loss: the codec's decoder learns to keep what is said.
 
-X-codec2 reconstructs semantic features beside the spectrum for the same end (Llasa, arXiv 2502.04128,
-section 3.1); here the features are those of the embedded recogniser.
+X-codec2 learns to reconstruct semantic features beside the spectrum (arXiv 2502.04128); here the features are
+those of the embedded recogniser.
 """
 
 from __future__ import annotations
