@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llasa_search import Budget, InputError
+from llasa_search import Budget, InputError, SearchResult
 from llasa_search.study import Arm, Case, Study, read_cases
 from llasa_search.study.plan import Row, fingerprint
 
@@ -52,6 +52,13 @@ def test_rows_hold_every_candidate_of_a_pool_and_the_chosen_one_of_a_search(
     assert all(row["chosen"] for row in others)
     assert all({"edits", "length"} <= set(row["judges"]["ear"]) for row in rows)
     assert all(row["row_steps"] >= row["tokens"] and row["flops"]["lm"] for row in rows)
+    for case in ("one", "two"):
+        (run,) = (study.folder / "pool").glob(f"{case}-*")
+        result = SearchResult.load_run(run)
+        heard = [len(candidate.audio) / result.sample_rate for candidate in result.candidates]
+        listened = sum(verifier.flops(each) for verifier in arms[0].listeners() for each in heard)
+        (cost,) = {row["flops"]["verifiers"] for row in pool if row["case"] == case}
+        assert cost == pytest.approx(listened)
 
 
 @pytest.mark.filterwarnings("ignore:.*flatter the search")

@@ -178,6 +178,7 @@ def _search(job: _Job, run: Path) -> SearchResult:
     )
     if arm.pool:  # the cascade has left out what could no longer win; the subsets of a pool need it
         complete = result.rerank(result.reward)
+        result.ledger.add_flops("verifiers", complete.ledger.flops.get("verifiers", 0.0))
         result = SearchResult(**{**vars(result), "candidates": complete.candidates})
     run.parent.mkdir(parents=True, exist_ok=True)
     result.save_run(run)
