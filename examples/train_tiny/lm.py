@@ -3,7 +3,7 @@
 What it must learn first is that the text matters, so it begins with short random word strings; then whole
 utterances; then compositions: a voice prompt before the target, another style of the same voice, several
 utterances up to 30 s. Probe all along: the validation loss with the text's characters shuffled, less the
-true one.
+true one; and the validation loss less that on training utterances (after five passes over 31 hours: .5 nats).
 """
 
 from __future__ import annotations
@@ -246,14 +246,17 @@ def train(
 
     @torch.no_grad()
     def probe(step: int) -> dict[str, float]:
-        sample = [[p] for p in random.Random(1).sample(held.pieces, 160)]
-        sample.sort(key=lambda ps: len(ps[0].codes))
-        batches = [sample[i : i + 20] for i in range(0, 160, 20)]
+        batches = _singles(held)
         true = np.mean([trainee.loss(held, b)[0].item() for b in batches])
         shuffled = np.mean([trainee.loss(held, b, random.Random(2))[0].item() for b in batches])
+        known = np.mean([trainee.loss(corpus, b)[0].item() for b in _singles(corpus)])
         if step % 2000 > 1000 or step + 1 == steps:
             export(model, work, size)
-        return {"validation": float(true), "text matters by": float(shuffled - true)}
+        return {
+            "validation": float(true),
+            "text matters by": float(shuffled - true),
+            "overfitted by": float(true - known),
+        }
 
     loop.train(
         model,
@@ -267,6 +270,13 @@ def train(
         probe_every=500,
     )
     export(model, work, size)
+
+
+def _singles(corpus: Corpus) -> list[list[list[Piece]]]:
+    """Batches of single utterances to measure by, always the same."""
+    sample = [[p] for p in random.Random(1).sample(corpus.pieces, 160)]
+    sample.sort(key=lambda ps: len(ps[0].codes))
+    return [sample[i : i + 20] for i in range(0, 160, 20)]
 
 
 def export(model: LlamaForCausalLM, work: Path, size: str) -> None:
