@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 
 from llasa_search.errors import InputError
 
@@ -33,8 +35,12 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value is not None and not value > 0:
-                raise InputError(f"Budget({name}={value}): a limit must be above 0, or None for no limit")
+            kind, wanted = (Real, "a number") if name.endswith("seconds") else (Integral, "a whole number")
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, kind) or not 0 < float(value) < math.inf:
+                wanted += " above 0, or None for no limit"
+                raise InputError(f"Budget({name}={value!r}): a limit must be {wanted}")
 
 
 @dataclass
@@ -108,17 +114,33 @@ class BudgetSpent(Exception):
 
 @dataclass
 class Reserve:
-    """What finishing and scoring one candidate costs; kept back while nothing has finished.
+    """What finishing and scoring one candidate costs, and what has to be kept back for that.
+
+    While nothing has finished, one candidate has to; later, what has finished has to be scored.
 
     Attributes:
         step_seconds: wall seconds of one step, all rows together; measured as the search runs.
         codec_seconds: seconds to decode one candidate; measured.
         verifier_seconds: seconds to score one candidate; measured.
+        waiting: counts the finished candidates that have not been scored.
     """
 
     step_seconds: float = 0.0
     codec_seconds: float = 0.0
     verifier_seconds: float = 0.0
+    waiting: Callable[[], int] = lambda: 0
+
+    def kept(self, tokens: int, finished: int) -> dict[str, float]:
+        """What must be left of each limit after a step.
+
+        Args:
+            tokens: that one row may still need.
+            finished: candidates so far.
+        """
+        if not finished:
+            return self.prices(tokens)
+        codec, verifiers = (self.waiting() * price for price in (self.codec_seconds, self.verifier_seconds))
+        return {"codec_seconds": codec, "verifier_seconds": verifiers, "seconds": codec + verifiers}
 
     def prices(self, tokens: int) -> dict[str, float]:
         """What a candidate costs of each limit when `tokens` are still to be sampled."""
@@ -161,6 +183,11 @@ class Account:
         return time.perf_counter() - self._start
 
     @property
+    def timed(self) -> bool:
+        """Whether a limit counts seconds."""
+        return any(name.endswith("seconds") for name in self.left())
+
+    @property
     def codec_seconds(self) -> float:
         """Seconds spent decoding codes to audio."""
         return self.ledger.stage_seconds.get("codec", 0.0)
@@ -185,14 +212,14 @@ class Account:
     def reached(self, rows: int = 0, to_finish: int = 0, clock: bool = True) -> str | None:
         """The limit that forbids one more step, or None.
 
-        While nothing has finished, what finishing and scoring one row costs must be left after the step.
+        What the reserve keeps must be left after the step.
 
         Args:
             rows: rows that the step samples a token for.
             to_finish: tokens that one row may still need after the step.
             clock: also look at the limits in seconds.
         """
-        keep = self.reserve.prices(to_finish) if self.ledger.finished == 0 else {}
+        keep = self.reserve.kept(to_finish, self.ledger.finished) if clock or not self.ledger.finished else {}
         for name, left in self.left().items():
             if name.endswith("seconds") and not clock:
                 continue

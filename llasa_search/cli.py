@@ -177,11 +177,11 @@ def main() -> None:
             app()
     except InputError as error:
         _fail(error, 2)
-    except LlasaSearchError as error:
+    except (LlasaSearchError, OSError) as error:  # such as a full disk
         _fail(error, 1)
 
 
-def _fail(error: LlasaSearchError, code: int) -> None:
+def _fail(error: Exception, code: int) -> None:
     typer.echo(f"error: {' '.join(str(error).split())}", err=True)
     sys.exit(code)
 

@@ -84,7 +84,7 @@ def _parse(text: str) -> Reward | Condition | float:
     try:
         tree = ast.parse(text.strip(), mode="eval")
         return _build(tree.body, text.strip())
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
@@ -109,8 +109,9 @@ def _build(node: ast.expr, text: str) -> Reward | Condition | float:
                 case Reward() as reward, Condition() as condition:
                     return reward.given(condition)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
-            named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in keywords if keyword.arg}
-            return _verifier(name, [ast.literal_eval(arg) for arg in args], named)
+            if all(keyword.arg for keyword in keywords):
+                named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in keywords}
+                return _verifier(name, [ast.literal_eval(arg) for arg in args], named)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             match _build(left, text), _build(right, text):
                 case Reward() as first, Reward() as second:

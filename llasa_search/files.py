@@ -22,7 +22,7 @@ def check_wav(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if path.suffix.lower() != ".wav":
         raise InputError(f"cannot write {path}: the output is a wav file, so give it the ending .wav")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError(f"cannot write {path}: it is a folder")
     return _check_parent(path)
 
@@ -34,17 +34,21 @@ def check_new_folder(path: str | os.PathLike[str]) -> Path:
         InputError: something is there already, or the folder around it does not exist or is not writable.
     """
     path = Path(path)
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+    if path.resolve() == Path.cwd():
+        raise InputError(f"cannot write {path}: it is the current folder; give a new one")
+    if os.path.exists(path) and not (path.is_dir() and not any(path.iterdir())):
         raise InputError(f"cannot write {path}: it exists; give a new folder")
     return _check_parent(path)
 
 
 def _check_parent(path: Path) -> Path:
     parent = path.absolute().parent
-    if not parent.is_dir():
+    if not os.path.isdir(parent):
         raise InputError(f"cannot write {path}: the folder {parent} does not exist")
-    if not os.access(parent, os.W_OK):
-        raise InputError(f"cannot write {path}: no permission to write in {parent}")
+    try:  # what will be done when there is something to write
+        os.rmdir(tempfile.mkdtemp(dir=parent, prefix=f".{path.name}."))
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
     return path
 
 

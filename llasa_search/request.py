@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
@@ -11,6 +12,7 @@ from llasa_search.errors import InputError
 from llasa_search.isolation import isolated
 from llasa_search.registry import suggest
 from llasa_search.speech import SpeechLike
+from llasa_search.text import clean_text
 from llasa_search.voice import Voice
 
 if TYPE_CHECKING:
@@ -20,12 +22,13 @@ if TYPE_CHECKING:
 VoiceLike: TypeAlias = Voice | SpeechLike
 
 
-def as_voice(prompt: VoiceLike | None) -> Voice | None:
+def as_voice(prompt: VoiceLike | None, text: str | None = None) -> Voice | None:
     """The voice that a caller means.
 
     Args:
         prompt: a `Voice`; a built-in voice's name, with a style if wanted ("slt", "slt:sad"); a recording's
             path; (samples, sample rate); or None for any voice.
+        text: what a recording says, if that is not known from elsewhere.
 
     Raises:
         InputError: there is no such voice, or the recording cannot be used.
@@ -33,12 +36,15 @@ def as_voice(prompt: VoiceLike | None) -> Voice | None:
     if prompt is None or isinstance(prompt, Voice):
         return prompt
     if isinstance(prompt, tuple):
+        if len(prompt) != 2:
+            raise InputError(f"a prompt of {len(prompt)} values: give (samples, sample rate)")
         samples, rate = prompt
-        return Voice(samples, sample_rate=rate)
+        return Voice(samples, text, sample_rate=rate)
     if isinstance(prompt, str):
         name, _, style = prompt.partition(":")
         if name in Voice.builtins():
-            return Voice.builtin(name, style=style or None)
+            voice = Voice.builtin(name, style=style or None)
+            return voice if text is None else voice.with_text(text)
         if (
             not os.path.splitext(prompt)[1]
             and os.path.basename(prompt) == prompt
@@ -48,7 +54,7 @@ def as_voice(prompt: VoiceLike | None) -> Voice | None:
                 f"no voice {prompt!r}: neither a file nor built in; {suggest(name, Voice.builtins())}"
             )
     if isinstance(prompt, str | os.PathLike):
-        return Voice(prompt)
+        return Voice(prompt, text)
     raise InputError(
         f"prompt={prompt!r:.80}: give a Voice, a path, a built-in voice's name, or (samples, rate)"
     )
@@ -60,14 +66,46 @@ def add_resynthesis(voice: Voice | None, llasa: Llasa, verifiers: Sequence[Verif
         voice.resynthesis = llasa.decode([llasa.voice_codes(voice)])[0]
 
 
-def with_transcript(voice: Voice | None, language: str, verifiers: Sequence[Verifier]) -> Voice | None:
-    """The voice with what it says, heard by the first verifier that can transcribe if that is unknown.
+def speakable(text: str, what: str, llasa: Llasa) -> str:
+    """The text in characters that the model knows; other letters become their base letters or are left out.
+
+    Args:
+        text: to speak, or spoken by a voice prompt.
+        what: what messages call it.
+        llasa: whose tokenizer decides.
 
     Raises:
-        InputError: no verifier can transcribe, or nothing was heard.
+        InputError: nothing is left to say.
     """
-    if voice is None or voice.text:
-        return voice
+    unknown = llasa.format.unspeakable(text)
+    if not unknown:
+        return text
+    plain = {each: unicodedata.normalize("NFKD", each)[0] for each in unknown}
+    lost = set(llasa.format.unspeakable("".join(plain.values())))
+    spoken = "".join(" " if plain.get(each, each) in lost else plain.get(each, each) for each in text)
+    spoken = " ".join(spoken.split())
+    if not any(unicodedata.category(each)[0] in "LN" for each in spoken):
+        raise InputError(f"{what} {text!r:.60} has no letter or digit that the model {llasa.name!r} knows")
+    listed = " ".join(each if plain[each] in lost else f"{each} ({plain[each]})" for each in unknown)
+    warnings.warn(f"{what} has characters that the model does not know: {listed}", stacklevel=3)
+    return spoken
+
+
+def with_transcript(
+    voice: Voice | None, language: str, verifiers: Sequence[Verifier], llasa: Llasa
+) -> Voice | None:
+    """The voice with what it says, in characters that the model knows.
+
+    If that is unknown, it is heard by the first verifier that can transcribe.
+
+    Raises:
+        InputError: no verifier can transcribe, or nothing was heard; or the transcript has nothing to say.
+    """
+    if voice is None:
+        return None
+    if voice.text:
+        text = speakable(clean_text(voice.text, "the prompt's transcript"), "the prompt's transcript", llasa)
+        return voice if text == voice.text else voice.with_text(text)
     advice = "say what it says (prompt text), or put that in a .txt file of the same name beside it"
     hearing = next((verifier for verifier in verifiers if hasattr(verifier, "transcribe")), None)
     if hearing is None:

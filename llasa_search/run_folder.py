@@ -23,6 +23,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -71,6 +72,8 @@ def load_run(folder: str | os.PathLike[str]) -> SearchResult:
     Raises:
         InputError: it is not one, or it is of a later format or damaged.
     """
+    import soundfile
+
     from llasa_search.result import SearchResult
     from llasa_search.voice import Voice
 
@@ -93,7 +96,10 @@ def load_run(folder: str | os.PathLike[str]) -> SearchResult:
             settings=run["settings"],
             trace=Trace(map(_node, run["trace"])),
         )
-    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except InputError:
+        raise
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, EOFError, BadZipFile,
+            soundfile.LibsndfileError) as error:  # fmt: skip
         raise InputError(f"{path} is not a run folder: {type(error).__name__}: {error}") from error
 
 

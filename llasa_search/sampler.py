@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -120,21 +121,18 @@ class Sampler:
         goal = self.maximum if tokens is None else min(rows.length + tokens, self.maximum)
         waiting, done = rows.take(), list[Batch]()
         finished: list[Candidate] = []
-        with self.account.ledger.stage("decode"):
+        with self._decoding():
             while waiting:
                 self._search.live = waiting + done
                 batch = waiting[0]
                 if len(batch) and batch.length < goal:
                     if self._limit_reached(batch):
-                        self._search.note_lengths()
                         return Rows(self, [], [], goal), finished
                     finished += self._step(waiting)
                 else:
                     done.append(waiting.pop(0))
                     if len(waiting) + len(done) > 1:
                         batch.release()  # memory is too short for the caches of all batches
-        self.account.ledger.peak_memory_bytes = peak_memory(self.llasa.decoder.device)
-        self._search.note_lengths()
         alive = {name for batch in done for name in batch.names}
         return Rows(self, [row for row in rows.rows if row.index in alive], done, goal), finished
 
@@ -219,7 +217,7 @@ class Sampler:
         row = self._search.rows[batch.names[slot]]
         batch.rearrange([slot], [row.index], [row.key])
         self._search.live, finished = [], list[Candidate]()
-        with self.account.ledger.stage("decode"):
+        with self._decoding():
             while not finished:
                 finished = self._step([batch])
         return finished[0]
@@ -296,6 +294,16 @@ class Sampler:
     def _require_room(self) -> None:
         if self._refusal is not None:
             raise InputError(self._refusal)
+
+    @contextmanager
+    def _decoding(self) -> Iterator[None]:
+        """Books the block's seconds and memory, and how far each live row has come when it ends."""
+        try:
+            with self.account.ledger.stage("decode"):
+                yield
+        finally:
+            self.account.ledger.peak_memory_bytes = peak_memory(self.llasa.decoder.device)
+            self._search.note_lengths()
 
     def _limit_reached(self, batch: Batch) -> bool:
         to_finish = self.maximum - batch.length - 1 + self.later

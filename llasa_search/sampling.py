@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from llasa_search.errors import InputError
 
@@ -13,12 +14,12 @@ class Sampling:
     """How each speech token is drawn; the names are those of transformers' `generate`.
 
     Attributes:
-        temperature: divides the logits; 0 takes the likeliest token (greedy decoding), so that all
-            candidates of a prompt are the same.
+        temperature: divides the logits, .01 to 100; 0 takes the likeliest token (greedy decoding), so
+            that all candidates of a prompt are the same.
         top_p: keeps the smallest set of tokens whose probability reaches this; 1 keeps all.
         top_k: keeps this many of the likeliest tokens; 0 keeps all.
         repetition_penalty: divides the positive and multiplies the negative logits of speech codes
-            that the voice prompt or the row already holds; 1 leaves them.
+            that the voice prompt or the row already holds, .01 to 100; 1 leaves them.
         min_seconds: no speech ends before this; None takes it from the text's length.
         max_seconds: speech is cut here; None takes it from the text's length.
 
@@ -34,12 +35,16 @@ class Sampling:
     max_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        self._require("temperature", 0 <= self.temperature < math.inf, "0 (greedy) or above")
+        for name, value in vars(self).items():
+            if value is not None or name not in ("min_seconds", "max_seconds"):
+                kind = Integral if name == "top_k" else Real
+                self._require(name, isinstance(value, kind) and not isinstance(value, bool), "a number")
+        greedy = self.temperature == 0
+        self._require("temperature", greedy or 0.01 <= self.temperature <= 100, "0 (greedy) or .01 to 100")
         self._require("top_p", 0 < self.top_p <= 1, "above 0 and at most 1 (1 keeps every token)")
-        self._require("top_k", self.top_k == int(self.top_k) and self.top_k >= 0, "0 (keeps all) or a count")
-        self._require(
-            "repetition_penalty", 0 < self.repetition_penalty < math.inf, "above 0 (1 does nothing)"
-        )
+        self._require("top_k", self.top_k >= 0, "0 (keeps all) or a count")
+        penalty = self.repetition_penalty
+        self._require("repetition_penalty", 0.01 <= penalty <= 100, ".01 to 100 (1 does nothing)")
         for name in ("min_seconds", "max_seconds"):
             seconds = getattr(self, name)
             if seconds is not None:
@@ -49,4 +54,4 @@ class Sampling:
 
     def _require(self, name: str, holds: bool, wanted: str) -> None:
         if not holds:
-            raise InputError(f"Sampling({name}={getattr(self, name)}): {name} must be {wanted}")
+            raise InputError(f"Sampling({name}={getattr(self, name)!r}): {name} must be {wanted}")

@@ -51,6 +51,8 @@ def speak(request: Request) -> None:
     check_wav(request.out)
     if request.run is not None:
         check_new_folder(request.run)
+        if request.run.resolve() in (request.out.resolve(), *request.out.resolve().parents):
+            raise InputError(f"--save-run {request.run} is to be a new folder, and {request.out} lies there")
     if request.candidates is not None and request.candidates < 1:
         raise InputError(f"-n {request.candidates}: ask for 1 candidate or more")
     with _bar(request.candidates) as progress:
@@ -73,12 +75,9 @@ def speak(request: Request) -> None:
 
 
 def _voice(request: Request) -> Voice | None:
-    voice = as_voice(request.prompt)
-    if request.prompt_text is None:
-        return voice
-    if voice is None:
+    if request.prompt_text is not None and request.prompt is None:
         raise InputError("--prompt-text without --prompt: give the recording that it is the transcript of")
-    return voice.with_text(request.prompt_text)
+    return as_voice(request.prompt, request.prompt_text)
 
 
 def _report(result: SearchResult, request: Request) -> str:
@@ -94,9 +93,7 @@ def _bar(total: int | None) -> Iterator[Callable[[search.Progress], None]]:
     """A progress bar on stderr, silent where that is no terminal."""
     from tqdm import tqdm
 
-    with tqdm(
-        total=total, unit="candidate", file=sys.stderr, disable=not sys.stderr.isatty(), leave=False
-    ) as bar:
+    with tqdm(total=total, unit="candidate", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
 
         def show(progress: search.Progress) -> None:
             bar.n = progress.finished

@@ -90,6 +90,10 @@ class Scorer:
             candidate.reward = float(reward)
         return known
 
+    def waiting(self, candidates: Sequence[Candidate]) -> int:
+        """How many of these the reward's verifiers have yet to hear."""
+        return sum(bool(unheard(self.reward.required, candidate)) for candidate in candidates)
+
     def holds(self, condition: Condition, candidates: Sequence[Candidate]) -> NDArray[np.bool_]:
         """Whether each finished candidate meets `condition`; where its verifier failed, it does not."""
         self._score(candidates, (condition.verifier,))

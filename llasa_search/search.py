@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -18,7 +19,7 @@ from llasa_search.expression import DEFAULT_REWARD, RewardLike, as_reward
 from llasa_search.gate import Gate, gated
 from llasa_search.isolation import isolated
 from llasa_search.kinship import warn_of_kin
-from llasa_search.request import VoiceLike, add_resynthesis, as_voice, with_transcript
+from llasa_search.request import VoiceLike, add_resynthesis, as_voice, speakable, with_transcript
 from llasa_search.result import SearchResult
 from llasa_search.sampling import Sampling
 from llasa_search.scorer import Scorer, check_verifiers, load_verifiers
@@ -122,7 +123,8 @@ class Searcher:
         seed: int = 0,
         progress: Callable[[Progress], None] | None = None,
     ) -> SearchResult:
-        """Speaks `text`. Ctrl-C ends the search and returns the best so far.
+        """Speaks `text`. Ctrl-C ends the search and returns the best of what has finished; pressed again, of
+        what has been scored.
 
         Args:
             text: what to say.
@@ -141,9 +143,10 @@ class Searcher:
         """
         text = clean_text(text)
         language = language_of(text, language)
-        voice = as_voice(prompt)
+        voice, seed = as_voice(prompt), _whole(seed)
         llasa = self.load()
-        request = Prompt(text, language, with_transcript(voice, language, self.verifiers))
+        text = speakable(text, "the text", llasa)
+        request = Prompt(text, language, with_transcript(voice, language, self.verifiers, llasa))
         add_resynthesis(request.voice, llasa, self.verifiers)
         check_verifiers(self.verifiers, request)
         warn_of_kin(self.reward.reporting, (*self.reward.required, *verifiers_of(self.strategy)))
@@ -204,6 +207,7 @@ class Searcher:
     ) -> tuple[list[Candidate], bool]:
         """Every candidate that the strategy finishes, scored; and whether Ctrl-C cut it short."""
         finished: list[Candidate] = []
+        sampler.account.reserve.waiting = lambda: scorer.waiting(finished)
 
         def report() -> None:
             if progress is not None:
@@ -216,9 +220,13 @@ class Searcher:
             with suppress(BudgetSpent):
                 for candidate in self.strategy.run(sampler, scorer):
                     finished.append(candidate)
+                    if len(finished) == 1 and sampler.account.timed:
+                        scorer.final(finished)  # how long that takes is kept back for the others
                     report()
         except KeyboardInterrupt:
-            interrupted = scorer.stopped = True
+            interrupted = True
+            known = {candidate.index for candidate in finished}
+            finished += [candidate for candidate in sampler.finished if candidate.index not in known]
         if not finished and (rescued := sampler.rescue()) is not None:
             finished.append(rescued)
         if interrupted and not finished:
@@ -278,6 +286,13 @@ def unload() -> None:
     """Frees what the last `generate` has kept."""
     global _kept
     _kept = None
+
+
+def _whole(seed: object) -> int:
+    try:
+        return operator.index(seed)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise InputError(f"seed={seed!r}: give a whole number") from error
 
 
 def _arguments(item: object) -> dict[str, Any]:

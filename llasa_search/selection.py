@@ -52,7 +52,7 @@ def select(
         InputError: a recording, the text or the reward cannot be used; nothing has been scored.
         SearchError: nothing could be scored; it carries the result.
     """
-    if isinstance(wavs, str | os.PathLike) or not len(wavs):
+    if isinstance(wavs, str | os.PathLike) or not isinstance(wavs, Sequence) or not len(wavs):
         raise InputError(f"wavs={wavs!r:.80}: give the recordings in a list, at least one")
     text = clean_text(text)
     reward = gated(as_reward(verifiers), gate)

@@ -12,6 +12,8 @@ from llasa_search.arrays import Audio
 from llasa_search.errors import InputError
 
 SAMPLE_RATE = 16_000
+LOUDEST = 10.0
+"""Of float samples, which should stay within 1; integers that were not scaled are far above."""
 
 SpeechLike: TypeAlias = str | os.PathLike[str] | tuple[NDArray[np.floating[Any]], int]
 
@@ -33,7 +35,7 @@ def read_speech(source: SpeechLike, name: str) -> Audio:
     import soxr
 
     if isinstance(source, tuple):
-        samples, rate = np.asarray(source[0], np.float32), int(source[1])
+        samples, rate = given(source, name)
     elif not isinstance(source, str | os.PathLike):
         raise InputError(f"{name}: a {type(source).__name__}; give a path, or (samples, rate in Hz)")
     else:
@@ -41,9 +43,42 @@ def read_speech(source: SpeechLike, name: str) -> Audio:
             samples, rate = soundfile.read(os.fspath(source), dtype="float32")
         except (OSError, soundfile.LibsndfileError) as error:
             raise InputError(f"{name}: {os.fspath(source)} cannot be read as audio ({error})") from error
-    if samples.ndim not in (1, 2) or samples.size == 0 or rate <= 0:
-        raise InputError(f"{name}: no audio in it (shape {samples.shape}, {rate} Hz)")
+    mono = one_channel(samples, rate, name)
+    return np.asarray(mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE), np.float32)
+
+
+def given(source: tuple[Any, ...], name: str) -> tuple[Audio, int]:
+    """The two parts of (samples, rate), as what they have to be.
+
+    Raises:
+        InputError: they are something else.
+    """
+    try:
+        samples, rate = source
+        return np.asarray(samples, np.float32), int(rate)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: give numbers, and their rate in Hz ({error})") from error
+
+
+def one_channel(samples: Audio, rate: int, name: str) -> Audio:
+    """The mean of all channels: float32 [samples].
+
+    Args:
+        samples: [samples] or [samples, channels] in [-1, 1]; a little above is let pass.
+        rate: in Hz.
+        name: what messages call it.
+
+    Raises:
+        InputError: there is nothing, NaN or infinity in it, or it has another shape or scale.
+    """
+    if samples.ndim not in (1, 2) or samples.size == 0:
+        raise InputError(f"{name}: no samples (shape {samples.shape}); give [samples] or [samples, channels]")
+    if samples.ndim == 2 and samples.shape[1] > samples.shape[0]:
+        raise InputError(f"{name}: shape {samples.shape} has more channels than samples; transpose it")
+    if rate <= 0:
+        raise InputError(f"{name}: a sample rate of {rate} Hz")
     if not np.isfinite(samples).all():
         raise InputError(f"{name}: it holds NaN or infinite samples")
-    mono = samples if samples.ndim == 1 else samples.mean(axis=1)
-    return np.asarray(mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE), np.float32)
+    if (peak := float(np.abs(samples).max())) > LOUDEST:
+        raise InputError(f"{name}: samples reach {peak:.3g}; scale them to [-1, 1]")
+    return samples if samples.ndim == 1 else samples.mean(axis=1)

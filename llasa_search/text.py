@@ -15,10 +15,14 @@ _VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0f]")
 _MARKER = re.compile(r"<\|[^|<>]*\|>")
 
 
-def clean_text(text: str) -> str:
+def clean_text(text: str, what: str = "the text") -> str:
     """The text as it will be spoken: one line, without what has no sound.
 
     Control characters, emoji and other pictures are left out with a warning; white space becomes one space.
+
+    Args:
+        text: to speak, or spoken by a voice prompt.
+        what: what messages call it.
 
     Raises:
         InputError: nothing is left to say, or the text holds the model's own markers.
@@ -27,18 +31,18 @@ def clean_text(text: str) -> str:
     'The captain found it.'
     """
     if not isinstance(text, str):
-        raise InputError(f"the text is a {type(text).__name__}, not a string")
+        raise InputError(f"{what} is a {type(text).__name__}, not a string")
     if not text.strip():
-        raise InputError("the text is empty: give at least one word to say")
+        raise InputError(f"{what} is empty: give at least one word to say")
     if marker := _MARKER.search(text):
-        raise InputError(f"the text holds {marker.group()!r}, a marker of the model: leave it out")
+        raise InputError(f"{what} holds {marker.group()!r}, a marker of the model: leave it out")
     folded = " ".join(unicodedata.normalize("NFC", text).split())
-    spoken = " ".join("".join(c for c in folded if _has_sound(c)).split())
+    spoken = " ".join("".join(c if _has_sound(c) else _left_by(c) for c in folded).split())
     if not any(unicodedata.category(c)[0] in "LN" for c in spoken):
-        raise InputError(f"the text {text!r:.60} has nothing to say: no letter, digit or character")
+        raise InputError(f"{what} {text!r:.60} has nothing to say: no letter, digit or character")
     if spoken != folded:
         dropped = sorted({c for c in folded if not _has_sound(c)})
-        warnings.warn(f"left out of the text: {' '.join(map(_name, dropped))}", stacklevel=2)
+        warnings.warn(f"left out of {what}: {' '.join(map(_name, dropped))}", stacklevel=2)
     return spoken
 
 
@@ -65,6 +69,12 @@ def _has_sound(character: str) -> bool:
         return False
     category = unicodedata.category(character)
     return category[0] in "LNPZ" or category in ("Mn", "Mc", "Sc", "Sm")
+
+
+def _left_by(character: str) -> str:
+    """Pictures stand between words; control characters, joiners and soft hyphens within one."""
+    within = unicodedata.category(character) in ("Cc", "Cf") or _VARIATION_SELECTORS.match(character)
+    return "" if within else " "
 
 
 def _name(character: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,12 +17,16 @@ from numpy.typing import ArrayLike
 
 from llasa_search.arrays import Audio, Codes
 from llasa_search.errors import InputError
+from llasa_search.speech import given, one_channel
 
 SAMPLE_RATE = 16_000
 """Of every voice's audio, in Hz: what X-codec2 reads."""
 
 MAX_SECONDS = 15.0
 """A longer reference is cut: it would leave too little of Llasa's 2,048 tokens for speech."""
+
+MIN_SECONDS = 0.1
+"""Less is no speech."""
 
 VOICES = Path(__file__).parent / "tiny" / "voices"
 
@@ -59,7 +64,7 @@ class Voice:
             name: how tables call it.
 
         Raises:
-            InputError: the recording is missing, empty, not audio, silent, or holds NaN.
+            InputError: the recording is missing, empty, not audio, silent, shorter than .1 s, or holds NaN.
         """
         if isinstance(source, str | PathLike):
             path = Path(source)
@@ -73,8 +78,10 @@ class Voice:
             where = "the voice prompt's samples"
             if sample_rate is None:
                 raise InputError(f"{where} need their sample rate: Voice(samples, text, sample_rate=24000)")
-            samples, rate = _samples(source, where), sample_rate
-        mono = _mono(samples, rate, where)
+            samples, rate = given((source, sample_rate), where)
+        mono = one_channel(samples, rate, where)
+        if len(mono) < MIN_SECONDS * rate:
+            raise InputError(f"{where} lasts {len(mono) / rate:.3g} s; give at least {MIN_SECONDS:g} s")
         if len(mono) > MAX_SECONDS * rate:
             message = f"{where} lasts {len(mono) / rate:.1f} s; only its first {MAX_SECONDS:g} s are used"
             warnings.warn(message + (", without its transcript" if text else ""), stacklevel=2)
@@ -183,8 +190,8 @@ def _transcript(path: Path) -> str:
 def _read(path: Path) -> tuple[Audio, int]:
     import soundfile
 
-    if not path.exists():
-        raise InputError(f"the voice prompt {path} does not exist")
+    if not os.path.exists(path):
+        raise InputError(f"the voice prompt {str(path)!r:.200} does not exist")
     if path.is_dir():
         raise InputError(f"the voice prompt {path} is a folder; give an audio file")
     if path.stat().st_size == 0:
@@ -194,25 +201,6 @@ def _read(path: Path) -> tuple[Audio, int]:
     except (soundfile.LibsndfileError, OSError) as error:
         raise InputError(f"the voice prompt {path} is not audio that can be read ({error})") from error
     return samples, rate
-
-
-def _samples(source: ArrayLike, where: str) -> Audio:
-    try:
-        return np.asarray(source, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where} are no numbers: {error}") from error
-
-
-def _mono(samples: Audio, rate: int, where: str) -> Audio:
-    if samples.ndim not in (1, 2) or samples.size == 0:
-        raise InputError(
-            f"{where}: no samples (shape {samples.shape}); give [samples] or [samples, channels]"
-        )
-    if not np.isfinite(samples).all():
-        raise InputError(f"{where}: the audio holds NaN or infinite samples")
-    if rate <= 0:
-        raise InputError(f"{where}: a sample rate of {rate} Hz")
-    return samples if samples.ndim == 1 else samples.mean(axis=1)
 
 
 def _prepare(mono: Audio, rate: int, where: str) -> Audio:

@@ -93,11 +93,14 @@ def _arguments(spec: str, call: str) -> dict[str, Any]:
         tree = None
     if not isinstance(tree, ast.Call) or tree.args or any(keyword.arg is None for keyword in tree.keywords):
         raise InputError(f"strategy {spec!r}: give its arguments as name=value, name=value, ...")
-    return {str(keyword.arg): _value(keyword.value, call) for keyword in tree.keywords}
+    named = {str(keyword.arg): _value(keyword.value, call) for keyword in tree.keywords}
+    if len(named) < len(tree.keywords):
+        raise InputError(f"strategy {spec!r}: an argument is given twice")
+    return named
 
 
 def _value(node: ast.expr, call: str) -> Any:
     try:
         return ast.literal_eval(node)
-    except ValueError:
+    except (ValueError, TypeError):
         return ast.get_source_segment(call, node)

@@ -10,8 +10,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from llasa_search import Budget, Sampling, search
 from llasa_search.arrays import Audio
 from llasa_search.errors import InputError
+from llasa_search.expression import as_reward
+from llasa_search.llasa import Llasa
+from llasa_search.request import as_voice, speakable
+from llasa_search.strategies.base import as_strategy
 from llasa_search.text import clean_text, language_of
 
 TEXT = "the captain found a coin"
@@ -141,8 +146,68 @@ def test_run_folder_that_exists(refused: Callable[..., str], tmp_path: Path) -> 
     assert "exists" in refused(save_run=tmp_path / "run")
 
 
-def test_chinese_for_an_english_recogniser(refused: Callable[..., str]) -> None:
-    assert "English only" in refused("今天天气好")
+def test_letters_that_the_model_does_not_know(refused: Callable[..., str]) -> None:
+    assert "no letter or digit that the model" in refused("今天天气好")
+    assert "no letter or digit that the model" in refused("Привет, мир!")
+
+
+def test_letters_that_the_model_does_not_know_are_left_out_with_a_warning(llasa: Llasa) -> None:
+    """Garbage spoken in the place of letters that the tokenizer has no token for."""
+    with pytest.warns(UserWarning, match="мир|м и р"):
+        assert speakable("hello мир ñandú", "the text", llasa) == "hello nandu"
+    assert speakable("hello you", "the text", llasa) == "hello you"
+
+
+def test_run_folder_and_output_in_each_others_way(
+    refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search that is over before it turns out that its result cannot be kept."""
+    (tmp_path / "run").mkdir()
+    assert "lies there" in refused(save_run=tmp_path / "run", out=tmp_path / "run" / "a.wav")
+    assert "lies there" in refused(save_run=tmp_path / "a.wav", out=tmp_path / "a.wav")
+    monkeypatch.chdir(tmp_path / "run")
+    assert "the current folder" in refused(save_run=".")
+
+
+@pytest.mark.parametrize("length", [250, 300, 5000])
+def test_names_too_long_for_a_file(refused: Callable[..., str], tmp_path: Path, length: int) -> None:
+    assert "too long" in refused(out=tmp_path / ("x" * length + ".wav"))
+    assert "too long" in refused(save_run=tmp_path / ("x" * length))
+    assert "does not exist" in refused(prompt=tmp_path / ("x" * length + ".wav"), prompt_text="a")
+
+
+@pytest.mark.parametrize("temperature", ["-1", "nan", "inf", "1e-38", "1e39"])
+def test_temperatures_that_leave_no_probabilities(refused: Callable[..., str], temperature: str) -> None:
+    assert "temperature" in refused(temperature=temperature)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Sampling(temperature="0.8"),  # type: ignore[arg-type]
+        lambda: Sampling(temperature=None),  # type: ignore[arg-type]
+        lambda: Sampling(top_k=1.5),  # type: ignore[arg-type]
+        lambda: Sampling(top_k=float("nan")),  # type: ignore[arg-type]
+        lambda: Budget(candidates="4"),  # type: ignore[arg-type]
+        lambda: Budget(candidates=1.5),  # type: ignore[arg-type]
+        lambda: Budget(tokens=True),
+        lambda: Budget(seconds=float("inf")),
+        lambda: as_strategy("best_of_n:n=4,n=5"),
+        lambda: as_strategy("best_of_n:n={[]:1}"),
+        lambda: as_reward("WER(**{'model': 'tiny'})"),
+        lambda: as_reward("WER(model={[]:1})"),
+        lambda: as_voice((np.zeros(9), 16_000, 1)),  # type: ignore[arg-type]
+        lambda: as_voice((np.zeros(9), "x")),  # type: ignore[arg-type]
+        lambda: search.select(None, "a"),  # type: ignore[arg-type]
+        lambda: search.select([("x",)], "a"),  # type: ignore[list-item]
+        lambda: search.generate("a", seed=1.5),  # type: ignore[arg-type]
+        lambda: search.generate("a", seed="a"),  # type: ignore[arg-type]
+    ],
+)
+def test_arguments_of_another_type(make: Callable[[], object]) -> None:
+    """A TypeError out of the depths, after the models have been loaded."""
+    with pytest.raises(InputError):
+        make()
 
 
 def test_unknown_option_is_wrong_use(cli: Cli) -> None:
@@ -152,8 +217,6 @@ def test_unknown_option_is_wrong_use(cli: Cli) -> None:
 def test_prompt_without_transcript_where_none_can_be_had(
     cli: Cli, pair_path: Path, tmp_path: Path, noise: Callable[..., Audio]
 ) -> None:
-    from llasa_search import search
-
     with pytest.raises(InputError, match="no transcript"):
         search.generate(TEXT, (noise(0.5), 16_000), model=str(pair_path), verifiers=lambda utterance: 0.5)
 

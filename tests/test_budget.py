@@ -107,6 +107,18 @@ def test_seconds_to_finish_are_kept_back_too() -> None:
     assert account.reached(rows=4, to_finish=750) == "seconds"
 
 
+def test_seconds_to_score_what_has_finished_are_kept_back() -> None:
+    """Time that runs out before anything has been heard, so that the first to finish is chosen."""
+    account = Account(Budget(seconds=10, verifier_seconds=7))
+    account.reserve.codec_seconds, account.reserve.verifier_seconds = 1, 2
+    account.ledger.finished = 3
+    account.reserve.waiting = lambda: 3
+    assert account.reached(rows=4, to_finish=750) is None  # 9 seconds, 6 of them in verifiers
+    account.reserve.waiting = lambda: 4
+    assert account.reached(rows=4, to_finish=750, clock=False) is None
+    assert account.reached(rows=4, to_finish=750) == "verifier_seconds"
+
+
 def test_affordable_is_what_the_scarcest_limit_buys() -> None:
     """More candidates started than can be finished."""
     account = Account(Budget(candidates=20, tokens=1000, verifier_seconds=9))

@@ -132,6 +132,26 @@ def test_what_is_no_run_folder_is_refused(content: str | None, tmp_path: Path) -
         SearchResult.load_run(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("arrays.npz", b"PK cut"),
+        ("candidate_0.wav", b"RIFF cut"),
+        ("run.json", b"\xff\xfe"),
+        ("run.json", b'{"format": 1, "candidates": [{"index": 0, "scores": null}]}'),
+        ("run.json", b"[]"),
+    ],
+)
+def test_a_damaged_run_folder_is_refused(
+    result: SearchResult, tmp_path: Path, name: str, content: bytes
+) -> None:
+    """A traceback of whatever library met the damage first."""
+    run = result.save_run(tmp_path / "run")
+    (run / name).write_bytes(content)
+    with pytest.raises(InputError, match="is not a run folder"):
+        SearchResult.load_run(run)
+
+
 def test_rerank_hears_only_what_is_missing(result: SearchResult, tmp_path: Path) -> None:
     """Guards against paying for stored scores again, and against a changed original."""
     result.save_run(tmp_path / "run")

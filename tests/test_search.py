@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -122,10 +123,28 @@ class InterruptedAfter(BestOfN):
             yield candidate
 
 
-def test_ctrl_c_returns_the_best_so_far(searcher: Callable[..., Searcher]) -> None:
+def test_ctrl_c_returns_the_best_of_what_has_finished(searcher: Callable[..., Searcher]) -> None:
+    """A choice among the shortest alone, because the others were not handed on, or never heard."""
     result = searcher(strategy=InterruptedAfter(n=5)).generate(TEXT, sampling=SHORT)
-    assert result.stopped_by == "interrupt" and len(result.candidates) == 2
-    assert not np.isnan(result.best.reward)
+    assert result.stopped_by == "interrupt" and len(result.candidates) == 5
+    assert not any(np.isnan(candidate.reward) for candidate in result.candidates)
+
+
+class Slow(Frames):
+    """Takes a twentieth of a second for each that it hears."""
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        time.sleep(0.05 * len(utterances))
+        return super().score(utterances)
+
+
+def test_what_has_finished_in_time_is_also_heard_in_time(searcher: Callable[..., Searcher]) -> None:
+    """Rounds that go on until no second is left for hearing what they have made."""
+    rounds = BestOfN(n=10_000, stop_at=Frames() >= 1e9)
+    result = searcher(Slow(), rounds).generate(TEXT, sampling=SHORT, budget=Budget(seconds=2))
+    heard = [candidate.scores["Slow()"].status for candidate in result.candidates]
+    assert result.stopped_by == "seconds" and len(heard) > 10
+    assert heard.count("scored") > 0.7 * len(heard)
 
 
 def test_a_budget_that_buys_nothing_is_an_error_that_names_it(searcher: Callable[..., Searcher]) -> None:

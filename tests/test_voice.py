@@ -97,9 +97,13 @@ def test_samples_that_are_no_speech_are_refused() -> None:
     for samples, fault in (
         (np.zeros((2, 2, 2)), "no samples"),
         (np.zeros(0), "no samples"),
-        (np.full(100, np.inf), "infinite"),
+        (np.full(8000, np.inf), "infinite"),
+        (np.full(8000, 1e30), r"reach 1e\+30"),
+        ((32767 * tone(16_000)).astype(np.int16), "scale them"),
+        (np.stack([tone(16_000)] * 2), "transpose"),
+        (tone(16_000)[:1000], "at least 0.1 s"),
         ("abc" * 3, "does not exist"),
-        ([["a"]], "no numbers"),
+        ([["a"]], "give numbers"),
     ):
         with pytest.raises(InputError, match=fault):
             Voice(samples, sample_rate=16_000)

@@ -80,7 +80,8 @@ class PromptFormat:
             continue_final_message=True,
             date_string=DATE,
         )
-        ids = self._tokenizer.encode(rendered, add_special_tokens=False)
+        # Whether that is too long is not for the tokenizer to say (`window.fit`).
+        ids = self._tokenizer.encode(rendered, add_special_tokens=False, verbose=False)
         return [*ids, *self.speech_ids[codes].tolist()]
 
     def unspeakable(self, text: str) -> list[str]:

@@ -58,9 +58,10 @@ def fit(prompt: Prompt, sampling: Sampling, form: PromptFormat, hop: int, rate: 
         fixed = len(form.ids(_everything(prompt, ""), np.zeros(0, np.int32))) + _codes_before(prompt, hop)
         a_character = (len(text_ids) + _codes_before(prompt, hop) - fixed + needed) / len(prompt.text)
         limit = max(0, int((window - fixed) / a_character))
+        beside = "" if prompt.voice is None else " beside this voice prompt"
         refusal = (
             f"the text of {len(prompt.text)} characters is too long for a window of {window} tokens: some "
-            f"{limit} characters fit beside this voice prompt; the strategy in_context_steps takes any"
+            f"{limit} characters fit{beside}; the strategy in_context_steps takes any"
         )
         room = round(high * rate)
     minimum, maximum = (min(room, max(1, round(seconds * rate))) for seconds in (low, high))
