@@ -11,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+CARD = ROOT / "llasa_search" / "tiny" / "README.md"
 BENCHMARKS = ROOT / "docs" / "benchmarks.md"
 PACKAGES = ("llasa-search", "torch", "transformers", "openai-whisper", "pocketsphinx")
 
@@ -35,7 +36,7 @@ def made_by() -> str:
     """
     script = Path(sys.argv[0]).resolve()
     shown = script.relative_to(ROOT) if script.is_relative_to(ROOT) else script.name
-    arguments = re.sub(r"--(folder|page|front)(=| )\S+ ?", "", " ".join(sys.argv[1:]))
+    arguments = re.sub(r"--(folder|page)(=| )\S+ ?", "", " ".join(sys.argv[1:]))
     command = f"python {shown} {arguments}".strip()
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     machine = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"

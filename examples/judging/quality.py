@@ -41,9 +41,8 @@ def main(
     asr: Annotated[str, typer.Option(help="The model of the WER verifier.")] = "tiny",
     folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-judging"),
     page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
-    front: Annotated[Path, typer.Option(help="Where the table in brief goes.")] = sections.README,
 ) -> None:
-    """Writes `quality.jsonl` to the folder, and the tables to two Markdown pages."""
+    """Writes `quality.jsonl` to the folder, tables to a Markdown page, and one in brief to the README."""
     names = sets.split(",")
     judges = {each.name: each.recogniser for each in listening.judges(folder)}
     study = Study(folder / "study", judges, model=model, processes=processes)
@@ -64,7 +63,9 @@ def main(
     tables = [summary.Judged.of(rows, name, judge) for name in names for judge in listening.ORDERS]
     text = section(tables, about, n, rates)
     sections.write(page, "quality", text)
-    sections.write(front, "quality", summary.brief(tables, n))
+    if page == sections.BENCHMARKS:
+        for front in (sections.README, sections.CARD):
+            sections.write(front, "quality", summary.brief(tables, n))
     typer.echo(text)
 
 

@@ -27,12 +27,17 @@ All in half precision, {total:.1f} MB with voices and texts.
   drawn from .3 to 1. Texts by our own generator: sentences, random word strings, numbers, names. No human
   recording, no scraped text.
 - **Evaluation.** `texts/dev.jsonl` (50), `standard.jsonl` (100) and `hard.jsonl` (100: long sentences,
-  numbers, rare words, words held out of training) are in no training text. Measured quality, judged by a
-  recogniser of another family: `docs/benchmarks.md` in the repository, written by its scripts.
+  numbers, rare words, words held out of training) are in no training text.
 {verifiers}- **Remaking them.** `python examples/train_tiny` (see its README).
 - **Limits.** English only; characters other than letters, digits and common punctuation are not spoken;
   voices beyond those of flite are imitated poorly.
 - **Licence.** Apache-2.0, like the code. The real Llasa and X-codec2 weights are CC BY-NC 4.0.
+
+Measured quality, judged by recognisers of another family with two language models (more in
+`docs/benchmarks.md` in the repository, whose script writes this table too):
+
+<!-- quality:begin -->
+<!-- quality:end -->
 """
 
 
