@@ -66,6 +66,11 @@ def add_resynthesis(voice: Voice | None, llasa: Llasa, verifiers: Sequence[Verif
         voice.resynthesis = llasa.decode([llasa.voice_codes(voice)])[0]
 
 
+_PLAIN = {"\N{RIGHT SINGLE QUOTATION MARK}": "'", "\N{EN DASH}": "-", "\N{EM DASH}": "-"}
+_SOUNDLESS = ("Ps", "Pe", "Pi", "Pf", "Pd")
+"""Brackets, quotation marks, dashes: categories of what may be left out without a word."""
+
+
 def speakable(text: str, what: str, llasa: Llasa) -> str:
     """The text in characters that the model knows; other letters become their base letters or are left out.
 
@@ -80,15 +85,22 @@ def speakable(text: str, what: str, llasa: Llasa) -> str:
     unknown = llasa.format.unspeakable(text)
     if not unknown:
         return text
-    plain = {each: unicodedata.normalize("NFKD", each)[0] for each in unknown}
-    lost = set(llasa.format.unspeakable("".join(plain.values())))
-    spoken = "".join(" " if plain.get(each, each) in lost else plain.get(each, each) for each in text)
-    spoken = " ".join(spoken.split())
+    plain = {each: _plain(each) for each in unknown}
+    plain = {each: "" if llasa.format.unspeakable(letters) else letters for each, letters in plain.items()}
+    spoken = " ".join("".join(plain.get(each, each) or " " for each in text).split())
     if not any(unicodedata.category(each)[0] in "LN" for each in spoken):
         raise InputError(f"{what} {text!r:.60} has no letter or digit that the model {llasa.name!r} knows")
-    listed = " ".join(each if plain[each] in lost else f"{each} ({plain[each]})" for each in unknown)
-    warnings.warn(f"{what} has characters that the model does not know: {listed}", stacklevel=3)
+    lost = [each for each in unknown if unicodedata.category(each) not in _SOUNDLESS and each != '"']
+    if lost:
+        listed = " ".join(f"{each} ({plain[each] or 'left out'})" for each in lost)
+        warnings.warn(f"{what} has characters that the model does not know: {listed}", stacklevel=3)
     return spoken
+
+
+def _plain(character: str) -> str:
+    """Letters without their marks, of a letter or ligature; the character itself where there are none."""
+    letters = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
+    return letters if letters.isalpha() else _PLAIN.get(character, character)
 
 
 def with_transcript(

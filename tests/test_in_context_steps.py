@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_random import write_pair
 
 from llasa_search.arrays import Audio
 from llasa_search.budget import Account, Budget
@@ -337,9 +338,10 @@ def test_silent_edges_are_trimmed(
     assert len(whole.codes) == len(whole.logprobs) == 50 and whole.finish_reason == "stop"
 
 
-def test_chinese(speak: Callable[..., SearchResult]) -> None:
+def test_chinese(tmp_path: Path, voice: Voice) -> None:
     text = "船长在湖边发现了一枚银币。他把它送给了国王！后来，雨下了很多天。"
-    result = speak("in_context_steps:n=2", text)
+    llasa = Llasa.from_pretrained(write_pair(tmp_path, letters="".join(sorted(set(text)))))
+    result = Searcher(llasa, Loudness(), "in_context_steps:n=2").generate(text, voice, sampling=SHORT)
     assert "".join(step.text for step in result.best.history) == text
     assert result.language == "zh" and len(result.best.history) == 3
 

@@ -27,6 +27,7 @@ def write_pair(
     spread: float = 0.3,
     markers: tuple[str, ...] = MARKERS,
     template: str | None = TEMPLATE,
+    letters: str = "",
     **config: object,
 ) -> Path:
     """Writes `folder/language_model` and `folder/codec`; returns the folder.
@@ -37,12 +38,13 @@ def write_pair(
         seed: of the weights.
         spread: standard deviation of the language model's weights; larger is less uniform.
         markers, template: of the tokenizer.
+        letters: that it knows beside the English ones.
         config: of the Llama, in place of the defaults here.
     """
     codes = int(torch.tensor(levels).prod())
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        write_language_model(folder / "language_model", codes, spread, markers, template, config)
+        write_language_model(folder / "language_model", codes, spread, markers, template, config, letters)
         write_codec(folder / "codec", levels)
     return folder
 
@@ -54,11 +56,12 @@ def write_language_model(
     markers: tuple[str, ...],
     template: str | None,
     config: dict[str, object],
+    letters: str = "",
 ) -> None:
     from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    characters = ["<|pad|>", "<|unk|>", *" .,?!'-:", *string.ascii_lowercase, *string.digits]
+    characters = ["<|pad|>", "<|unk|>", *" .,?!'-:", *string.ascii_lowercase, *string.digits, *letters]
     vocabulary = {token: index for index, token in enumerate(characters)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<|unk|>"))
     tokenizer.normalizer = normalizers.Lowercase()
