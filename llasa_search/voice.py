@@ -191,7 +191,7 @@ def _read(path: Path) -> tuple[Audio, int]:
     import soundfile
 
     if not os.path.exists(path):
-        raise InputError(f"the voice prompt {str(path)!r:.200} does not exist")
+        raise InputError(f"the voice prompt {str(path)[:200]} does not exist")
     if path.is_dir():
         raise InputError(f"the voice prompt {path} is a folder; give an audio file")
     if path.stat().st_size == 0:
