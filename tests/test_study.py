@@ -128,7 +128,11 @@ def test_checkpoints_are_told_apart_by_their_content(tmp_path: Path) -> None:
     before = fingerprint(str(tmp_path), "owner/name")
     fingerprint.cache_clear()
     (tmp_path / "model.pt").write_bytes(b"2")
-    assert fingerprint(str(tmp_path), "owner/name") != before
+    after = fingerprint(str(tmp_path), "owner/name")
+    assert after != before
+    fingerprint.cache_clear()
+    (tmp_path / "README.md").write_text("what was measured")
+    assert fingerprint(str(tmp_path), "owner/name") == after
 
 
 def test_texts_of_any_source(tmp_path: Path) -> None:

@@ -125,12 +125,13 @@ def section(tables: Sequence[summary.Judged], about: str, n: int, rates: Rates) 
 
 {sections.made_by()}
 
-{about}. Judged by pocketsphinx, which takes no part in
-the search, with a unigram and with a bigram language model over generated training texts. Voices and styles
-are mixed; a fifth of the texts have no voice prompt. Corpus word error rates against the words as spoken
-(words that sound alike count as the same), with 95 % bootstrap intervals over texts. "codec" is the
-original's resynthesis; "excess" the errors beyond it; "likeliest" has the highest mean log-probability a
-token; "oracle: unigram" the fewest errors under the unigram judge; "a random one" is the mean over all.
+{about}.
+Judged by pocketsphinx, which takes no part in the search, with a unigram and with a bigram language model
+over generated training texts. Voices and styles are mixed; a fifth of the texts have no voice prompt. Corpus
+word error rates against the words as spoken (words that sound alike count as the same), with 95 % bootstrap
+intervals over texts. "codec" is the original's resynthesis; "excess" the errors beyond it; "likeliest" has
+the highest mean log-probability a token; "oracle: unigram" the fewest errors under the unigram judge; "a
+random one" is the mean over all.
 
 Single samples on the dev set ({GRID_N} a text), WER under unigram / bigram:
 

@@ -98,11 +98,12 @@ class Row(TypedDict):
 
 @cache
 def fingerprint(*models: str) -> str:
-    """Changes with the content of checkpoints: files, folders, or "tiny"; a hub id stands for itself."""
+    """Changes with the content of checkpoints: files, folders but for notes, or "tiny"; a hub id is itself."""
     content = hashlib.blake2b(digest_size=8)
     for model in models:
         path = EMBEDDED if model == "tiny" else Path(model)
-        files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+        inside = (each for each in path.rglob("*") if each.is_file() and each.suffix != ".md")
+        files = sorted(inside) if path.is_dir() else [path]
         content.update(model.encode())
         for file in files:
             content.update(file.read_bytes() if file.is_file() else b"")
