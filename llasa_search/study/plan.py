@@ -98,7 +98,7 @@ class Row(TypedDict):
 
 @cache
 def fingerprint(*models: str) -> str:
-    """Changes with the content of checkpoints: files, folders but for notes, or "tiny"; a hub id is itself."""
+    """Changes with the content of checkpoints: files, folders (but notes), "tiny"; a hub id is itself."""
     content = hashlib.blake2b(digest_size=8)
     for model in models:
         path = EMBEDDED if model == "tiny" else Path(model)
