@@ -37,8 +37,8 @@ class Sampling:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if value is not None or name not in ("min_seconds", "max_seconds"):
-                kind = Integral if name == "top_k" else Real
-                self._require(name, isinstance(value, kind) and not isinstance(value, bool), "a number")
+                kind, wanted = (Integral, "a whole number") if name == "top_k" else (Real, "a number")
+                self._require(name, isinstance(value, kind) and not isinstance(value, bool), wanted)
         greedy = self.temperature == 0
         self._require("temperature", greedy or 0.01 <= self.temperature <= 100, "0 (greedy) or .01 to 100")
         self._require("top_p", 0 < self.top_p <= 1, "above 0 and at most 1 (1 keeps every token)")

@@ -14,11 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_random import write_pair
 
-from llasa_search.arrays import Audio
 from llasa_search.budget import Account, Budget
 from llasa_search.candidate import Candidate, Score, Utterance
 from llasa_search.errors import InputError
-from llasa_search.joining import joined, trimmed
+from llasa_search.joining import trimmed
 from llasa_search.llasa import Llasa
 from llasa_search.result import SearchError, SearchResult
 from llasa_search.sampler import Sampler
@@ -295,47 +294,6 @@ def test_ctrl_c_in_the_first_step_of_a_text_that_is_too_long(speak: Callable[...
     """A rescue that fails because the text does not fit into the window."""
     result = speak(InterruptedEarly(), TEXT * 30)
     assert result.stopped_by == "interrupt" and 0 < len(result.best.codes) <= 20
-
-
-@pytest.mark.parametrize("with_voice", [True, False])
-def test_the_oldest_steps_leave_the_window(llasa: Llasa, voice: Voice, with_voice: bool) -> None:
-    """A window that overflows; a text without its codes; the voice, or the first step in its place, gone."""
-    sampler = Sampler(llasa, Prompt(TEXT, "en", voice), SHORT, 0, Account())
-    history = tuple(Step(f"step {i}.", np.full(400 + i, i, np.int32)) for i in range(6))
-    at = sampler.at(Prompt(STEPS[0], "en", voice if with_voice else None, history))
-    kept = at.prompt.history
-    assert kept == (history[2:] if with_voice else (history[0], *history[3:]))
-    spoken = [voice.text] * with_voice + [step.text for step in kept] + [STEPS[0]]
-    ids = llasa.format.ids(" ".join(map(str, spoken)), at.context_codes)
-    assert len(ids) + at.maximum <= llasa.max_length < len(ids) + at.maximum + 400
-    assert at.context_codes[-1] == 5 and len(at.context_codes) == sum(len(step.codes) for step in kept) + (
-        len(llasa.voice_codes(voice)) if with_voice else 0
-    )
-
-
-def test_only_so_many_prompts_stay_prefilled(llasa: Llasa) -> None:
-    """Memory that grows with the text."""
-    sampler = Sampler(llasa, Prompt(TEXT, "en"), SHORT, 0, Account())
-    for number in range(20):
-        sampler.at(Prompt(f"step {number}", "en")).start(1)
-    assert len(sampler._search.prefixes) == 16
-
-
-def test_silent_edges_are_trimmed(
-    candidates: Callable[[int], list[Candidate]], noise: Callable[..., Audio]
-) -> None:
-    """Pauses that add up at every join; or speech, and the short pause of a full stop, cut off."""
-    silence = np.zeros(16_000, np.float32)
-    audio = np.concatenate((silence, noise(0.5), silence[:1_600]))
-    (made,) = candidates(1)
-    step = replace(made, codes=np.arange(80, dtype=np.int32), logprobs=np.zeros(81, np.float32), audio=audio)
-    short = trimmed(step, 16_000)
-    assert short.codes.tolist() == list(range(40, 80)) and len(short.logprobs) == 40
-    np.testing.assert_array_equal(short.audio, audio[40 * 320 :])
-    silent = trimmed(replace(step, audio=np.zeros_like(audio)), 16_000)
-    assert len(silent.codes) == 10 and silent.audio is not None and len(silent.audio) == 3_200
-    whole = joined("all", [short, silent])
-    assert len(whole.codes) == len(whole.logprobs) == 50 and whole.finish_reason == "stop"
 
 
 def test_chinese(tmp_path: Path, voice: Voice) -> None:

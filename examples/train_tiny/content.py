@@ -1,7 +1,6 @@
 """What a recogniser makes of speech, as a loss: the codec's decoder learns to keep what is said.
 
-X-codec2 learns to reconstruct semantic features beside the spectrum (arXiv 2502.04128); here the features are
-those of the embedded recogniser.
+A spectrum weighs all sounds alike; a recogniser's features weigh what tells words apart.
 """
 
 from __future__ import annotations
