@@ -168,7 +168,7 @@ def _word_judges(folder: Path) -> dict[str, str]:
     sys.path.append(str(Path(__file__).parent / "judging"))
     import listening
 
-    return {each.name: str(each.recogniser) for each in listening.judges(folder / "judges")}
+    return {name: str(judge) for name, judge in listening.judges(folder / "judges").items()}
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 import random
 import sys
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ import summary
 
 from llasa_search import Sampling
 from llasa_search.files import write_wav
-from llasa_search.study import Study
+from llasa_search.study import Study, read_cases
+from llasa_search.verifiers import WER
 from llasa_search.voice import Voice
 
 pytest.importorskip("pocketsphinx")
@@ -192,7 +194,7 @@ def test_planted_errors_are_what_they_say(words: list[str], seed: int) -> None:
     dropped, repeated = planted_errors.drop(words, rng), planted_errors.repeat(words, rng)
     assert len(dropped) == len(words) - 1 and len(repeated) == len(words) + 1
     assert any(a == b for a, b in pairwise(repeated))
-    exchanged, replaced = planted_errors.exchange(words, rng), planted_errors.replace(words, rng)
+    exchanged, replaced = planted_errors.exchange(words, rng), planted_errors.substitute(words, rng)
     assert sorted(exchanged) == sorted(words) and exchanged != words
     assert sum(a != b for a, b in zip(replaced, words, strict=True)) == 1 == 1 + len(replaced) - len(words)
 
@@ -231,7 +233,7 @@ def test_candidates_are_judged_one_by_one(tmp_path: Path, pair_path: Path, asr_p
     """A pool of which only the chosen candidate is judged; a run that comes out otherwise the second time."""
     for name in listening.ORDERS:
         arpa.write(tmp_path / f"{name}.arpa", [WORDS], material.vocabulary(), listening.ORDERS[name])
-    judges = {each.name: each.recogniser for each in listening.judges(tmp_path)}
+    judges = listening.judges(tmp_path)
     study = Study(tmp_path / "study", judges, model=str(pair_path))
     wanted = (study, "dev", 1, str(asr_path), Sampling(temperature=0.8), 2)
     rows = quality.searched(*wanted)
@@ -242,28 +244,19 @@ def test_candidates_are_judged_one_by_one(tmp_path: Path, pair_path: Path, asr_p
     assert quality.searched(*wanted) == json.loads(json.dumps(rows))
 
 
-def test_what_was_heard_is_kept_and_a_killed_run_goes_on(tmp_path: Path) -> None:
-    """A listener that begins again from nothing, or that trips over the line at which it was killed."""
-    arpa.write(tmp_path / "unigram.arpa", [WORDS], material.vocabulary(), 1)
-    arpa.write(tmp_path / "bigram.arpa", [WORDS], material.vocabulary(), 2)
-    judge, wavs, store = listening.judges(tmp_path)[0], [], tmp_path / "heard.jsonl"
-    for i, name in enumerate(("slt", "awb")):
-        voice = Voice.builtin(name)
-        wavs.append(tmp_path / f"{i}.wav")
-        write_wav(wavs[-1], voice.audio, voice.sample_rate)
-    heard = listening.hear(judge, wavs, store, 1)
-    lines = store.read_text().splitlines()
-    store.write_text("\n".join([*lines[:-1], lines[-1][:20]]))
-    assert listening.hear(judge, wavs, store, 1) == heard
-    whole = store.read_text()
-    assert listening.hear(judge, wavs, store, 1) == heard and store.read_text() == whole
-
-
-def test_another_checkpoint_is_not_taken_for_the_one_before(tmp_path: Path) -> None:
-    """Speech of an earlier training judged as the new model's."""
-    weights = tmp_path / "model.safetensors"
-    weights.write_bytes(b"one")
-    before = listening.fingerprint(str(tmp_path))
-    weights.write_bytes(b"two")
-    assert listening.fingerprint(str(tmp_path)) != before
-    assert listening.fingerprint("owner/name") == "owner--name"
+def test_a_planted_error_is_heard_by_every_listener(tmp_path: Path, asr_path: Path) -> None:
+    """A recording booked under another's text, channel or error; silence without errors."""
+    for name in listening.ORDERS:
+        arpa.write(tmp_path / f"{name}.arpa", [WORDS], material.vocabulary(), listening.ORDERS[name])
+    (case,) = read_cases("dev", 1)
+    wavs = {f"{case.id} original {kind}": tmp_path / f"{kind}.wav" for kind in ("intact, again", "silence")}
+    write_wav(wavs[f"{case.id} original intact, again"], Voice.builtin("slt").audio, 16_000)
+    write_wav(wavs[f"{case.id} original silence"], np.zeros(16_000, np.float32), 16_000)
+    study = Study(tmp_path / "study", {**listening.judges(tmp_path), "asr": WER(str(asr_path))})
+    rows = study.recorded("planted", [replace(case, id=name) for name in wavs], wavs)
+    heard = [flat for row in rows for flat in planted_errors.heard(row)]
+    assert [(each["planted"], each["listener"]) for each in heard] == [
+        (kind, listener) for kind in ("intact, again", "silence") for listener in (*listening.ORDERS, "asr")
+    ]
+    assert {each["id"] for each in heard} == {case.id} and {each["channel"] for each in heard} == {"original"}
+    assert [each["wer"] for each in heard[3:5]] == [1, 1]

@@ -58,8 +58,8 @@ def main(
 ) -> None:
     """Writes the section on what a search moves."""
     accuracy = prosody.train(folder)
-    judges = {each.name: each.recogniser for each in listening.judges(folder)}
-    judges |= {
+    judges = {
+        **listening.judges(folder),
         "voice": "resemblyzer_similarity",
         "style": prosody.StyleByProsody(str(folder / "prosody.joblib")),
     }

@@ -34,6 +34,7 @@ from llasa_search.splitting import split
 from llasa_search.statistics import Estimate, estimate
 from llasa_search.strategies import BestOfN, InContextSteps
 from llasa_search.verifiers import ResemblyzerSimilarity
+from llasa_search.verifiers.pocketsphinx_wer import PocketsphinxWER
 from llasa_search.voice import Voice
 
 LETTERS = (300, 600)
@@ -130,7 +131,7 @@ def listened(
     speech: Candidate,
     said: Mapping[str, str],
     voice: Voice,
-    judges: Sequence[listening.Judge],
+    judges: Mapping[str, PocketsphinxWER],
     row_steps: int,
 ) -> Spoken:
     """What the judges hear in the steps of one text, whose codes were decoded together."""
@@ -139,11 +140,11 @@ def listened(
     ends = np.cumsum([len(step.codes) for step in speech.history]) * hop
     audios = np.split(speech.audio, ends[:-1])
     edits, words = {}, 0
-    for judge in judges:
-        heard = judge.recogniser.transcribe(audios, [SAMPLE_RATE] * len(audios), "en")
+    for name, judge in judges.items():
+        heard = judge.transcribe(audios, [SAMPLE_RATE] * len(audios), "en")
         pairs = zip(speech.history, heard, strict=True)
-        errors = [judge.recogniser.errors(_said(step.text, said), each) for step, each in pairs]
-        edits[judge.name], words = sum(e.total for e in errors), sum(e.words for e in errors)
+        errors = [judge.errors(_said(step.text, said), each) for step, each in pairs]
+        edits[name], words = sum(e.total for e in errors), sum(e.words for e in errors)
     pitches = [_pitch(audio) for audio in audios]
     rng, edge = np.random.default_rng(number), round(EDGE * SAMPLE_RATE)
     return Spoken(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,9 @@ import typer
 from material import Item, items
 
 from llasa_search.arrays import Audio
+from llasa_search.study import Row as StudyRow
+from llasa_search.study import Study, read_cases
+from llasa_search.verifiers import WER
 
 INTACT, AGAIN = "intact", "intact, again"
 KEPT = 0.75  # of the recording whose end is cut
@@ -49,7 +53,7 @@ def exchange(words: list[str], rng: random.Random) -> list[str]:
     return changed
 
 
-def replace(words: list[str], rng: random.Random) -> list[str]:
+def substitute(words: list[str], rng: random.Random) -> list[str]:
     """A frequent word of about the same length in the place of one."""
     from words import trainable
 
@@ -62,7 +66,7 @@ CHANGES: dict[str, Callable[[list[str], random.Random], list[str]]] = {
     "dropped": drop,
     "repeated": repeat,
     "exchanged": exchange,
-    "replaced": replace,
+    "replaced": substitute,
 }
 ERRORS = (*CHANGES, "end cut", "silence")
 
@@ -87,28 +91,34 @@ def main(
     page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
 ) -> None:
     """Writes `planted.jsonl` to the folder, and the tables to a Markdown page."""
+    judges = {**listening.judges(folder), "asr": WER(asr)}
+    study = Study(folder / "study", judges, model=model, processes=processes)
     group = [item for name in sets.split(",") for item in items(name, limit)]
-    recordings = speaking.recordings(group, recorded, model, folder / "planted", processes)
-    rows = []
-    for listener in [*listening.judges(folder), listening.asr(asr)]:
-        wavs = [each.wav for each in recordings]
-        heard = listening.hear(listener, wavs, folder / "heard.jsonl", processes)
-        rows += [
-            {
-                **vars(each.item),
-                "planted": each.kind,
-                "channel": each.channel,
-                "listener": listener.name,
-                "transcript": transcript,
-                "wer": listener.rate(each.item.spoken, transcript),
-            }
-            for each, transcript in zip(recordings, heard, strict=True)
-        ]
+    made = speaking.recordings(group, recorded, model, folder / "planted", processes)
+    cases = {case.id: case for name in sets.split(",") for case in read_cases(name, limit)}
+    wavs = {f"{each.item.id} {each.channel} {each.kind}": each.wav for each in made}
+    planted = [replace(cases[name.split(" ")[0]], id=name) for name in wavs]
+    rows = [flat for row in study.recorded("planted", planted, wavs) for flat in heard(row)]
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "planted.jsonl").write_text(lines, encoding="utf-8")
     text = section(rows)
     sections.write(page, "planted", text)
     typer.echo(text)
+
+
+def heard(row: StudyRow) -> list[dict[str, Any]]:
+    """What each listener hears in a recording."""
+    text, channel, kind = row["case"].split(" ", 2)
+    about = {"id": text, "channel": channel, "planted": kind}
+    return [
+        {
+            **about,
+            "listener": name,
+            "transcript": verdict["detail"],
+            "wer": verdict["edits"] / verdict["length"],
+        }
+        for name, verdict in row["judges"].items()
+    ]
 
 
 def section(rows: Sequence[Row]) -> str:

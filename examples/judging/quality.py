@@ -44,7 +44,7 @@ def main(
 ) -> None:
     """Writes `quality.jsonl` to the folder, tables to a Markdown page, and one in brief to the README."""
     names = sets.split(",")
-    judges = {each.name: each.recogniser for each in listening.judges(folder)}
+    judges = listening.judges(folder)
     study = Study(folder / "study", judges, model=model, processes=processes)
     grid = [Sampling(temperature=t, top_p=p) for t, p in product(TEMPERATURES, TOP_PS)]
     rates = {

@@ -40,7 +40,7 @@ def main(
     page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
 ) -> None:
     """Writes the section on reward hacking, and its figure."""
-    judges = {each.name: each.recogniser for each in listening.judges(folder)}
+    judges = listening.judges(folder)
     study = Study(folder / "hacking", {**judges, "voice": "resemblyzer_similarity"}, processes=processes)
     cases = [case for case in read_cases("standard") if case.voice is not None][:limit]
     sampling = Sampling(temperature=temperature, top_p=top_p)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import listening
 from material import CHANNELS, SAMPLE_RATE, Item
 from tqdm import tqdm
 
 from llasa_search.arrays import Audio
 from llasa_search.files import new_folder, write_wav
+from llasa_search.study.plan import fingerprint
 
 if TYPE_CHECKING:
     from llasa_search.llasa.codec import Codec
@@ -50,7 +52,7 @@ def recordings(
         folder: for the recordings.
         processes: how many run at once.
     """
-    home = folder / listening.fingerprint(codec_of(model))
+    home = folder / fingerprint(codec_of(model))
     home.mkdir(parents=True, exist_ok=True)
     jobs = [(item, record, home / item.id, model) for item in items]
     _each(_record, [job for job in jobs if not job[2].exists()], "recordings", processes)
@@ -90,6 +92,7 @@ def load_codec_of(model: str) -> Codec:
 
 def _each(work: Callable[[Any], None], jobs: Sequence[Any], name: str, processes: int) -> None:
     if jobs:
-        with listening.workers(processes) as pool:
+        os.environ["OMP_NUM_THREADS"] = "1"  # several threads a process would wait for each other's cores
+        with multiprocessing.get_context("spawn").Pool(processes) as pool:
             for _ in tqdm(pool.imap_unordered(work, jobs), name, len(jobs)):
                 pass

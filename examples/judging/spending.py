@@ -52,7 +52,7 @@ def main(
     page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
 ) -> None:
     """Writes the section on strategies, its figure, and `spending.jsonl`."""
-    judges = {each.name: each.recogniser for each in listening.judges(folder)}
+    judges = listening.judges(folder)
     study = Study(folder / "spending", {**judges, "voice": "resemblyzer_similarity"}, processes=processes)
     sampling = Sampling(temperature=temperature, top_p=top_p)
     settings = tuned(study, read_cases("dev", limit), sampling)
