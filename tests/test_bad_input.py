@@ -118,6 +118,7 @@ def test_prompt_text_without_a_prompt(refused: Callable[..., str]) -> None:
         ("verifier", "wer=0", "weights"),
         ("verifier", "WER(model='larg-v3')", "did you mean 'large-v3'"),
         ("model", "tinny", "did you mean 'tiny'"),
+        ("codec", "xcodec2", "did you mean 'HKUSTAudio/xcodec2-hf'"),
         ("n", 0, "1 candidate or more"),
         ("n", -1, "1 candidate or more"),
         ("budget_seconds", 0, "above 0"),

@@ -22,6 +22,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 SIZES = {"small": (160, 5, 5, 1, 480), "base": (256, 7, 4, 2, 768), "large": (384, 9, 6, 2, 1024)}
 TOKENS_A_BATCH = 4000
 SHORT_UNTIL, SINGLE_UNTIL = 0.12, 0.40  # shares of training: short strings, then single utterances
+MISHEARD = 0.1  # share of the codes that are continued in training, but were never said
 
 
 def build(size: str = "base") -> LlamaForCausalLM:
@@ -183,6 +184,15 @@ class HeadLoss(torch.autograd.Function):
         return gradient * to_hidden, gradient * to_head, None
 
 
+def misheard(ids: torch.Tensor, first: int, rng: torch.Generator) -> torch.Tensor:
+    """Token ids with a share `MISHEARD` of the codes, which begin at id `first`, replaced by any code.
+
+    It keeps the model from learning recordings by heart, and prepares it for its own errors.
+    """
+    wrong = (ids >= first) & (ids < first + tokens.CODES) & (torch.rand(ids.shape, generator=rng) < MISHEARD)
+    return torch.where(wrong, first + torch.randint(tokens.CODES, ids.shape, generator=rng), ids)
+
+
 class Trainee:
     """A model as it is trained: its layers compiled, its head cut to speech codes and END."""
 
@@ -193,11 +203,16 @@ class Trainee:
         self.layers = torch.compile(model.model, dynamic=True)
 
     def loss(
-        self, corpus: Corpus, batch: list[list[Piece]], shuffle: random.Random | None = None
+        self,
+        corpus: Corpus,
+        batch: list[list[Piece]],
+        shuffle: random.Random | None = None,
+        mishear: torch.Generator | None = None,
     ) -> tuple[torch.Tensor, int]:
         """Mean cross-entropy of speech codes and END in nats, and how many there were.
 
-        Rows are padded on the right: causal attention never sees the padding.
+        Rows are padded on the right: causal attention never sees the padding. With `mishear`, the
+        model continues what was `misheard`; the codes that it is to say stay right.
         """
         made = [corpus.example(pieces, shuffle) for pieces in batch]
         width = -(-max(len(ids) for ids, _ in made) // 8) * 8
@@ -208,6 +223,8 @@ class Trainee:
             wanted[i, begin - 1 : len(row) - 1] = True
         target = ids.roll(-1, 1)[wanted]
         target = torch.where(target == corpus.end, tokens.CODES, target - corpus.first).to(loop.DEVICE)
+        if mishear is not None:
+            ids = misheard(ids, corpus.first, mishear)
         with loop.autocast():
             hidden = self.layers(input_ids=ids.to(loop.DEVICE), use_cache=False).last_hidden_state
         table = self.model.get_input_embeddings().weight
@@ -241,7 +258,8 @@ def train(
     )
 
     def step_loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
-        value, count = trainee.loss(corpus, corpus.batch(step, step / steps if start is None else 1.0))
+        batch = corpus.batch(step, step / steps if start is None else 1.0)
+        value, count = trainee.loss(corpus, batch, mishear=torch.Generator().manual_seed(step))
         return value, {"loss": value.item(), "tokens": count}
 
     @torch.no_grad()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,23 +38,30 @@ def locate(model: str, codec: str | None) -> tuple[str, str]:
         codec: a folder or hub id; None for the pair's own, else X-codec2.
 
     Raises:
-        InputError: there is no such model.
+        InputError: there is no such model or codec.
         ModelError: the embedded model is missing.
     """
+    if codec is not None and not Path(codec).expanduser().exists():
+        _require_id(codec, "codec", [CODEC])
+    folder = TINY if model == "tiny" else Path(model).expanduser()
     if model == "tiny" and not (TINY / "language_model").is_dir():
         raise ModelError(f"the embedded model is missing from {TINY}: install the package again")
-    folder = TINY if model == "tiny" else Path(model).expanduser()
     if (folder / "language_model").is_dir():
         return str(folder / "language_model"), codec or str(folder / "codec")
     if (folder / "config.json").is_file():
         return str(folder), codec or CODEC
     if folder.is_dir():
         raise InputError(f"the folder {folder} holds no config.json, and no language_model/ and codec/")
-    if model.count("/") != 1 or model.startswith((".", "~", "/")):
-        near = difflib.get_close_matches(model, KNOWN, n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"unknown model {model!r}: no folder, no hub id (owner/name), not 'tiny'{hint}")
+    _require_id(model, "model", KNOWN)
     return model, codec or CODEC
+
+
+def _require_id(given: str, what: str, known: Sequence[str]) -> None:
+    """Refuses what is neither a folder nor can be a hub id."""
+    if given.count("/") != 1 or given.startswith((".", "~", "/")):
+        near = difflib.get_close_matches(given, known, n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise InputError(f"unknown {what} {given!r}: no folder, no hub id (owner/name){hint}")
 
 
 def pick_device(device: str) -> torch.device:
