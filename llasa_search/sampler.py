@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from llasa_search.arrays import Audio, Codes
 from llasa_search.budget import Account, BudgetSpent
 from llasa_search.candidate import Candidate
+from llasa_search.decoding import decoded
 from llasa_search.errors import InputError, ModelError
-from llasa_search.llasa.codec import CONTEXT_FRAMES
 from llasa_search.llasa.draw import mix
 from llasa_search.llasa.engine import Batch, Finished, Task
 from llasa_search.llasa.memory import is_out_of_memory, peak_memory, rows_that_fit
@@ -247,7 +247,7 @@ class Sampler:
         It is decoded after the last codes of this sampler's prompt, whose own samples are cut.
         """
         silent = [candidate for candidate in candidates if candidate.audio is None]
-        speech = self._decode([candidate.codes for candidate in silent], self.context_codes)
+        speech = self._decoded([candidate.codes for candidate in silent], self.context_codes)
         for candidate, audio in zip(silent, speech, strict=True):
             candidate.audio = audio
         return [candidate.audio for candidate in candidates if candidate.audio is not None]
@@ -264,7 +264,10 @@ class Sampler:
             window = min(window, ceil(window_seconds * self.llasa.frame_rate))
         before = np.broadcast_to(self.context_codes, (len(rows), len(self.context_codes)))
         context = np.concatenate((before, codes[:, : rows.length - window]), axis=1)
-        return self._decode(list(codes[:, rows.length - window :]), context)
+        return self._decoded(list(codes[:, rows.length - window :]), context)
+
+    def _decoded(self, rows: Sequence[Codes], context: NDArray[np.int32]) -> list[Audio]:
+        return decoded(rows, context, self.llasa.codec, self.account, self.maximum)
 
     @property
     def context_codes(self) -> Codes:
@@ -346,18 +349,3 @@ class Sampler:
         if self.prompt.text == self._search.text and not self.prompt.history:
             self.count(candidate)
         return candidate
-
-    def _decode(self, rows: Sequence[Codes], context: NDArray[np.int32]) -> list[Audio]:
-        if not rows:
-            return []
-        start, ledger = time.perf_counter(), self.account.ledger
-        with ledger.stage("codec"):
-            speech = self.llasa.codec.decode(rows, context)
-        before = min(CONTEXT_FRAMES, context.shape[-1])
-        if frames := sum(before + len(row) for row in rows if len(row)):
-            price = (time.perf_counter() - start) / frames
-            self.account.reserve.codec_seconds = price * (before + self.maximum)
-            ledger.add_flops("codec", self.llasa.codec.flops(frames))
-        for audio in speech:
-            audio.flags.writeable = False
-        return speech
