@@ -132,7 +132,7 @@ def check(
     dtype: Annotated[str, typer.Option(help='"auto", "float32", "bfloat16", ...')] = "auto",
 ) -> None:
     """Load a checkpoint and its codec, and try them."""
-    from llasa_search.llasa.check import check as run_checks
+    from llasa_search.check import check as run_checks
     from llasa_search.table import aligned
 
     results = run_checks(model, codec, device, dtype)

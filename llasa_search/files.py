@@ -21,7 +21,9 @@ def check_wav(path: str | os.PathLike[str]) -> Path:
     """
     path = Path(path)
     if path.suffix.lower() != ".wav":
-        raise InputError(f"cannot write {path}: the output is a wav file, so give it the ending .wav")
+        raise InputError(
+            f"cannot write {path}: the output is a wav file, so give it a name that ends in .wav"
+        )
     if os.path.isdir(path):
         raise InputError(f"cannot write {path}: it is a folder")
     return _check_parent(path)
@@ -36,6 +38,8 @@ def check_new_folder(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if path.resolve() == Path.cwd():
         raise InputError(f"cannot write {path}: it is the current folder; give a new one")
+    if os.path.islink(path):
+        raise InputError(f"cannot write {path}: it is a link; give a new folder")
     if os.path.exists(path) and not (path.is_dir() and not any(path.iterdir())):
         raise InputError(f"cannot write {path}: it exists; give a new folder")
     return _check_parent(path)

@@ -13,7 +13,7 @@ from llasa_search.isolation import isolated
 from llasa_search.registry import suggest
 from llasa_search.speech import SpeechLike
 from llasa_search.text import clean_text
-from llasa_search.voice import Voice
+from llasa_search.voice import MAX_SECONDS, Voice
 
 if TYPE_CHECKING:
     from llasa_search.llasa import Llasa
@@ -119,6 +119,8 @@ def with_transcript(
         text = speakable(clean_text(voice.text, "the prompt's transcript"), "the prompt's transcript", llasa)
         return voice if text == voice.text else voice.with_text(text)
     advice = "say what it says (prompt text), or put that in a .txt file of the same name beside it"
+    if voice.seconds >= MAX_SECONDS:
+        advice = f"cut the recording to less than {MAX_SECONDS:g} s, and " + advice
     hearing = next((verifier for verifier in verifiers if hasattr(verifier, "transcribe")), None)
     if hearing is None:
         raise InputError(

@@ -159,6 +159,8 @@ class SearchResult:
             SearchError: nothing finished, or nothing could be scored; it carries this result.
         """
         if not self.candidates:
+            if self.stopped_by is None:
+                raise SearchError(f"the strategy {self.settings['strategy']} finished no candidate", self)
             raise SearchError(f"nothing finished within the budget of {self.stopped_by}: allow more", self)
         if all(np.isnan(candidate.reward) for candidate in self.candidates):
             causes = [

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -141,6 +141,8 @@ class Searcher:
             ModelError: a checkpoint cannot be found or used.
             SearchError: nothing finished or nothing could be scored; `error.result` has every candidate.
         """
+        budget = _of_kind(budget, Budget, "budget") or Budget()
+        sampling = _of_kind(sampling, Sampling, "sampling") or Sampling()
         text = clean_text(text)
         language = language_of(text, language)
         voice, seed = as_voice(prompt), _whole(seed)
@@ -153,7 +155,6 @@ class Searcher:
 
         from llasa_search.sampler import Sampler
 
-        budget, sampling = budget or Budget(), sampling or Sampling()
         account = Account(budget)
         sampler = Sampler(llasa, request, sampling, seed, account)
         scorer = Scorer(self.reward, request, account, sampler.audio, llasa.sample_rate, cascade=True)
@@ -240,6 +241,8 @@ class Searcher:
         return finished, interrupted
 
 
+T = TypeVar("T")
+
 _kept: Searcher | None = None
 
 
@@ -263,14 +266,10 @@ def generate(
     What is loaded stays for the next call with the same model or verifiers; `unload` frees it.
     """
     global _kept
-    searcher, last = Searcher(model, verifiers, strategy, gate=gate, codec=codec), _kept
-    if last is not None and (last.model, last.codec) == (searcher.model, searcher.codec):
-        searcher.llasa = last.llasa
-    if last is not None and last.reward == searcher.reward:
-        searcher.reward = last.reward
-    if last is not None and last.strategy == searcher.strategy:
-        searcher.strategy = last.strategy
-    _kept = searcher
+    searcher = Searcher(model, verifiers, strategy, gate=gate, codec=codec)
+    if _kept is not None:
+        _hand_over(_kept, searcher)
+    _kept = searcher  # what it did not take from the last one is free before anything is loaded
     return searcher.generate(
         text,
         prompt,
@@ -282,10 +281,26 @@ def generate(
     )
 
 
+def _hand_over(last: Searcher, new: Searcher) -> None:
+    """What `last` has loaded and `new` needs too."""
+    if (last.model, last.codec) == (new.model, new.codec):
+        new.llasa = last.llasa
+    if last.reward == new.reward:
+        new.reward = last.reward
+    if last.strategy == new.strategy:
+        new.strategy = last.strategy
+
+
 def unload() -> None:
     """Frees what the last `generate` has kept."""
     global _kept
     _kept = None
+
+
+def _of_kind(given: T | None, kind: type[T], name: str) -> T | None:
+    if given is not None and not isinstance(given, kind):
+        raise InputError(f"{name}={given!r:.80}: give a {kind.__name__}, not a {type(given).__name__}")
+    return given
 
 
 def _whole(seed: object) -> int:

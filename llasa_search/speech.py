@@ -41,7 +41,7 @@ def read_speech(source: SpeechLike, name: str) -> Audio:
     else:
         try:
             samples, rate = soundfile.read(os.fspath(source), dtype="float32")
-        except (OSError, soundfile.LibsndfileError) as error:
+        except (OSError, TypeError, soundfile.LibsndfileError) as error:  # TypeError: headerless samples
             raise InputError(f"{name}: {os.fspath(source)} cannot be read as audio ({error})") from error
     mono = one_channel(samples, rate, name)
     return np.asarray(mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE), np.float32)
@@ -56,7 +56,7 @@ def given(source: tuple[Any, ...], name: str) -> tuple[Audio, int]:
     try:
         samples, rate = source
         return np.asarray(samples, np.float32), int(rate)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name}: give numbers, and their rate in Hz ({error})") from error
 
 

@@ -64,7 +64,8 @@ class Voice:
             name: how tables call it.
 
         Raises:
-            InputError: the recording is missing, empty, not audio, silent, shorter than .1 s, or holds NaN.
+            InputError: the recording is missing, empty, not audio, silent, shorter than .1 s, or holds NaN; or
+                its transcript is no string.
         """
         if isinstance(source, str | PathLike):
             path = Path(source)
@@ -87,6 +88,8 @@ class Voice:
             warnings.warn(message + (", without its transcript" if text else ""), stacklevel=2)
             mono, text = mono[: int(MAX_SECONDS * rate)], None
         self.audio: Audio = _prepare(mono, rate, where)
+        if text is not None and not isinstance(text, str):
+            raise InputError(f"{where}: its transcript is {text!r:.80}, not a string")
         self.text = " ".join(text.split()) or None if text is not None else None
         self.name = name or "voice"
         self.resynthesis: Audio | None = None
@@ -102,13 +105,11 @@ class Voice:
         Raises:
             InputError: there is no such voice or style.
         """
-        voices = _catalogue()
-        if name not in voices:
-            raise InputError(f"there is no built-in voice {name!r}; there are: {', '.join(voices) or 'none'}")
-        style = style or next(iter(voices[name]))
-        if style not in voices[name]:
-            raise InputError(f"the voice {name!r} has no style {style!r}; it has: {', '.join(voices[name])}")
-        entry = voices[name][style]
+        styles = _built_in(name)
+        style = style or next(iter(styles))
+        if style not in styles:
+            raise InputError(f"the voice {name!r} has no style {style!r}; it has: {', '.join(styles)}")
+        entry = styles[style]
         return cls(VOICES / entry["file"], entry["text"], name=f"{name}-{style}")
 
     @staticmethod
@@ -118,8 +119,12 @@ class Voice:
 
     @staticmethod
     def styles(name: str) -> list[str]:
-        """Styles of the built-in voice `name`, the neutral one first."""
-        return list(_catalogue()[name])
+        """Styles of the built-in voice `name`, the neutral one first.
+
+        Raises:
+            InputError: there is no such voice.
+        """
+        return list(_built_in(name))
 
     def with_text(self, text: str) -> Voice:
         """The same recording with another transcript."""
@@ -177,6 +182,13 @@ def _catalogue() -> dict[str, dict[str, dict[str, Any]]]:
     return json.loads(index.read_text(encoding="utf-8")) if index.is_file() else {}
 
 
+def _built_in(name: str) -> dict[str, dict[str, Any]]:
+    voices = _catalogue()
+    if name not in voices:
+        raise InputError(f"there is no built-in voice {name!r}; there are: {', '.join(voices) or 'none'}")
+    return voices[name]
+
+
 def _transcript(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -198,7 +210,7 @@ def _read(path: Path) -> tuple[Audio, int]:
         raise InputError(f"the voice prompt {path} is an empty file")
     try:
         samples, rate = soundfile.read(path, dtype="float32")
-    except (soundfile.LibsndfileError, OSError) as error:
+    except (soundfile.LibsndfileError, OSError, TypeError) as error:  # TypeError: samples without a header
         raise InputError(f"the voice prompt {path} is not audio that can be read ({error})") from error
     return samples, rate
 

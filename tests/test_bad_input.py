@@ -18,6 +18,7 @@ from llasa_search.llasa import Llasa
 from llasa_search.request import as_voice, speakable
 from llasa_search.strategies.base import as_strategy
 from llasa_search.text import clean_text, language_of
+from llasa_search.voice import Voice
 
 TEXT = "the captain found a coin"
 Cli = Callable[..., Any]
@@ -145,6 +146,9 @@ def test_run_folder_that_exists(refused: Callable[..., str], tmp_path: Path) -> 
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").touch()
     assert "exists" in refused(save_run=tmp_path / "run")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    assert "a link" in refused(save_run=tmp_path / "link")
 
 
 def test_letters_that_the_model_does_not_know(refused: Callable[..., str]) -> None:
@@ -204,6 +208,10 @@ def test_temperatures_that_leave_no_probabilities(refused: Callable[..., str], t
         lambda: search.select([("x",)], "a"),  # type: ignore[list-item]
         lambda: search.generate("a", seed=1.5),  # type: ignore[arg-type]
         lambda: search.generate("a", seed="a"),  # type: ignore[arg-type]
+        lambda: search.generate("a", budget=5),  # type: ignore[arg-type]
+        lambda: search.generate("a", sampling={"temperature": 0.5}),  # type: ignore[arg-type]
+        lambda: Voice(np.ones(9_000), 5, 16_000),  # type: ignore[arg-type]
+        lambda: Voice(np.ones(9_000), "a", float("inf")),  # type: ignore[arg-type]
     ],
 )
 def test_arguments_of_another_type(make: Callable[[], object]) -> None:

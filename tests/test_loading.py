@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tiny_random import MARKERS, write_codec, write_language_model, write_pair
 
+from llasa_search.check import check
 from llasa_search.errors import InputError, ModelError
 from llasa_search.llasa import Llasa
-from llasa_search.llasa.check import check
 
 
 def test_a_folder_with_a_pair(pair_path: Path, llasa: Llasa) -> None:
@@ -122,9 +123,30 @@ def test_unknown_devices_and_types(pair_path: Path, options: dict[str, str]) -> 
         Llasa.from_pretrained(pair_path, **options)  # type: ignore[arg-type]
 
 
-def test_check_tries_everything(pair_path: Path) -> None:
+@pytest.mark.parametrize("change", ["missing", "renamed", "truncated"])
+@pytest.mark.parametrize("part", ["language_model", "codec"])
+def test_a_checkpoint_that_lacks_weights_is_refused(
+    tmp_path: Path, pair_path: Path, part: str, change: str
+) -> None:
+    """Layers of random weights, made up in place of those that are not in the file."""
+    shutil.copytree(pair_path, tmp_path / "pair")
+    path = tmp_path / "pair" / part / "model.safetensors"
+    weights = load_file(path)
+    lost = sorted(name for name in weights if "layers.0." in name)
+    assert lost
+    if change == "truncated":
+        path.write_bytes(path.read_bytes()[:-100])
+    else:
+        kept = {f"old.{name}" if name in lost else name: tensor for name, tensor in weights.items()}
+        save_file({name: t for name, t in kept.items() if change == "renamed" or name in weights}, path)
+    wanted = "cannot be loaded" if change == "truncated" else f"lacks .*, {len(lost)} weights in all"
+    with pytest.raises(ModelError, match=wanted):
+        Llasa.from_pretrained(tmp_path / "pair")
+
+
+def test_check_tries_everything() -> None:
     """A check that passes without having tried."""
-    checks = check(pair_path)
+    checks = check("tiny")
     assert [each.name for each in checks] == [
         "versions",
         "markers and template",
@@ -134,6 +156,19 @@ def test_check_tries_everything(pair_path: Path) -> None:
     ]
     assert all(each.passed for each in checks), checks
     assert "transformers" in checks[0].detail
+
+
+def test_check_hears_that_a_codec_is_noise(pair_path: Path) -> None:
+    """Random weights that pass, because something of the right length comes out of them."""
+    failed = check(pair_path)[-1]
+    assert (failed.name, failed.passed) == ("codec round trip", False)
+    assert "something else" in failed.detail
+
+
+def test_check_refuses_what_it_cannot_try() -> None:
+    """A misspelt name reported as a broken checkpoint."""
+    with pytest.raises(InputError, match="did you mean 'tiny'"):
+        check("tinny")
 
 
 def test_check_names_the_first_failure(tmp_path: Path, pair_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,46 @@ def test_models_stay_loaded_between_calls(llasa: Llasa) -> None:
     search.generate(TEXT, model=llasa, verifiers=Counting(), sampling=SHORT)
     assert loads == [1, 1]
     search.unload()
+
+
+def test_a_model_that_is_not_wanted_any_more_is_freed_first(
+    pair_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two models in memory at once, where a search changes from one to the other."""
+    options = {"verifiers": Frames(), "sampling": SHORT, "codec": pair_path / "codec"}
+    search.generate(TEXT, model=pair_path, **options)
+    assert search._kept is not None
+    first, load = weakref.ref(search._kept.llasa), Llasa.from_pretrained
+
+    def loading(*args: Any, **kwargs: Any) -> Llasa:
+        gc.collect()
+        assert first() is None
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(Llasa, "from_pretrained", loading)
+    search.generate(TEXT, model=pair_path / "language_model", **options)
+    search.unload()
+
+
+def test_a_recording_that_was_cut_is_not_to_be_given_its_transcript_again(
+    searcher: Callable[..., Searcher], noise: Callable[..., Audio]
+) -> None:
+    """Advice to do what the user has just done, and what has been refused."""
+    with pytest.warns(UserWarning, match="without its transcript"):
+        voice = Voice(noise(20.0), "what it says", 16_000)
+    with pytest.raises(InputError, match="cut the recording to less than 15 s"):
+        searcher().generate(TEXT, voice, sampling=SHORT)
+
+
+def test_a_strategy_that_finishes_nothing_is_named(llasa: Llasa) -> None:
+    """Advice to allow more of a budget that has no limit."""
+
+    class Idle(BestOfN):
+        def run(self, sampler: Any, scorer: Any) -> Iterator[Candidate]:
+            yield from ()
+
+    with pytest.raises(SearchError, match=r"the strategy .* finished no candidate"):
+        Searcher(llasa, Frames(), Idle()).generate(TEXT, sampling=SHORT)
 
 
 class InterruptedAfter(BestOfN):

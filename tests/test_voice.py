@@ -78,8 +78,10 @@ def test_files_that_are_no_speech_are_named(tmp_path: Path) -> None:
         "silent": tmp_path / "silent.wav",
         "NaN": tmp_path / "nan.wav",
         "no samples": tmp_path / "header.wav",
+        "samplerate": tmp_path / "headerless.raw",
     }
     cases["empty file"].touch()
+    cases["samplerate"].write_bytes(bytes(9000))
     cases["not audio"].write_text("this is no audio at all" * 20)
     soundfile.write(cases["silent"], np.zeros(8000), 16_000)
     soundfile.write(cases["NaN"], np.full(8000, np.nan), 16_000, subtype="FLOAT")
@@ -169,3 +171,5 @@ def test_unknown_built_in_voices_are_refused_with_the_list() -> None:
         Voice.builtin("stl")
     with pytest.raises(InputError, match=r"'sade'.*sad"):
         Voice.builtin("slt", style="sade")
+    with pytest.raises(InputError, match=r"'stl'.*slt"):
+        Voice.styles("stl")

@@ -11,6 +11,7 @@ from typing import Any
 
 from llasa_search.errors import InputError, LlasaSearchError, ModelError
 from llasa_search.isolation import without_progress_bars
+from llasa_search.weights import require_complete
 
 EMBEDDED = Path(str(resources("llasa_search"))) / "tiny"
 """The package's own checkpoints."""
@@ -95,12 +96,7 @@ def pretrained(kind: Any, folder: Path, training: Sequence[str] = (), **options:
     options = {"dtype": torch.float32, **options}
     with loading(folder), without_progress_bars():
         model, report = kind.from_pretrained(folder, output_loading_info=True, **options)
-    # Masks are for training.
-    wanted = (name for name in report["missing_keys"] if not name.endswith("masked_spec_embed"))
-    if missing := sorted(name for name in wanted if not name.startswith(tuple(training))):
-        raise ModelError(
-            f"{folder} is no {kind.__name__}: it lacks {missing[0]}, {len(missing)} weights in all"
-        )
+    require_complete(report, kind.__name__, folder, training)
     return model.eval().requires_grad_(False)
 
 

@@ -22,7 +22,7 @@ HOP = 320
 CROP = 50  # frames
 BATCH = 16
 ENCODER_UNTIL = 0.5  # share of the steps after which the codes are fixed and only the decoder still learns
-CONTENT = 1.5  # weight of what a recogniser hears beside the spectrum
+CONTENT = 3.0  # weight of what a recogniser hears beside the spectrum
 SCALES = ((2048, 128), (1024, 80), (512, 64), (256, 40))  # FFT size, mel bands
 
 
@@ -203,7 +203,8 @@ def train(
             codes = [encode_frames(model, f.float().to(loop.DEVICE)) for f in frames[:50_000].split(500)]
         return {"codes in use": len(torch.cat(codes).unique())}
 
-    loop.train(model, step_loss, work / "codec_train.pt", steps=steps, rate=6e-4, probe=probe)
+    rate = 6e-4 if start is None else 3e-4
+    loop.train(model, step_loss, work / "codec_train.pt", steps=steps, rate=rate, probe=probe)
     export(model, work / "codec")
 
 

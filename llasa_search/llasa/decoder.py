@@ -117,7 +117,8 @@ class Decoder:
             x = self._feed_forward(x, attended[0].transpose(0, 1), layer)
         logits = self._logits(x[-1:])
         if not torch.isfinite(logits).all():
-            raise ModelError(f"the language model's logits are not finite in {self.dtype}; try float32")
+            fault = f"the language model's logits are not finite in {self.dtype}"
+            raise ModelError(f"{fault}; take Searcher(..., dtype='float32')")
         return Prefix(tuple(keys), tuple(values), logits)
 
     @torch.inference_mode()

@@ -12,6 +12,7 @@ from huggingface_hub import HfApi
 
 from llasa_search.errors import InputError, ModelError
 from llasa_search.isolation import without_progress_bars
+from llasa_search.weights import require_complete
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
@@ -24,8 +25,6 @@ KNOWN = ("tiny", "HKUSTAudio/Llasa-1B", "HKUSTAudio/Llasa-3B", "HKUSTAudio/Llasa
 
 HUB_SECONDS = 10.0
 """How long the hub may take to say that it has a checkpoint; transformers itself would retry for a minute."""
-
-_FAULTS = (OSError, ValueError, KeyError, RuntimeError)
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -105,23 +104,22 @@ def load_language_model(where: str, device: torch.device, dtype: torch.dtype) ->
     """The language model, on its device.
 
     Raises:
-        ModelError: it cannot be found, or is no Llama.
+        ModelError: it cannot be found, is no Llama, or lacks weights.
     """
     from transformers import AutoConfig, LlamaForCausalLM
 
     config = _load(AutoConfig.from_pretrained, where, "the language model")
     if config.model_type != "llama":
         raise ModelError(f"{where} is a {config.model_type!r} model; a Llasa language model is a 'llama'")
-    model = _load(LlamaForCausalLM.from_pretrained, where, "the language model", dtype=dtype)
-    placed: LlamaForCausalLM = model.to(device).eval()
-    return placed
+    model: LlamaForCausalLM = _load_model(LlamaForCausalLM, where, "the language model", dtype)
+    return model.to(device).eval()
 
 
 def load_codec(where: str, device: torch.device) -> Codec:
     """The codec, in float32, on its device.
 
     Raises:
-        ModelError: it cannot be found, or is no X-codec2.
+        ModelError: it cannot be found, is no X-codec2, or lacks weights.
     """
     from transformers import AutoConfig, Xcodec2FeatureExtractor, Xcodec2Model
 
@@ -130,9 +128,16 @@ def load_codec(where: str, device: torch.device) -> Codec:
     config = _load(AutoConfig.from_pretrained, where, "the codec")
     if config.model_type != "xcodec2":
         raise ModelError(f"the codec {where} is a {config.model_type!r} model, not an 'xcodec2'; try {CODEC}")
-    model = _load(Xcodec2Model.from_pretrained, where, "the codec", dtype=torch.float32)
+    model = _load_model(Xcodec2Model, where, "the codec", torch.float32)
     features = _load(Xcodec2FeatureExtractor.from_pretrained, where, "the codec's feature extractor")
     return Codec(model.to(device).eval(), features)
+
+
+def _load_model(kind: Any, where: str, what: str, dtype: torch.dtype) -> Any:
+    """A model with all of its weights, as transformers loads it."""
+    model, report = _load(kind.from_pretrained, where, what, dtype=dtype, output_loading_info=True)
+    require_complete(report, kind.__name__, where)
+    return model
 
 
 def _load(load: Callable[..., Any], where: str, what: str, **options: Any) -> Any:
@@ -140,7 +145,7 @@ def _load(load: Callable[..., Any], where: str, what: str, **options: Any) -> An
     try:
         with without_progress_bars(), torch.random.fork_rng(devices=[]):
             return load(where, local_files_only=True, **options)
-    except _FAULTS as error:
+    except Exception as error:  # each format has errors of its own for a file that is broken
         if Path(where).is_dir():
             raise ModelError(
                 f"{what} in the folder {where} cannot be loaded: {_first_line(error)}"
