@@ -16,6 +16,7 @@ from llasa_search.llasa import Llasa, loading
 from llasa_search.llasa.prompt_format import PromptFormat
 from llasa_search.search import Searcher
 from llasa_search.strategies import BestOfN
+from llasa_search.verifiers import WER
 from llasa_search.voice import SAMPLE_RATE, Voice
 
 TEXT = "The quick brown fox jumps over the lazy dog."
@@ -142,15 +143,15 @@ def _at_16k(audio: Audio, rate: int) -> Audio:
 
 
 def _short_search(llasa: Llasa) -> str:
-    """A search by the default reward: that it runs and ends is what counts, not what the recogniser hears."""
-    result = Searcher(llasa, strategy=BestOfN(ROWS)).generate(TEXT)
+    """A search by word error rate: that it runs and ends is what counts, not what the recogniser hears."""
+    result = Searcher(llasa, WER(), BestOfN(ROWS)).generate(TEXT)
     ended = sum(candidate.finish_reason == "stop" for candidate in result.candidates)
     if not ended:
         longest = max(len(candidate.codes) for candidate in result.candidates)
         raise LlasaSearchError(f"none of {ROWS} candidates ended by itself within {longest} tokens")
     rate = result.ledger.row_steps / max(result.ledger.stage_seconds["decode"], 1e-9)
     seconds = len(result.best.codes) / llasa.frame_rate
-    heard = next(iter(result.best.scores.values())).detail
+    (heard,) = (score.detail for score in result.best.scores.values())
     return (
         f"{ended} of {ROWS} ended, {rate:.0f} tokens a second; the best lasts {seconds:.1f} s, "
         f"and the embedded recogniser heard {heard!r}"

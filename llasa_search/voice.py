@@ -64,8 +64,8 @@ class Voice:
             name: how tables call it.
 
         Raises:
-            InputError: the recording is missing, empty, not audio, silent, shorter than .1 s, or holds NaN; or
-                its transcript is no string.
+            InputError: the recording is missing, empty, not audio, silent, shorter than .1 s, or holds NaN;
+                or its transcript is no string.
         """
         if isinstance(source, str | PathLike):
             path = Path(source)

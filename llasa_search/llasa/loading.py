@@ -111,8 +111,9 @@ def load_language_model(where: str, device: torch.device, dtype: torch.dtype) ->
     config = _load(AutoConfig.from_pretrained, where, "the language model")
     if config.model_type != "llama":
         raise ModelError(f"{where} is a {config.model_type!r} model; a Llasa language model is a 'llama'")
-    model: LlamaForCausalLM = _load_model(LlamaForCausalLM, where, "the language model", dtype)
-    return model.to(device).eval()
+    model = _load_model(LlamaForCausalLM, where, "the language model", dtype)
+    placed: LlamaForCausalLM = model.to(device).eval()
+    return placed
 
 
 def load_codec(where: str, device: torch.device) -> Codec:
