@@ -121,3 +121,10 @@ def test_lists(cli: Cli, command: str, known: str) -> None:
 def test_module_runs_as_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "llasa_search", "--help"], capture_output=True, text=True)
     assert done.returncode == 0 and "say" in done.stdout
+
+
+def test_a_checkpoint_that_fails_ends_with_1_and_a_wrong_name_with_2(cli: Cli, pair_path: Path) -> None:
+    """A script that takes a broken checkpoint for a good one, or for its own misspelling."""
+    failed = cli("check", "--model", pair_path)
+    assert failed.code == 1 and "FAIL" in failed.out.splitlines()[-1]
+    assert cli("check", "--model", "tinny").code == 2
