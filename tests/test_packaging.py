@@ -27,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
             shutil.copy(source, copy)
     build = "import sys; from setuptools import build_meta as b; print(b.build_{}(sys.argv[1]))"
     run([sys.executable, "-c", build.format("sdist"), str(tmp)], tmp / "checkout")
-    shutil.unpack_archive(next(tmp.glob("*.tar.gz")), tmp / "sdist", filter="data")
+    shutil.unpack_archive(next(tmp.glob("*.tar.gz")), tmp / "sdist")
     run([sys.executable, "-c", build.format("wheel"), str(tmp)], next((tmp / "sdist").iterdir()))
     return zipfile.ZipFile(next(tmp.glob("*.whl")))
 
