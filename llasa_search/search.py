@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from llasa_search.sampler import Sampler
     from llasa_search.verifiers.base import Verifier
 
+T = TypeVar("T")
+
 __all__ = ["Progress", "Searcher", "generate", "select", "unload"]
 
 
@@ -240,8 +242,6 @@ class Searcher:
         report()
         return finished, interrupted
 
-
-T = TypeVar("T")
 
 _kept: Searcher | None = None
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_random import MARKERS, write_codec, write_language_model, write_pair
+from tiny_random import MARKERS, TEMPLATE, write_codec, write_language_model, write_pair
 
 from llasa_search.check import check
 from llasa_search.errors import InputError, ModelError
-from llasa_search.llasa import Llasa
+from llasa_search.llasa import Llasa, loading
 
 
 def test_a_folder_with_a_pair(pair_path: Path, llasa: Llasa) -> None:
@@ -180,3 +180,12 @@ def test_check_names_the_first_failure(tmp_path: Path, pair_path: Path) -> None:
     write_language_model(tmp_path / "lm", 64, 0.1, MARKERS, "{{ messages[0]['content'] }}", {})
     failed = check(tmp_path / "lm", codec=pair_path / "codec")[-1]
     assert (failed.name, failed.passed) == ("markers and template", False)
+
+
+def test_check_keeps_its_table_when_the_search_is_refused(tmp_path: Path) -> None:
+    """A window too small for the check's own text that throws away all that was found before."""
+    small = {"max_position_embeddings": 64}
+    write_language_model(tmp_path / "lm", 4096, 0.1, MARKERS, TEMPLATE, small)
+    checks = check(tmp_path / "lm", codec=loading.TINY / "codec")
+    assert [each.passed for each in checks] == [True, True, True, True, False]
+    assert checks[-1].name == "short search"

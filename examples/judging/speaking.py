@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from material import CHANNELS, SAMPLE_RATE, Item
-from tqdm import tqdm
 
 from llasa_search.arrays import Audio
 from llasa_search.files import new_folder, write_wav
 from llasa_search.study.plan import fingerprint
+from llasa_search.study.runs import spread
 
 if TYPE_CHECKING:
     from llasa_search.llasa.codec import Codec
@@ -55,7 +53,9 @@ def recordings(
     home = folder / fingerprint(codec_of(model))
     home.mkdir(parents=True, exist_ok=True)
     jobs = [(item, record, home / item.id, model) for item in items]
-    _each(_record, [job for job in jobs if not job[2].exists()], "recordings", processes)
+    missing = [job for job in jobs if not job[2].exists()]
+    for _ in spread(_record, missing, "recordings", processes):
+        pass
     return [
         Recording(item, wav.stem, channel, wav)
         for item in items
@@ -88,11 +88,3 @@ def load_codec_of(model: str) -> Codec:
     from llasa_search.llasa.loading import load_codec, pick_device
 
     return load_codec(codec_of(model), pick_device("auto"))
-
-
-def _each(work: Callable[[Any], None], jobs: Sequence[Any], name: str, processes: int) -> None:
-    if jobs:
-        os.environ["OMP_NUM_THREADS"] = "1"  # several threads a process would wait for each other's cores
-        with multiprocessing.get_context("spawn").Pool(processes) as pool:
-            for _ in tqdm(pool.imap_unordered(work, jobs), name, len(jobs)):
-                pass

@@ -187,7 +187,7 @@ class HeadLoss(torch.autograd.Function):
 def misheard(ids: torch.Tensor, first: int, rng: torch.Generator) -> torch.Tensor:
     """Token ids with a share `MISHEARD` of the codes, which begin at id `first`, replaced by any code.
 
-    It keeps the model from learning recordings by heart, and prepares it for its own errors.
+    It is meant to keep the model from learning recordings by heart, and to prepare it for its own errors.
     """
     wrong = (ids >= first) & (ids < first + tokens.CODES) & (torch.rand(ids.shape, generator=rng) < MISHEARD)
     return torch.where(wrong, first + torch.randint(tokens.CODES, ids.shape, generator=rng), ids)

@@ -128,13 +128,9 @@ def names(rng: random.Random) -> Text:
 
 
 def training_text(rng: random.Random) -> Text:
-    """One training text: 45 % sentences, 38 % word strings, 10 % numbers, 7 % names."""
-    kind = rng.random()
-    if kind < 0.45:
-        return sentence(rng)
-    if kind < 0.83:
-        return word_string(rng)
-    return numbers(rng) if kind < 0.93 else names(rng)
+    """One training text: 28 % sentences, 10 % long ones, 35 % word strings, 20 % numbers, 7 % names."""
+    makers = [sentence, long_sentence, word_string, numbers, names]
+    return rng.choices(makers, [28, 10, 35, 20, 7])[0](rng)
 
 
 def long_sentence(rng: random.Random) -> Text:

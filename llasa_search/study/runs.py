@@ -109,7 +109,7 @@ class Study:
             for arm, case in product(arms, cases)
             for seed in arm.seeds
         ]
-        return [row for rows in self._all(_perform, jobs, "searches") for row in rows]
+        return [row for rows in spread(_perform, jobs, "searches", self.processes) for row in rows]
 
     def recorded(self, name: str, cases: Sequence[Case], wavs: Mapping[str, Path]) -> list[Row]:
         """Rows of an arm that nobody searched for: recordings to compare with, such as a human's.
@@ -123,17 +123,26 @@ class Study:
             InputError: a recording cannot be read.
         """
         jobs = [_Recording(name, case, wavs[case.id], self.judges, self.folder) for case in cases]
-        return list(self._all(_hear, jobs, "recordings"))
+        return list(spread(_hear, jobs, "recordings", self.processes))
 
-    def _all(self, work: Callable[[J], R], jobs: Sequence[J], named: str) -> Iterator[R]:
-        from tqdm import tqdm
 
-        if self.processes == 1:
-            yield from map(work, tqdm(jobs, named, disable=None))
-            return
-        os.environ["OMP_NUM_THREADS"] = "1"  # several threads a process would wait for each other's cores
-        with multiprocessing.get_context("spawn").Pool(self.processes) as pool:
-            yield from tqdm(pool.imap(work, jobs), named, len(jobs), disable=None)
+def spread(work: Callable[[J], R], jobs: Sequence[J], named: str, processes: int) -> Iterator[R]:
+    """Yields each job's result in order, with a progress bar called `named`.
+
+    Args:
+        work: a module's function, for with several processes it runs in fresh ones.
+        jobs: what it is called with.
+        named: what the jobs are.
+        processes: how many run at once, each in one thread; 1 leaves all threads to this process.
+    """
+    from tqdm import tqdm
+
+    if processes == 1:
+        yield from map(work, tqdm(jobs, named, disable=None))
+        return
+    os.environ["OMP_NUM_THREADS"] = "1"  # several threads a process would wait for each other's cores
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        yield from tqdm(pool.imap(work, jobs), named, len(jobs), disable=None)
 
 
 def _hear(job: _Recording) -> Row:
