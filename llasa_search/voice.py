@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from llasa_search.arrays import Audio, Codes
 from llasa_search.errors import InputError
+from llasa_search.hub import TINY
 from llasa_search.speech import given, one_channel
 
 SAMPLE_RATE = 16_000
@@ -28,7 +29,7 @@ MAX_SECONDS = 15.0
 MIN_SECONDS = 0.1
 """Less is no speech."""
 
-VOICES = Path(__file__).parent / "tiny" / "voices"
+VOICES = TINY / "voices"
 
 _SILENCE = 1e-4
 """A reference that never rises above this (-80 dB of full scale) holds no speech."""

@@ -12,7 +12,8 @@ from tiny_random import MARKERS, TEMPLATE, write_codec, write_language_model, wr
 
 from llasa_search.check import check
 from llasa_search.errors import InputError, ModelError
-from llasa_search.llasa import Llasa, loading
+from llasa_search.hub import TINY
+from llasa_search.llasa import Llasa
 
 
 def test_a_folder_with_a_pair(pair_path: Path, llasa: Llasa) -> None:
@@ -186,6 +187,6 @@ def test_check_keeps_its_table_when_the_search_is_refused(tmp_path: Path) -> Non
     """A window too small for the check's own text that throws away all that was found before."""
     small = {"max_position_embeddings": 64}
     write_language_model(tmp_path / "lm", 4096, 0.1, MARKERS, TEMPLATE, small)
-    checks = check(tmp_path / "lm", codec=loading.TINY / "codec")
+    checks = check(tmp_path / "lm", codec=TINY / "codec")
     assert [each.passed for each in checks] == [True, True, True, True, False]
     assert checks[-1].name == "short search"

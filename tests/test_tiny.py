@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 
-import llasa_search
 from llasa_search import Budget, SearchResult, Voice, search
+from llasa_search.hub import TINY
 from llasa_search.llasa import Llasa
 from llasa_search.verifiers import WER
 
-TINY = Path(llasa_search.__file__).parent / "tiny"
 TEXT = "The captain found a silver coin near the lake."
 
 

@@ -5,24 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
-from llasa_search.errors import InputError, LlasaSearchError, ModelError
+from llasa_search.errors import LlasaSearchError, ModelError
+from llasa_search.hub import TINY, first_lines, from_hub, require_id
 from llasa_search.isolation import without_progress_bars
 from llasa_search.weights import require_complete
-
-EMBEDDED = Path(str(resources("llasa_search"))) / "tiny"
-"""The package's own checkpoints."""
-
-HUB_SECONDS = 10.0
-"""How long the hub may take to say that it has a checkpoint."""
 
 
 def named(model: str, part: str) -> str:
     """What `locate` finds a model by: for "tiny" the package's own `part`, such as "speaker"."""
-    return str(EMBEDDED / part) if model == "tiny" else model
+    return str(TINY / part) if model == "tiny" else model
 
 
 def locate(model: str, files: Sequence[str]) -> Path:
@@ -39,24 +33,16 @@ def locate(model: str, files: Sequence[str]) -> Path:
     path = Path(model).expanduser()
     if path.exists():
         return path
-    if path.is_relative_to(EMBEDDED):
+    if path.is_relative_to(TINY):
         raise ModelError(f"the embedded checkpoint is missing from {path}: install the package again")
-    if model.count("/") != 1 or model.startswith((".", "~", "/")):
-        raise InputError(f"no checkpoint {model!r}: no such file or folder, and no hub id (owner/name)")
-    from huggingface_hub import HfApi, snapshot_download
+    require_id(model, "checkpoint")
+    from huggingface_hub import snapshot_download
 
-    try:
-        return Path(snapshot_download(model, allow_patterns=list(files), local_files_only=True))
-    except Exception:  # not on this computer: each version has errors of its own for that
-        pass
-    try:
-        HfApi().model_info(model, timeout=HUB_SECONDS)
-        return Path(snapshot_download(model, allow_patterns=list(files)))
-    except Exception as error:
-        raise ModelError(
-            f"the checkpoint {model!r} is not on this computer, and the hub did not give it "
-            f"({_first_line(error)}): download it first (hf download {model}), or give a folder"
-        ) from error
+    def get(local_files_only: bool) -> Path:
+        found = snapshot_download(model, allow_patterns=list(files), local_files_only=local_files_only)
+        return Path(found)
+
+    return from_hub(get, model, "the checkpoint")
 
 
 def read_weights(path: Path) -> dict[str, Any]:
@@ -108,7 +94,7 @@ def loading(path: Path | str) -> Iterator[None]:
     except LlasaSearchError:
         raise
     except Exception as error:
-        raise ModelError(f"the checkpoint {path} cannot be loaded: {_first_line(error)}") from error
+        raise ModelError(f"the checkpoint {path} cannot be loaded: {first_lines(error)}") from error
 
 
 def stored_scale(model: str) -> tuple[float, float] | None:
@@ -132,9 +118,3 @@ def pick_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # PyTorch lists what does not fit from the second line on.
-    return " ".join(lines[:2])[:300] or type(error).__name__

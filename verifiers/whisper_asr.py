@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,13 @@ import numpy as np
 
 from llasa_search.arrays import Audio
 from llasa_search.errors import ModelError
+from llasa_search.hub import TINY
 from llasa_search.verifiers.checkpoints import pick_device
 from llasa_search.verifiers.flops import LETTERS_A_SECOND, TOKENS, TOKENS_A_SECOND, Windows
 from llasa_search.verifiers.hearing import HOP, SAMPLE_RATE, transcribe_windows
 
 # More than the letters of the fastest speech: where a decoder that loops is stopped.
 TOKENS_PER_SECOND = 25
-
-EMBEDDED = Path(str(files("llasa_search"))) / "tiny" / "asr.pt"
 
 
 class WhisperASR:
@@ -159,7 +157,10 @@ def _load(model: str, device: str) -> tuple[Any, bool]:
     import whisper
 
     if model == "tiny":
-        source, advice = str(EMBEDDED), "it should have come with this package; install the package again"
+        source, advice = (
+            str(TINY / "asr.pt"),
+            "it should have come with this package; install the package again",
+        )
     elif Path(model).is_file():
         source, advice = model, "it is not an openai-whisper checkpoint ({'dims', 'model_state_dict'})"
     else:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from huggingface_hub import HfApi
 
 from llasa_search.errors import InputError, ModelError
+from llasa_search.hub import TINY, first_lines, from_hub, require_id
 from llasa_search.isolation import without_progress_bars
 from llasa_search.weights import require_complete
 
@@ -19,12 +18,8 @@ if TYPE_CHECKING:
 
     from llasa_search.llasa.codec import Codec
 
-TINY = Path(__file__).parents[1] / "tiny"
 CODEC = "HKUSTAudio/xcodec2-hf"
 KNOWN = ("tiny", "HKUSTAudio/Llasa-1B", "HKUSTAudio/Llasa-3B", "HKUSTAudio/Llasa-8B")
-
-HUB_SECONDS = 10.0
-"""How long the hub may take to say that it has a checkpoint; transformers itself would retry for a minute."""
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -40,8 +35,8 @@ def locate(model: str, codec: str | None) -> tuple[str, str]:
         InputError: there is no such model or codec.
         ModelError: the embedded model is missing.
     """
-    if codec is not None and not Path(codec).expanduser().exists():
-        _require_id(codec, "codec", [CODEC])
+    if codec is not None:
+        require_id(codec, "codec", [CODEC])
     folder = TINY if model == "tiny" else Path(model).expanduser()
     if model == "tiny" and not (TINY / "language_model").is_dir():
         raise ModelError(f"the embedded model is missing from {TINY}: install the package again")
@@ -51,16 +46,8 @@ def locate(model: str, codec: str | None) -> tuple[str, str]:
         return str(folder), codec or CODEC
     if folder.is_dir():
         raise InputError(f"the folder {folder} holds no config.json, and no language_model/ and codec/")
-    _require_id(model, "model", KNOWN)
+    require_id(model, "model", KNOWN)
     return model, codec or CODEC
-
-
-def _require_id(given: str, what: str, known: Sequence[str]) -> None:
-    """Refuses what is neither a folder nor can be a hub id."""
-    if given.count("/") != 1 or given.startswith((".", "~", "/")):
-        near = difflib.get_close_matches(given, known, n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"unknown {what} {given!r}: no folder, no hub id (owner/name){hint}")
 
 
 def pick_device(device: str) -> torch.device:
@@ -75,7 +62,7 @@ def pick_device(device: str) -> torch.device:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"the device {device!r} cannot be used here: {_first_line(error)}") from error
+        raise InputError(f"the device {device!r} cannot be used here: {first_lines(error)}") from error
     return chosen
 
 
@@ -142,24 +129,15 @@ def _load_model(kind: Any, where: str, what: str, dtype: torch.dtype) -> Any:
 
 
 def _load(load: Callable[..., Any], where: str, what: str, **options: Any) -> Any:
-    """Calls a loader of transformers: on what is on this computer, and else on the hub if it answers."""
-    try:
+    """Calls a loader of transformers: on a folder, or on a hub id."""
+
+    def get(local_files_only: bool) -> Any:
         with without_progress_bars(), torch.random.fork_rng(devices=[]):
-            return load(where, local_files_only=True, **options)
-    except Exception as error:  # each format has errors of its own for a file that is broken
-        if Path(where).is_dir():
-            raise ModelError(
-                f"{what} in the folder {where} cannot be loaded: {_first_line(error)}"
-            ) from error
+            return load(where, local_files_only=local_files_only, **options)
+
+    if not Path(where).is_dir():
+        return from_hub(get, where, what, "give a folder, or use model='tiny'")
     try:
-        HfApi().model_info(where, timeout=HUB_SECONDS)
-        return load(where, **options)
-    except Exception as error:
-        raise ModelError(
-            f"{what} {where!r} is not on this computer, and the hub did not give it ({_first_line(error)}): "
-            f"download it first (hf download {where}), give a folder, or use model='tiny'"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return get(True)
+    except Exception as error:  # each format has errors of its own for a file that is broken
+        raise ModelError(f"{what} in the folder {where} cannot be loaded: {first_lines(error)}") from error

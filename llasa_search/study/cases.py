@@ -11,12 +11,13 @@ from itertools import islice
 from pathlib import Path
 
 from llasa_search.errors import InputError
+from llasa_search.hub import TINY
 from llasa_search.manifest import read_manifest
 from llasa_search.registry import suggest
 from llasa_search.text import clean_text, language_of
 from llasa_search.voice import Voice
 
-TEXTS = Path(__file__).resolve().parents[1] / "tiny" / "texts"
+TEXTS = TINY / "texts"
 SETS = ("dev", "standard", "hard")
 
 

@@ -13,11 +13,10 @@ from llasa_search.candidate import Status
 from llasa_search.errors import InputError
 from llasa_search.expression import DEFAULT_REWARD, as_reward
 from llasa_search.gate import gated
+from llasa_search.hub import TINY
 from llasa_search.sampling import Sampling
 from llasa_search.strategies.base import as_strategy, verifiers_of
 from llasa_search.verifiers.base import Verifier
-
-EMBEDDED = Path(__file__).resolve().parents[1] / "tiny"
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def fingerprint(*models: str) -> str:
     """Changes with the content of checkpoints: files, folders (but notes), "tiny"; a hub id is itself."""
     content = hashlib.blake2b(digest_size=8)
     for model in models:
-        path = EMBEDDED if model == "tiny" else Path(model)
+        path = TINY if model == "tiny" else Path(model)
         inside = (each for each in path.rglob("*") if each.is_file() and each.suffix != ".md")
         files = sorted(inside) if path.is_dir() else [path]
         content.update(model.encode())
