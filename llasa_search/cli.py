@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -171,6 +172,9 @@ def strategies() -> None:
 
 def main() -> None:
     """Runs the command line: exit code 0, 1 for what failed, 2 for wrong use."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal of few letters shall not end a search that is done
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning

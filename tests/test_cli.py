@@ -123,6 +123,14 @@ def test_module_runs_as_the_command() -> None:
     assert done.returncode == 0 and "say" in done.stdout
 
 
+def test_a_terminal_of_few_letters_gets_question_marks() -> None:
+    """A traceback over a letter that cannot be printed, after the search is done."""
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "llasa_search", "say", "hello", "--verifier", "声音"]
+    done = subprocess.run(command, capture_output=True, env=environment)
+    assert done.returncode == 2 and b"verifier '??'" in done.stderr and b"Traceback" not in done.stderr
+
+
 def test_a_checkpoint_that_fails_ends_with_1_and_a_wrong_name_with_2(cli: Cli, pair_path: Path) -> None:
     """A script that takes a broken checkpoint for a good one, or for its own misspelling."""
     failed = cli("check", "--model", pair_path)
