@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -127,12 +127,6 @@ def names(rng: random.Random) -> Text:
     )
 
 
-def training_text(rng: random.Random) -> Text:
-    """One training text: 28 % sentences, 10 % long ones, 35 % word strings, 20 % numbers, 7 % names."""
-    makers = [sentence, long_sentence, word_string, numbers, names]
-    return rng.choices(makers, [28, 10, 35, 20, 7])[0](rng)
-
-
 def long_sentence(rng: random.Random) -> Text:
     """Two sentences joined to 15 to 22 words."""
     while True:
@@ -140,6 +134,17 @@ def long_sentence(rng: random.Random) -> Text:
         joined = f"{a.text.rstrip('.?')}, and then {b.text[0].lower()}{b.text[1:]}"
         if 15 <= len(joined.split()) <= 22 and "?" not in joined:
             return Text(joined, spoken(joined), "long")
+
+
+Mix = Mapping[Callable[[random.Random], Text], float]
+
+MIX: Mix = {sentence: 28, long_sentence: 10, word_string: 35, numbers: 20, names: 7}
+"""What training speaks, in percent."""
+
+
+def training_text(rng: random.Random, mix: Mix = MIX) -> Text:
+    """One training text."""
+    return rng.choices(list(mix), list(mix.values()))[0](rng)
 
 
 def rare_words(rng: random.Random) -> Text:
