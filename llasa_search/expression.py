@@ -6,6 +6,7 @@ import ast
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
+from numbers import Real
 from typing import TypeAlias
 
 from llasa_search import registry
@@ -13,7 +14,7 @@ from llasa_search.candidate import Utterance
 from llasa_search.compose import COMBINATIONS
 from llasa_search.errors import InputError
 from llasa_search.reward import Condition, Reward, counting
-from llasa_search.verifiers.base import Verifier
+from llasa_search.verifiers.base import FunctionVerifier, Verifier
 
 Single: TypeAlias = Reward | str | Callable[[Utterance], float]
 RewardLike: TypeAlias = Single | Mapping[str, float] | Mapping[Verifier, float] | Iterable[Single]
@@ -134,7 +135,10 @@ def _build(node: ast.expr, text: str) -> Reward | Condition | float:
 def _verifier(name: str, args: Iterable[object], named: Mapping[str, object]) -> Verifier:
     made = registry.verifiers.get(name)
     if not (isinstance(made, type) and issubclass(made, Verifier)):
-        return Verifier.from_function(made, name=name)
+        if args or named:
+            raise InputError(f"{name} takes no arguments")
+        made = made if isinstance(made, FunctionVerifier) else Verifier.from_function(made)
+        return made.renamed(name)
     try:
         return made(*args, **named)
     except TypeError as error:
@@ -149,9 +153,9 @@ def _sum(rewards: Iterable[Reward]) -> Reward:
 
 
 def _weight(weight: object, name: object) -> float:
-    if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+    if isinstance(weight, bool) or not isinstance(weight, Real):
         raise InputError(f"verifiers={{{name!r}: {weight!r}}}: a weight is a number")
-    return weight
+    return float(weight)
 
 
 def parse_options(given: Iterable[str]) -> Reward:

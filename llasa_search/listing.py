@@ -29,7 +29,8 @@ def _row(entry: EntryPoint) -> list[str]:
         found = registry.verifiers.get(entry.name)
     except InputError as error:
         return [entry.name, entry.attr, "-", "-", "-", "-", package, f"no: {error.__cause__}"]
-    kind = found if isinstance(found, type) and issubclass(found, Verifier) else FunctionVerifier
+    kind = type(found) if isinstance(found, Verifier) else found
+    kind = kind if isinstance(kind, type) and issubclass(kind, Verifier) else FunctionVerifier
     missing = missing_modules(kind)
     return [
         entry.name,
@@ -45,7 +46,7 @@ def _row(entry: EntryPoint) -> list[str]:
 
 def missing_modules(kind: type[Verifier]) -> list[str]:
     """Those modules of `kind.requires` that are not installed; none of them is imported."""
-    return [name for name in kind.requires if find_spec(name) is None]
+    return [name for name in kind.requires if find_spec(name.partition(".")[0]) is None]
 
 
 def strategy_rows() -> list[list[str]]:

@@ -19,7 +19,8 @@ class Registry:
         [project.entry-points."llasa_search.verifiers"]
         loudness = "my_package.loudness:Loudness"
 
-    Both the name (`loudness`) and the object's own name (`Loudness`) then find it.
+    The name (`loudness`) then finds it, and so does the object's own name (`Loudness`) if no other package
+    offers one that is called the same.
 
     Args:
         group: the entry-point group.
@@ -32,31 +33,28 @@ class Registry:
 
     @cached_property
     def entries(self) -> dict[str, EntryPoint]:
-        """Entry points by name, sorted; two packages that claim one name are an `InputError`."""
-        found: dict[str, EntryPoint] = {}
-        for entry in sorted(entry_points(group=self.group), key=lambda entry: entry.name):
-            claimed = found.setdefault(entry.name, entry)
-            if claimed.value != entry.value:
-                raise InputError(
-                    f"two packages offer a {self.kind} named {entry.name!r}, "
-                    f"{claimed.value} and {entry.value}: uninstall one of them"
-                )
-        return found
+        """Entry points by name, sorted; of a name that two packages claim, one of them."""
+        return {entry.name: entry for entry in sorted(entry_points(group=self.group), key=lambda e: e.name)}
 
     def get(self, name: str) -> Any:
         """Imports and returns the object called `name`.
 
         Raises:
-            InputError: nothing has that name, or its package cannot be imported.
+            InputError: nothing has that name, or two packages, or its package cannot be imported.
         """
-        matches = [entry for entry in self.entries.values() if name in (entry.name, entry.attr)]
-        if not matches:
+        claims = [entry.value for entry in entry_points(group=self.group) if entry.name == name]
+        if name not in self.entries:
+            claims = [entry.value for entry in self.entries.values() if entry.attr == name]
+        if len(set(claims)) > 1:
+            raise InputError(f"two packages offer a {self.kind} named {name!r}: {', '.join(sorted(claims))}")
+        entry = self.entries.get(name) or next((e for e in self.entries.values() if e.value in claims), None)
+        if entry is None:
             raise InputError(self._unknown(name))
         try:
-            return matches[0].load()
+            return entry.load()
         except Exception as error:
             raise InputError(
-                f"the {self.kind} {name!r} ({matches[0].value}) cannot be imported: {error}"
+                f"the {self.kind} {name!r} ({entry.value}) cannot be imported: {error}"
             ) from error
 
     def _unknown(self, name: str) -> str:

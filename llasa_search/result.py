@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,8 +19,9 @@ from llasa_search.expression import RewardLike, as_reward
 from llasa_search.files import check_wav, write_wav
 from llasa_search.kinship import warn_of_kin
 from llasa_search.reward import Reward, ranking
-from llasa_search.scorer import Scorer, check_verifiers, decoded, load_verifiers, unheard
+from llasa_search.scorer import Scorer, check_verifiers, decoded, load_verifiers, skip, unheard
 from llasa_search.trace import Trace
+from llasa_search.verifiers.base import FunctionVerifier
 from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
@@ -130,14 +132,20 @@ class SearchResult:
         """
         reward = as_reward(verifiers)
         prompt = Prompt(self.text, self.language, self.voice)
-        new = [v for v in reward.verifiers if any(unheard([v], c) for c in self.candidates)]
+        # A function is not known by its name: another one may have made what is stored under it.
+        unknown = {str(v) for v in reward.verifiers if isinstance(v, FunctionVerifier)}
+        candidates = [
+            replace(each, scores={k: v for k, v in each.scores.items() if k not in unknown}, reward=math.nan)
+            for each in self.candidates
+        ]
+        new = [v for v in reward.verifiers if any(unheard([v], each) for each in candidates)]
         load_verifiers(new)
         check_verifiers(new, prompt)
         self._warn_of_kin(reward)
         account = Account(Budget())
-        candidates = [replace(candidate, scores=dict(candidate.scores)) for candidate in self.candidates]
         scorer = Scorer(reward, prompt, account, decoded, self.sample_rate)
-        scorer.final(candidates)
+        scorer.final([candidate for candidate in candidates if candidate.audio is not None])
+        skip([each for each in candidates if each.audio is None], reward.verifiers, "was never decoded")
         result = replace(
             self, candidates=candidates, reward=str(reward), ledger=account.ledger, stopped_by=None
         )

@@ -88,6 +88,8 @@ def with_protocol(reward: Reward, protocol: str) -> Reward:
 def _check(reward: Reward, entries: Sequence[Entry], manifest: Path) -> None:
     refuse_codes(reward.verifiers)
     for verifier in reward.verifiers:
+        if getattr(verifier, "wants_resynthesis", False):
+            raise InputError(f"{verifier} compares with what a codec makes of the prompt; there is none here")
         if "voice" in verifier.needs and not any(entry.prompt for entry in entries):
             raise InputError(
                 f"{verifier} compares with a reference voice, and no line of {manifest} names a prompt"

@@ -148,7 +148,7 @@ class Scorer:
             if not batch:
                 break
             self._hear(batch, verifiers)
-        _skip(waiting, verifiers, "the budget was spent")
+        skip(waiting, verifiers, "the budget was spent")
 
     def _score_contenders(self, candidates: Sequence[Candidate], best: int) -> None:
         """Scores by the required verifiers what can still win, the most promising first."""
@@ -171,8 +171,8 @@ class Scorer:
             if count := sum(str(verifier) not in candidate.scores for candidate in beaten):
                 skipped = self._account.ledger.verifier_skipped
                 skipped[str(verifier)] = skipped.get(str(verifier), 0) + count
-        _skip(contenders, required, "the budget was spent")
-        _skip(beaten, required, "could no longer win")
+        skip(contenders, required, "the budget was spent")
+        skip(beaten, required, "could no longer win")
 
     def _contenders(self, candidates: Sequence[Candidate], best: int) -> list[Candidate]:
         """Candidates not fully scored that may still be among the best, from the highest bound down."""
@@ -302,7 +302,8 @@ def _next(verifiers: Sequence[Verifier], candidate: Candidate) -> Verifier:
     return unheard(verifiers, candidate)[0]
 
 
-def _skip(candidates: Sequence[Candidate], verifiers: Sequence[Verifier], why: str) -> None:
+def skip(candidates: Sequence[Candidate], verifiers: Sequence[Verifier], why: str) -> None:
+    """Marks the candidates as skipped by those of `verifiers` that have not judged them."""
     for candidate in candidates:
         for verifier in unheard(verifiers, candidate):
             candidate.scores[str(verifier)] = Score(math.nan, why, "skipped")

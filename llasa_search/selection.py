@@ -72,6 +72,7 @@ def select(
         sample_rate=SAMPLE_RATE,
         reward=str(reward),
         ledger=account.ledger,
+        stopped_by=account.stopped_by,
         settings={"versions": versions(reward.verifiers)},
     ).checked()
 

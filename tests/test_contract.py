@@ -36,6 +36,8 @@ class Level(Verifier):
                 levels = sorted(levels)
             case "mean of the batch":
                 levels = [float(np.mean(levels))] * len(levels)
+            case "loudest of the batch is 50":
+                levels = [50 + level / max(levels) for level in levels]
             case "state":
                 levels = [level + 0.1 * self.calls for level in levels]
             case "silence is special" if 0.0 in levels:
@@ -91,6 +93,7 @@ def test_a_sound_verifier_passes() -> None:
         ("too few", "test_each_utterance_is_scored_in_order"),
         ("sorted", "test_each_utterance_is_scored_in_order"),
         ("mean of the batch", "test_batch_equals_single"),
+        ("loudest of the batch is 50", "test_batch_equals_single"),
         ("state", "test_same_speech_same_score"),
         ("silence is special", "test_silence"),
         ("NaN spreads", "test_not_a_number"),

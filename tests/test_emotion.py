@@ -107,6 +107,7 @@ def test_references(folder: Path, noise: Noise, tmp_path: Path) -> None:
     soundfile.write(path, other, 16_000, subtype="FLOAT")
     by_file, by_voice = EmotionSimilarity(str(path), str(folder)), EmotionSimilarity(model=str(folder))
     by_file.check(Prompt("one", "en"))
+    assert not by_file.needs and by_voice.needs == {"voice"}
     assert by_file.score([utterance(other, voice)])[0].value == pytest.approx(1.0, abs=1e-6)
     assert by_voice.score([utterance(voice.audio, voice)])[0].value == pytest.approx(1.0, abs=1e-6)
     assert by_voice.score([utterance(other, voice)])[0].value < 1 - 1e-6

@@ -14,7 +14,7 @@ from llasa_search.arrays import Audio
 from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError
 from llasa_search.verifiers import WER, TranscriptLikelihood
-from llasa_search.verifiers.likelihood import divide
+from llasa_search.verifiers.likelihood import divide, written
 from llasa_search.verifiers.spelling import letters, spelled
 from llasa_search.voice import Prompt
 
@@ -116,6 +116,15 @@ def test_a_divided_text_is_whole(words: list[str], heard: list[str]) -> None:
     """Guards against words that are lost or said twice where the speech was cut."""
     parts = divide(" ".join(words), heard, "en")
     assert len(parts) == len(heard) and " ".join(parts).split() == words
+
+
+def test_only_words_that_are_apart_begin_with_a_space() -> None:
+    """Chinese forced with a space that Whisper never writes there: its score would be that token's."""
+    from whisper.tokenizer import get_tokenizer
+
+    english, chinese = (get_tokenizer(True, language=language) for language in ("en", "zh"))
+    assert english.decode(written("Hello there.", english)) == " Hello there."
+    assert chinese.decode(written("今天很好。", chinese)) == "今天很好。"
 
 
 def test_shares_the_checkpoint_with_wer(asr_path: Path) -> None:

@@ -1,12 +1,16 @@
 """Names find what any package offers, and unknown ones get advice."""
 
+from importlib.metadata import EntryPoint
+
 import pytest
 
 from llasa_search import registry
+from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError
+from llasa_search.expression import as_reward
 from llasa_search.registry import Registry
 from llasa_search.strategies import BestOfN
-from llasa_search.verifiers import WER
+from llasa_search.verifiers import WER, Verifier
 
 
 def test_built_ins_are_found_by_name_and_by_class_name() -> None:
@@ -21,6 +25,32 @@ def test_unknown_name_suggests(name: str, advice: str) -> None:
     """Guards against a bare KeyError for a misspelt name."""
     with pytest.raises(InputError, match=advice):
         registry.verifiers.get(name)
+
+
+def test_a_package_cannot_take_a_built_ins_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another package's class of the same name, under an entry of its own, that is used for ours."""
+    stranger = EntryPoint("a_wer", f"{__name__}:WER", registry.verifiers.group)
+    monkeypatch.setitem(registry.verifiers.entries, "a_wer", stranger)
+    assert registry.verifiers.get("wer") is WER
+    with pytest.raises(InputError, match="two packages offer a verifier named 'WER'"):
+        registry.verifiers.get("WER")
+
+
+def loud_enough(utterance: Utterance) -> float:
+    return 40.0
+
+
+LOUDNESS = Verifier.from_function(loud_enough, scale=(0, 80))
+
+
+def test_a_function_with_its_scale_can_be_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An instance that is called like a function, and a printed form that finds nothing."""
+    offered = EntryPoint("loudness", f"{__name__}:LOUDNESS", registry.verifiers.group)
+    monkeypatch.setitem(registry.verifiers.entries, "loudness", offered)
+    reward = as_reward("loudness")
+    assert str(reward) == "loudness()" and reward.verifiers[0].scale == (0, 80)
+    with pytest.raises(InputError, match="takes no arguments"):
+        as_reward("loudness(3)")
 
 
 def test_empty_group_says_how_to_install() -> None:

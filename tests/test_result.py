@@ -163,6 +163,21 @@ def test_rerank_hears_only_what_is_missing(result: SearchResult, tmp_path: Path)
     assert anew.rerank(Loud()).best.index == 1
 
 
+def test_rerank_leaves_out_what_was_never_decoded(result: SearchResult) -> None:
+    """A search whose verifiers ran out of time that cannot be ranked again."""
+    result.candidates[0].audio = None
+    anew = result.rerank(Quiet())
+    assert anew.candidates[0].scores["Quiet()"].status == "skipped"
+    assert math.isnan(anew.candidates[0].reward) and anew.best.index != 0
+
+
+def test_rerank_by_a_function_does_not_take_another_ones_scores(result: SearchResult) -> None:
+    """Two functions of one name, of which the second is never called."""
+    first = result.rerank(lambda utterance: float(np.abs(utterance.audio).max() > 2))
+    again = first.rerank(lambda utterance: 0.25)
+    assert [candidate.reward for candidate in again.candidates] == [0.25] * 3
+
+
 def test_rerank_of_what_nothing_can_score(result: SearchResult) -> None:
     for candidate in result.candidates:
         candidate.scores["Loud()"] = Score(math.nan, "broken", "failed")

@@ -80,7 +80,12 @@ def test_unispeech_names_reach_the_weights_they_name(checkpoints: dict[str, Path
     path, audio = checkpoints["unispeech"], noise(0.5)
     before = SpeakerEncoder(str(path)).embed([audio])[0]
     weights = torch.load(path, weights_only=True)
-    for name in ("feature_weight", "feature_extract.model.encoder.layers.1.self_attn.grep_a", "linear.bias"):
+    for name in (
+        "feature_weight",
+        "feature_extract.model.encoder.layers.1.self_attn.grep_a",
+        "feature_extract.model.encoder.layer_norm.weight",  # the last hidden state is the one behind it
+        "linear.bias",
+    ):
         changed = {
             **weights["model"],
             name: weights["model"][name]
@@ -155,6 +160,10 @@ def test_scale_belongs_to_the_checkpoint(tmp_path: Path) -> None:
     folder = write_ecapa(tmp_path / "ecapa")
     assert SpeakerSimilarity(model=str(folder)).scale == SpeakerSimilarity().scale
     assert SpeakerSimilarity(model="microsoft/wavlm-base-plus-sv").scale != SpeakerSimilarity().scale
+    named_otherwise = SpeakerSimilarity(model="someone/ecapa")
+    named_otherwise._checkpoint = str(folder)
+    named_otherwise.load()
+    assert named_otherwise.scale == SpeakerSimilarity().scale
     (folder / "scale.json").write_text(json.dumps([0.3, 0.7]))
     assert SpeakerSimilarity(model=str(folder)).scale == (0.3, 0.7)
     (folder / "scale.json").write_text("[0.3, 0.3]")

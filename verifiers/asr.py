@@ -16,6 +16,12 @@ FUNASR = {"paraformer-zh": "funasr/paraformer-zh", "paraformer-en": "funasr/para
 """funasr's short names, and their places on the Hugging Face hub."""
 
 
+def family_of(model: str) -> str:
+    """What kind of model hears, as far as its name or folder tells; the loaded recogniser knows it surely."""
+    known = (*FUNASR, *FUNASR.values())
+    return "paraformer" if model in known or (Path(model) / "config.yaml").is_file() else "whisper"
+
+
 class ASR(Protocol):
     """A loaded recogniser.
 

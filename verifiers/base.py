@@ -40,7 +40,7 @@ class Verifier(Reward):
         scale: (worst, best) in its unit: where its utility reaches 0 and 1.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"text"})
+    needs: frozenset[str] = frozenset({"text"})
     partial: ClassVar[bool] = False
     min_seconds: ClassVar[float] = 0.0
     window_seconds: ClassVar[float | None] = None
@@ -162,6 +162,10 @@ class FunctionVerifier(Verifier):
         self.name = name or getattr(function, "__name__", type(function).__name__)
         self.scale = scale or (0.0, 1.0)
         self._bounded = scale is None
+
+    def renamed(self, name: str) -> FunctionVerifier:
+        """The same function under another name."""
+        return FunctionVerifier(self.function, None if self._bounded else self.scale, name)
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         values = [float(self.function(utterance)) for utterance in utterances]

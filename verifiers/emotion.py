@@ -55,17 +55,15 @@ class EmotionSimilarity(_Emotion):
             "iic/emotion2vec_plus_large".
     """
 
-    needs = frozenset({"voice"})
-
     def __init__(self, reference: str | None = None, model: str = "iic/emotion2vec_plus_large") -> None:
         self.reference = None if reference is None else str(reference)
+        self.needs = frozenset({"voice"} if reference is None else ())
         self.model = str(model)
         self.scale = stored_scale(named(self.model, "emotion")) or (0.5, 1.0)
         self._heard: tuple[str, NDArray[np.float64]] | None = None
 
     def check(self, prompt: Prompt) -> None:
-        if self.reference is None:
-            super().check(prompt)
+        super().check(prompt)
         self._embedded(prompt.voice)
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:

@@ -40,7 +40,7 @@ class Emotion2Vec:
             taken from the authors' copy on the Hugging Face hub, `emotion2vec/...`.
 
     Attributes:
-        labels: the emotions, such as "开心/happy"; empty where the checkpoint only makes embeddings.
+        labels: the emotions, such as "开心/happy".
 
     Raises:
         InputError: there is no such checkpoint.

@@ -99,7 +99,7 @@ class TranscriptLikelihood(Verifier):
         room = self._asr.model.dims.n_text_ctx - len(tokenizer.sot_sequence_including_notimestamps)
         jobs = []
         for piece, part in zip(pieces, parts, strict=True):
-            tokens = spelled(part, tokenizer) if self._asr.spells else tokenizer.encode(f" {part}".rstrip())
+            tokens = (spelled if self._asr.spells else written)(part, tokenizer)
             if len(tokens) > room:
                 raise InputError(
                     f"{self} takes {room} tokens for one window, and {part!r:.60} has {len(tokens)}"
@@ -163,6 +163,12 @@ class LanguageModelLikelihood(Verifier):
         if utterance.logprobs is None or not len(utterance.logprobs):
             raise InputError(f"{self} needs the log-probabilities of sampled speech, and there are none")
         return Score(float(np.mean(utterance.logprobs, dtype=np.float64)))
+
+
+def written(text: str, tokenizer: Any) -> list[int]:
+    """The text's tokens as Whisper writes them: with a space before the first word, but not in Chinese."""
+    ids: list[int] = tokenizer.encode(text.strip() if tokenizer.language == "zh" else f" {text}".rstrip())
+    return ids
 
 
 class _Job(NamedTuple):

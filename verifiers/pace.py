@@ -49,9 +49,9 @@ class Pace(Verifier):
 
     def __init__(self, relative: bool = False) -> None:
         self.relative = relative
+        self.needs = frozenset({"text", "voice"} if relative else {"text"})
 
     def check(self, prompt: Prompt) -> None:
-        super().check(prompt)
         self._plausible(prompt.text, prompt.language, prompt.voice)
 
     def flops(self, seconds: float) -> float:

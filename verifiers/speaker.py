@@ -75,7 +75,10 @@ class SpeakerSimilarity(Verifier):
     def load(self) -> None:
         from llasa_search.verifiers.speaker_encoders import SpeakerEncoder
 
-        self._encoder = self._encoder or SpeakerEncoder(self._checkpoint)
+        if self._encoder is None:
+            self._encoder = SpeakerEncoder(self._checkpoint)
+            # Of a hub's checkpoint, the kind is known now.
+            self.scale = stored_scale(self._checkpoint) or SCALES[self._encoder.kind]
 
     def check(self, prompt: Prompt) -> None:
         super().check(prompt)

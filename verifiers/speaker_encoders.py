@@ -57,6 +57,9 @@ class SpeakerEncoder:
         model: a speechbrain ECAPA-TDNN or a transformers `WavLMForXVector` (hub id or folder), or a file in
             UniSpeech's layout.
 
+    Attributes:
+        kind: of checkpoint.
+
     Raises:
         InputError: there is no such checkpoint.
         ModelError: it cannot be loaded, or its weights do not fit.
@@ -65,7 +68,8 @@ class SpeakerEncoder:
     def __init__(self, model: str) -> None:
         self.device = pick_device()
         where = locate(model, FILES)
-        load = {"ecapa": _ecapa, "xvector": _xvector, "wavlm_ecapa": _wavlm_ecapa}[kind_of(str(where))]
+        self.kind = kind_of(str(where))
+        load = {"ecapa": _ecapa, "xvector": _xvector, "wavlm_ecapa": _wavlm_ecapa}[self.kind]
         self._encode = load(where, self.device)
         self.flops = Line(lambda audio: self.embed([audio]))
 

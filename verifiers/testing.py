@@ -32,7 +32,8 @@ class VerifierContract:
     """What a search relies on; each test says which fault it guards.
 
     Attributes:
-        tolerance: by how much an utterance's utility may differ from one batch to another.
+        tolerance: by how much an utterance's value may differ from one batch to another, as a share of the
+            scale.
     """
 
     tolerance: float = 1e-3
@@ -169,9 +170,9 @@ class VerifierContract:
 
     def _same(self, scores: Sequence[Score], others: Sequence[Score], otherwise: str) -> None:
         assert [s.status for s in scores] == [s.status for s in others], f"{otherwise}: {scores}, {others}"
-        verifier = self.make()
-        first, second = (verifier.utility(np.array([s.value for s in each])) for each in (scores, others))
-        np.testing.assert_allclose(first, second, atol=self.tolerance, err_msg=otherwise)
+        worst, best = self.make().scale
+        first, second = (np.array([s.value for s in each]) / abs(best - worst) for each in (scores, others))
+        np.testing.assert_allclose(first, second, rtol=0, atol=self.tolerance, err_msg=otherwise)
 
 
 def buzz(seconds: float, pitch: float) -> Audio:

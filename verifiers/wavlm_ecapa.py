@@ -75,7 +75,9 @@ class WavLMECAPA(nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         normal = F.layer_norm(audio, audio.shape[-1:])
-        hidden = torch.stack(self.wavlm(normal, output_hidden_states=True).hidden_states)
+        out = self.wavlm(normal, output_hidden_states=True)
+        # UniSpeech mixes what enters each layer, and what leaves the encoder behind its last normalisation.
+        hidden = torch.stack((*out.hidden_states[:-1], out.last_hidden_state))
         mixed = torch.einsum("l,lbtd->bdt", self.feature_weight.softmax(0), hidden)
         x = self.layer1(F.instance_norm(mixed + 1e-6))
         a = self.layer2(x)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
+from llasa_search.verifiers.asr import family_of
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.hearing import resampled
 from llasa_search.verifiers.prefix import (
@@ -58,6 +59,7 @@ class WER(Verifier):
         require_protocol(protocol)
         self.model = str(model)
         self.protocol = protocol
+        self.family = family_of(self.model)
         self._asr: ASR | None = None
 
     def load(self) -> None:

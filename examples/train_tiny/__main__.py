@@ -25,7 +25,7 @@ import verifier_models
 import voices
 
 TINY = Path(__file__).resolve().parents[2] / "llasa_search" / "tiny"
-SHARDS = 104  # of about 38 minutes
+SHARDS = 134  # of about 40 minutes
 
 
 def _assemble(work: Path, further: bool) -> None:
