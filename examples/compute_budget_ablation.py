@@ -97,7 +97,10 @@ def choose(study: Study, cases: Sequence[Case], choices: Sequence[Sampling], ver
     def errors(sampling: Sampling) -> float:
         name = f"dev, temperature {sampling.temperature:g}"
         rows = study.rows(cases, [Arm(name, f"best_of_n:n={DEV_N}", verifiers, sampling=sampling, pool=True)])
-        return sum(outcomes.rate(curves.best_of(rows, judge, DEV_N)).value for judge, _ in study.judges)
+        counting = [judge for judge, _ in study.judges if counts_errors(rows, judge)]
+        if not counting:
+            raise typer.BadParameter("no judge counts errors: choose among temperatures yourself")
+        return sum(outcomes.rate(curves.best_of(rows, judge, DEV_N)).value for judge in counting)
 
     return min(choices, key=errors)
 

@@ -56,8 +56,8 @@ class Ledger:
         verifier_seconds: seconds, by verifier.
         verifier_skipped: utterances not scored because they could no longer win, by verifier.
         stage_seconds: wall seconds by stage ("prefill", "decode", "codec", "verify").
-        flops: analytic floating-point operations by stage ("lm", "codec", "verifiers"); NaN where a
-            verifier does not know its own (`Verifier.flops`).
+        flops: analytic floating-point operations by stage ("prefill", "decode", "codec", "verifiers"); NaN
+            where a verifier does not know its own (`Verifier.flops`).
         peak_memory_bytes: highest resident (or GPU) memory seen.
     """
 

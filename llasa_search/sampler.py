@@ -206,9 +206,12 @@ class Sampler:
         Ties, and a search that has not scored unfinished speech, go to the highest mean log-probability. For
         a search that its budget ended before any candidate finished. None if no row is alive.
         """
+        # The reserve pays for the longest rows; those that waited for memory would need more.
+        longest = max((batch.length for batch in self._search.live), default=0)
         alive = [
             (self.trace.worth(name), mean, batch, slot)
             for batch in self._search.live
+            if batch.length == longest
             for slot, (name, mean) in enumerate(zip(batch.names, batch.mean_logprobs(), strict=True))
         ]
         if not alive:
@@ -316,7 +319,8 @@ class Sampler:
     def _step(self, queue: list[Batch]) -> list[Candidate]:
         """One step of the first batch; out of memory halves it instead."""
         batch, start = queue[0], time.perf_counter()
-        rows, context = len(batch), len(batch.task.prefix) + batch.length
+        rows, length = len(batch), batch.length
+        context = len(batch.task.prefix) + length
         ended: list[Finished] | None = None
         try:
             ended = batch.step()
@@ -330,7 +334,8 @@ class Sampler:
             torch.cuda.empty_cache()
             return []
         self.account.ledger.row_steps += rows
-        self.account.ledger.add_flops("lm", self.llasa.decoder.flops(rows, context, rows))
+        if length:  # the first token is drawn from the prefill's logits
+            self.account.ledger.add_flops("decode", self.llasa.decoder.flops(rows, context, rows))
         self.account.reserve.step_seconds = time.perf_counter() - start
         return [self._finish(each) for each in ended]
 
@@ -346,6 +351,8 @@ class Sampler:
             parent=row.parent,
         )
         self.trace.finish(row.index, len(ended.codes), ended.reason)
+        if self.trace.nodes[row.index].text != self.prompt.text:  # the first step of a text, when all ended
+            candidate.finish_reason = "length"
         if self.prompt.text == self._search.text and not self.prompt.history:
             self.count(candidate)
         return candidate

@@ -52,7 +52,7 @@ class Shared:
                 self.prefixes[ids] = llasa.decoder.prefill(torch.tensor(ids))
             ledger.prefills += 1
             ledger.prefill_tokens += len(ids)
-            ledger.add_flops("lm", llasa.decoder.flops(len(ids), len(ids) / 2, 1))
+            ledger.add_flops("prefill", llasa.decoder.flops(len(ids), len(ids) / 2, 1))
         prefix = self.prefixes[ids]
         for old in list(self.prefixes)[:-PREFIXES]:
             del self.prefixes[old]

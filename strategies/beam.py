@@ -82,6 +82,7 @@ class Beam(Guided):
             rows, finished = sampler.extend(rows, fork - rows.length + self.lookahead)
             yield from finished
             rewards = scorer.partial(rows, reward)
+            rows = sampler.rewind(rows, fork) if self.lookahead and len(rows) else rows
             if not len(rows) or np.isnan(rewards).any():
                 continue
             names = rows.index.tolist()
@@ -90,7 +91,6 @@ class Beam(Guided):
             if fork == prefix and self.completions is not None:
                 children = self.completions * len(beams)
             chosen = [beams[child % len(beams)] for child in range(children)]
-            rows = sampler.rewind(rows, fork) if self.lookahead else rows
             rows = sampler.select(rows, chosen, why=f"not among the best {len(beams)}")
             parent = dict(zip(rows.index.tolist(), (names[beam] for beam in chosen), strict=True))
         yield from complete(sampler, rows)

@@ -64,7 +64,8 @@ def _row(case: str, index: int, reward: float | None, edits: int | None, **chang
         "case": case, "kind": "", "arm": "pool", "seed": 0, "index": index, "chosen": index == 0,
         "reward": reward, "finish": "stop", "tokens": 100 - index, "mean_logprob": -1.0 * index, "scores": {},
         "judges": {"ear": verdict}, "finished": 4, "row_steps": 400, "prefill_tokens": 100,
-        "flops": {"lm": 500.0, "codec": 100.0}, "seconds": {"prefill": 1.0, "decode": 4.0},
+        "flops": {"prefill": 100.0, "decode": 400.0, "codec": 100.0, "verifiers": 40.0},
+        "seconds": {"prefill": 1.0, "decode": 4.0, "verify": 2.0},
     }  # fmt: skip
     row.update(changed)  # type: ignore[typeddict-item]
     return row
@@ -124,14 +125,32 @@ def test_costs_of_a_part_of_the_pool() -> None:
     """The prefill paid once a candidate, or judges that count."""
     assert costs.cost(POOL, "row_steps", 1) == 100
     assert costs.cost(POOL, "candidates", 2) == 2
-    assert costs.cost(POOL, "seconds", 2) == pytest.approx(1 + 4 / 2)
-    assert costs.cost(POOL, "flops", 4) == 600
-    assert costs.cost(POOL, "flops", 2) == pytest.approx(100 + 500 / 2)
+    assert costs.cost(POOL, "seconds", 2) == pytest.approx(1 + (4 + 2) / 2)
+    assert costs.cost(POOL, "flops", 4) == costs.cost(POOL, "flops") == 640
+    assert costs.cost(POOL, "flops", 2) == pytest.approx(100 + 540 / 2)
     assert costs.n_at(POOL, "row_steps", 250) == pytest.approx(2.5)
-    assert costs.n_at(POOL, "row_steps", 9999) == 4
+
+
+def test_a_single_sample_is_heard_by_no_verifier() -> None:
+    """An unsearched model that pays for a search, and is beaten at "equal" cost."""
+    assert costs.cost(POOL, "flops", 1) == pytest.approx(100 + 500 / 4)
+    assert costs.cost(POOL, "flops", 1.5) == pytest.approx((225 + 370) / 2)
+    assert costs.n_at(POOL, "flops", 225) == 1
+    assert costs.n_at(POOL, "flops", (225 + 370) / 2) == pytest.approx(1.5)
+
+
+def test_a_cost_that_no_subset_has_has_no_n() -> None:
+    """A comparison "at equal cost" with the nearest end of the curve."""
+    assert np.isnan(costs.n_at(POOL, "row_steps", 9999)) and np.isnan(costs.n_at(POOL, "row_steps", 50))
+    alone = [row | {"finished": 1} for row in POOL if row["index"] == 0]
+    assert costs.n_at(alone, "row_steps", 400) == 1
+
+
+def test_axes() -> None:
+    """A name that is none taken for a cost of nothing."""
     with pytest.raises(InputError, match="axis 'joules'"):
         costs.cost(POOL, "joules")
-    unknown = [_row("a", 0, 1.0, 1, flops={"lm": 1.0, "verifiers": None})]
+    unknown = [_row("a", 0, 1.0, 1, flops={"decode": 1.0, "verifiers": None})]
     assert np.isnan(costs.cost(unknown, "flops"))
 
 
@@ -143,6 +162,22 @@ def test_a_text_that_the_judge_could_not_hear_is_left_out_on_both_sides() -> Non
     assert one.known.tolist() == [False, True]
     assert outcomes.rate(one).value == pytest.approx(0.4)
     assert outcomes.difference(one, two).value == pytest.approx(0.3)
+
+
+def test_a_candidate_that_the_judge_could_not_hear_leaves_the_text() -> None:
+    """One silent candidate of many that takes its text out of every comparison."""
+    pool = [
+        _row("a", i, reward, edits) for i, (reward, edits) in enumerate([(0.9, None), (0.5, 2), (0.1, 8)])
+    ]
+    assert outcomes.rate(curves.best_of(pool, "ear", 1)).value == pytest.approx(0.5)
+    assert outcomes.rate(curves.best_of(pool, "ear", 2)).value == pytest.approx(0.2)
+    assert np.isnan(outcomes.rate(curves.best_of(pool, "ear", 3)).value)
+
+
+def test_one_text_has_no_p_value() -> None:
+    """A study of one text that ends in scipy's error after all its searches."""
+    one, other = (outcomes.chosen([_row("a", 0, 1.0, edits)], "ear") for edits in (1, 5))
+    assert np.isnan(outcomes.p_value(one, other))
 
 
 def test_rows_that_cannot_be_compared_are_refused() -> None:

@@ -37,6 +37,7 @@ class Verifier(Reward):
         cost: rough seconds for a second of speech on a CPU core; cheaper verifiers go first.
         requires: modules that it imports in `load`, such as "funasr": `llasa-search verifiers` says whether
             they are installed.
+        part: what `model="tiny"` means for it, in the package's folder of checkpoints; "" for all of them.
         scale: (worst, best) in its unit: where its utility reaches 0 and 1.
     """
 
@@ -49,6 +50,7 @@ class Verifier(Reward):
     requires: ClassVar[tuple[str, ...]] = ()
     judge: ClassVar[bool] = False
     content: ClassVar[bool] = False
+    part: ClassVar[str] = ""
     scale: tuple[float, float] = (0.0, 1.0)
 
     @abstractmethod

@@ -15,7 +15,7 @@ from llasa_search.weights import require_complete
 
 
 def named(model: str, part: str) -> str:
-    """What `locate` finds a model by: for "tiny" the package's own `part`, such as "speaker"."""
+    """What `locate` finds a model by: for "tiny" the package's own `part`, such as "speaker" ("" is all)."""
     return str(TINY / part) if model == "tiny" else model
 
 

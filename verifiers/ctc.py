@@ -53,12 +53,13 @@ class CTCAlignment(Verifier):
 
     partial = True
     family = "ctc"
+    part = "ctc"
     content = True
     cost = 0.1
 
     def __init__(self, model: str = "facebook/wav2vec2-base-960h") -> None:
         self.model = str(model)
-        self.scale = stored_scale(named(self.model, "ctc")) or (2.0, 0.0)
+        self.scale = stored_scale(named(self.model, self.part)) or (2.0, 0.0)
         self._loaded: _Recogniser | None = None
 
     def load(self) -> None:

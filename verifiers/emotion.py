@@ -25,12 +25,13 @@ class _Emotion(Verifier):
     min_seconds = 0.5
     window_seconds = 4.0
     family = "emotion2vec"
+    part = "emotion"
     cost = 0.3
     model: str
     _loaded: Emotion2Vec | None = None
 
     def load(self) -> None:
-        self._loaded = self._loaded or Emotion2Vec(named(self.model, "emotion"))
+        self._loaded = self._loaded or Emotion2Vec(named(self.model, self.part))
 
     def flops(self, seconds: float) -> float:
         return self._emotion2vec.flops(seconds)
@@ -59,7 +60,7 @@ class EmotionSimilarity(_Emotion):
         self.reference = None if reference is None else str(reference)
         self.needs = frozenset({"voice"} if reference is None else ())
         self.model = str(model)
-        self.scale = stored_scale(named(self.model, "emotion")) or (0.5, 1.0)
+        self.scale = stored_scale(named(self.model, self.part)) or (0.5, 1.0)
         self._heard: tuple[str, NDArray[np.float64]] | None = None
 
     def check(self, prompt: Prompt) -> None:

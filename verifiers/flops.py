@@ -70,12 +70,13 @@ class Windows:
         self._pace = pace
         self._counted: tuple[float, float] | None = None
 
-    def __call__(self, seconds: float) -> float:
+    def __call__(self, seconds: float, new: float = 1.0) -> float:
+        """Operations for one recording, of which a share of `new` has not been heard before."""
         if self._counted is None:
             heard = self._encode()
             self._counted = counted(self._encode), counted(lambda: self._decode(heard))
         window, tokens = self._counted
-        return math.ceil(seconds / self._window) * window + self._pace * seconds / TOKENS * tokens
+        return new * math.ceil(seconds / self._window) * window + self._pace * seconds / TOKENS * tokens
 
 
 def _noise(seconds: float) -> Audio:

@@ -38,6 +38,7 @@ class TranscriptLikelihood(Verifier):
     """
 
     family = "whisper"
+    part = "asr.pt"
     content = True
     cost = 0.05
     scale = (-2.0, 0.0)
@@ -74,7 +75,7 @@ class TranscriptLikelihood(Verifier):
         return [self._score(each) for each in found]
 
     def flops(self, seconds: float) -> float:
-        """Of one decoder pass and one of the encoder, though a `WER` of the same model may have made that."""
+        """Of one decoder pass, and of the encoder's unless a `WER` of the same model has heard the speech."""
         self.load()
         assert self._asr is not None
         return self._asr.flops(seconds)

@@ -51,6 +51,7 @@ class SpeakerSimilarity(Verifier):
     min_seconds = 0.5
     window_seconds = 4.0
     family = "speaker-embedding"
+    part = "speaker"
     cost = 0.2
 
     def __init__(
@@ -62,7 +63,7 @@ class SpeakerSimilarity(Verifier):
             raise InputError(f"reference={reference!r}: take 'original' or 'resynthesis'")
         self.model = str(model)
         self.reference = reference
-        self._checkpoint = named(self.model, "speaker")
+        self._checkpoint = named(self.model, self.part)
         self.scale = stored_scale(self._checkpoint) or SCALES[kind_of(self._checkpoint)]
         self._encoder: SpeakerEncoder | None = None
         self._voice: tuple[str, NDArray[np.float64]] | None = None

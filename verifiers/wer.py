@@ -51,6 +51,7 @@ class WER(Verifier):
 
     partial = True
     family = "whisper"
+    part = "asr.pt"
     content = True
     cost = 0.1
     scale = (1.0, 0.0)

@@ -26,7 +26,6 @@ class WhisperASR:
         model: "tiny" (the one in this package), a path to a `.pt` file, or one of openai-whisper's names.
 
     Attributes:
-        flops: floating-point operations for one recording, by its seconds.
         spells: whether it writes one token a letter, as ours does; its file then holds `"spelling": True`.
         window: samples that it hears at once.
 
@@ -47,7 +46,12 @@ class WhisperASR:
         self._half = self.device == "cuda"
         self._encoded: dict[bytes, Any] = {}
         pace = LETTERS_A_SECOND if self.spells else TOKENS_A_SECOND
-        self.flops = Windows(self._hear_silence, self._write, self.window / SAMPLE_RATE, pace)
+        self._price = Windows(self._hear_silence, self._write, self.window / SAMPLE_RATE, pace)
+        self._new = 1.0
+
+    def flops(self, seconds: float) -> float:
+        """Floating-point operations for one recording; the encoder's as far as the last batch needed it."""
+        return self._price(seconds, self._new)
 
     def understands(self, language: str) -> bool:
         """Whether the checkpoint can hear `language` ("en" or "zh")."""
@@ -116,6 +120,7 @@ class WhisperASR:
             with torch.no_grad():
                 known |= zip(new, self.model.encoder(mels.half() if self._half else mels), strict=True)
         self._encoded = known
+        self._new = len(new) / max(1, len(known))
         return torch.stack([known[key] for key in keys])
 
     def _hear_silence(self) -> Any:

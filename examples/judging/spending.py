@@ -7,6 +7,7 @@ is the words (judged by pocketsphinx) and, for the process reward of the paper, 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,8 @@ import sections
 import typer
 
 from llasa_search import Sampling
+from llasa_search.expression import as_reward
+from llasa_search.scorer import load_verifiers
 from llasa_search.study import Arm, Case, Row, Study, curves, outcomes, read_cases
 from llasa_search.study.plots import plot
 from llasa_search.study.points import Point, arm_point, pool_points
@@ -52,6 +55,7 @@ def main(
     page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
 ) -> None:
     """Writes the section on strategies, its figure, and `spending.jsonl`."""
+    load_verifiers(as_reward(f"{WORDS} + speaker").verifiers)  # what is missing is to be known now
     judges = listening.judges(folder)
     study = Study(folder / "spending", {**judges, "voice": "resemblyzer_similarity"}, processes=processes)
     sampling = Sampling(temperature=temperature, top_p=top_p)
@@ -61,8 +65,9 @@ def main(
     for name in sets.split(","):
         cases = read_cases(name, limit)
         by_arm = searched(study, cases, settings, sampling, seeds)
-        voiced = steered(study, [case for case in cases if case.voice is not None], sampling, seeds)
-        rows += [{**row, "set": name} for group in (by_arm, voiced) for arm in group.values() for row in arm]
+        voiced = steered(study, cases, by_arm["best of n"], sampling, seeds)
+        everything = {**voiced, **by_arm}
+        rows += [{**row, "set": name} for arm in everything.values() for row in arm]
         points = compared(by_arm, "row_steps")
         parts += [of_words(name, by_arm, points), of_voices(name, voiced)]
         plot(points, "row_steps", page.parent / f"strategies_{name}", "judged WER", f"{name} set")
@@ -90,8 +95,9 @@ def tuned(study: Study, cases: Sequence[Case], sampling: Sampling) -> dict[str, 
 
     def gain(strategy: str) -> float:
         rows = study.rows(cases, [Arm(strategy, strategy, WORDS, sampling=sampling)])
-        points = [arm_point(rows, judge, pool) for judge in WORD_JUDGES]
-        return sum(point.gain.value for point in points if point.gain is not None)
+        gains = [arm_point(rows, judge, pool).gain for judge in WORD_JUDGES]
+        # What costs more or less than any n cannot be compared, and is not taken.
+        return sum(math.inf if each is None else each.value for each in gains)
 
     return {name: min(strategies, key=gain) for name, strategies in TUNED.items()}
 
@@ -108,21 +114,25 @@ def searched(
     return {arm.name: study.rows(cases, [arm]) for arm in arms}
 
 
-def steered(study: Study, cases: Sequence[Case], sampling: Sampling, seeds: int) -> dict[str, list[Row]]:
-    """The paper's process reward by the voice: to the end, and over prefixes before the words choose."""
-    draws, heard = tuple(range(seeds)), f"{WORDS} + 0 * speaker"
+def steered(
+    study: Study, cases: Sequence[Case], pool: Sequence[Row], sampling: Sampling, seeds: int
+) -> dict[str, list[Row]]:
+    """The paper's process reward by the voice, where there is one: to the end, and over prefixes before the
+    words choose.
+    """
+    voiced, draws = {case.id: case for case in cases if case.voice is not None}, tuple(range(seeds))
     arms = [
-        Arm("best of n, voiced", f"best_of_n:n={SIZES[-1]}", heard, sampling=sampling, pool=True),
         Arm("full PRM", BEAM, "speaker", sampling=sampling, seeds=draws),
     ]
     for share in SHARES:
         name, strategy = f"PRM over {share:.0%}, then ORM", f"{BEAM},prefix_share={share}"
         arms.append(Arm(name, strategy, WORDS, sampling=sampling, seeds=draws))
-    return {arm.name: study.rows(cases, [arm]) for arm in arms}
+    found = {arm.name: study.rows(list(voiced.values()), [arm]) for arm in arms}
+    return {"best of n": [row for row in pool if row["case"] in voiced], **found}
 
 
 def compared(by_arm: Mapping[str, Sequence[Row]], axis: str, sizes: Sequence[int] = SIZES) -> list[Point]:
-    """The pool's curve, its oracle, and every strategy beside it."""
+    """The pool's curve, and every strategy beside it."""
     pool, *others = by_arm.values()
     points = []
     for judge in WORD_JUDGES:

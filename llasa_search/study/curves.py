@@ -113,6 +113,8 @@ def _score(verdict: Verdict) -> Score:
 def best_of(rows: Sequence[Row], judge: str, n: float, key: Key = by_reward) -> Outcome:
     """What `judge` hears in the best of n, by text and seed, in the mean over all subsets of each pool.
 
+    Subsets whose best the judge could not hear are left out; a text of which nothing was heard is NaN.
+
     Args:
         rows: of one arm that is a pool.
         judge: a judge's name.
@@ -125,8 +127,8 @@ def best_of(rows: Sequence[Row], judge: str, n: float, key: Key = by_reward) -> 
 
     def mean(pool: Sequence[Row]) -> float:
         heard = np.array([measured(row["judges"][judge])[0] for row in pool])
-        weights = subset_weights(key(pool), n)
-        return float((weights[weights > 0] * heard[weights > 0]).sum())
+        weights = np.where(np.isnan(heard), 0.0, subset_weights(key(pool), n))
+        return float(np.nansum(weights * heard) / weights.sum()) if weights.any() else math.nan
 
     return Outcome.of(rows, judge, mean)
 

@@ -55,7 +55,7 @@ class Outcome:
         for (case, _), group in groupby(ordered, key=lambda row: (row["case"], row["seed"])):
             search = list(group)
             totals.setdefault(case, []).append(take(search))
-            known = [length for row in search if (length := measured(row["judges"][judge])[1])]
+            known = [x for row in search if not np.isnan(x := measured(row["judges"][judge])[1])]
             lengths[case] = known[0] if known else lengths.get(case, np.nan)
         if len({len(each) for each in totals.values()}) != 1:
             raise InputError(f"arm {arms[0]!r}: some texts have more seeds than others")
@@ -122,10 +122,15 @@ def self_judged(rows: Sequence[Row]) -> list[Row]:
 
 
 def p_value(outcome: Outcome, other: Outcome, seed: int = 0) -> float:
-    """Two-sided paired permutation test of equal ratios: each text's two sides are exchanged at random."""
+    """Two-sided paired permutation test of equal ratios: each text's two sides are exchanged at random.
+
+    NaN where fewer than two texts have been heard on both.
+    """
     from scipy.stats import permutation_test
 
     mask = _shared([outcome, other])
+    if mask.sum() < 2:
+        return np.nan
     sides = [each.totals[mask].mean(axis=1) / each.lengths[mask].sum() for each in (outcome, other)]
     if np.array_equal(*sides):
         return 1.0

@@ -13,7 +13,6 @@ from llasa_search.candidate import Status
 from llasa_search.errors import InputError
 from llasa_search.expression import DEFAULT_REWARD, as_reward
 from llasa_search.gate import gated
-from llasa_search.hub import TINY
 from llasa_search.sampling import Sampling
 from llasa_search.strategies.base import as_strategy, verifiers_of
 from llasa_search.verifiers.base import Verifier
@@ -97,13 +96,12 @@ class Row(TypedDict):
 
 @cache
 def fingerprint(*models: str) -> str:
-    """Changes with the content of checkpoints: files, folders (but notes), "tiny"; a hub id is itself."""
+    """Changes with the content of checkpoints, files and folders (but notes); a hub id is itself."""
     content = hashlib.blake2b(digest_size=8)
     for model in models:
-        path = TINY if model == "tiny" else Path(model)
+        path = Path(model)
         inside = (each for each in path.rglob("*") if each.is_file() and each.suffix != ".md")
         files = sorted(inside) if path.is_dir() else [path]
-        content.update(model.encode())
         for file in files:
-            content.update(file.read_bytes() if file.is_file() else b"")
+            content.update(file.read_bytes() if file.is_file() else model.encode())
     return content.hexdigest()

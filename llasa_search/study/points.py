@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -70,7 +71,7 @@ def arm_point(rows: Sequence[Row], judge: str, pool: Sequence[Row], axis: str = 
     n = costs.n_at(pool, axis, amount)
     found, arm = outcomes.chosen(rows, judge), rows[0]["arm"]
     gain = p = None
-    if 0.98 <= amount / costs.cost(pool, axis, n) <= 1.02:
+    if not math.isnan(n):
         fixed = curves.best_of(pool, judge, n)
         gain, p = outcomes.difference(found, fixed), outcomes.p_value(found, fixed)
     return _point(arm.partition(":")[0], arm, judge, rows, found, gain=gain, p=p)

@@ -27,6 +27,7 @@ from llasa_search.speech import SAMPLE_RATE, read_speech
 from llasa_search.study.cases import Case
 from llasa_search.study.plan import Arm, Row, Verdict, fingerprint
 from llasa_search.verifiers.base import Verifier
+from llasa_search.verifiers.checkpoints import named
 
 if TYPE_CHECKING:
     from llasa_search.llasa import Llasa
@@ -328,6 +329,7 @@ def _llasa(model: str, codec: str | None) -> Llasa:
 
 
 def _models(verifier: Verifier) -> list[str]:
-    """The arguments of a verifier that name checkpoints: files, folders, or "tiny"."""
+    """The checkpoints, files or folders, that a verifier's arguments name."""
     arguments = [value for name, value in vars(verifier).items() if name[0] != "_" and isinstance(value, str)]
-    return [each for each in arguments if each == "tiny" or (each and Path(each).exists())]
+    paths = [named(each, verifier.part) for each in arguments if each]
+    return [path for path in paths if Path(path).exists()]
