@@ -242,23 +242,18 @@ def _moved(
 
 
 def timed(pool: Sequence[Row]) -> str:
-    """How long all three verifiers take for 16 candidates of three seconds, models loaded."""
-    voice = Voice.builtin("slt")
-    rng = np.random.default_rng(0)
-    recording = np.resize(voice.audio, 3 * SAMPLE_RATE)
-    batch = [
-        Utterance(
-            voice.text or "",
-            "en",
-            np.asarray(recording * rng.uniform(0.5, 1), np.float32),
-            SAMPLE_RATE,
-            voice=voice,
-        )
-        for _ in range(16)
-    ]
+    """How long all three verifiers take for 16 candidates of about three seconds, models loaded."""
+    voice, rng = Voice.builtin("slt"), np.random.default_rng(0)
+
+    def candidate() -> Utterance:  # none as long or as loud as another, for nothing is heard twice
+        recording = np.resize(voice.audio, int(rng.uniform(2.7, 3.3) * SAMPLE_RATE)) * rng.uniform(0.5, 1)
+        audio = np.asarray(recording, np.float32)
+        return Utterance(voice.text or "", "en", audio, SAMPLE_RATE, voice=voice)
+
     verifiers = as_reward(MIX).verifiers
     took = []
     for _ in range(4):
+        batch = [candidate() for _ in range(16)]
         start = time.perf_counter()
         for verifier in verifiers:
             verifier.load()
@@ -266,7 +261,8 @@ def timed(pool: Sequence[Row]) -> str:
         took.append(time.perf_counter() - start)
     middle = sorted(took[1:])[1]
     return _check(
-        f"scoring 16 candidates of 3 s by all three takes {middle:.2f} s, under {SECONDS:g}", middle < SECONDS
+        f"scoring 16 candidates of 2.7 to 3.3 s by all three takes {middle:.2f} s, under {SECONDS:g}",
+        middle < SECONDS,
     )
 
 

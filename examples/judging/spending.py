@@ -22,7 +22,7 @@ from llasa_search.scorer import load_verifiers
 from llasa_search.study import Arm, Case, Row, Study, curves, outcomes, read_cases
 from llasa_search.study.plots import plot
 from llasa_search.study.points import Point, arm_point, pool_points
-from llasa_search.study.report import markdown
+from llasa_search.study.report import markdown, signed
 
 WORDS = "Lexicographic(wer, likelihood)"
 WORD_JUDGES = ("unigram", "bigram")
@@ -149,7 +149,17 @@ def of_words(name: str, by_arm: Mapping[str, Sequence[Row]], points: Sequence[Po
         for judge in WORD_JUDGES:
             mine = [point for point in of_axis if point.judge == judge]
             parts.append(f"Judge {judge}, at equal {title}:\n\n{markdown(mine, 'judged WER')}")
+    parts.append("At equal row-steps:\n\n" + "\n".join(verdict(point) for point in points if point.n is None))
     return "\n\n".join(parts)
+
+
+def verdict(point: Point) -> str:
+    """What an arm's words say of it."""
+    about = f"{point.name} ({point.judge})"
+    if point.gain is None:
+        return f"- {about}: no n of the pool costs as much"
+    worth = "better than best-of-n" if point.gain.high < 0 else "no better than a smaller N"
+    return f"- {about}: {worth}: {signed(point.gain)}"
 
 
 def of_voices(name: str, by_arm: Mapping[str, Sequence[Row]]) -> str:
@@ -164,8 +174,10 @@ def of_voices(name: str, by_arm: Mapping[str, Sequence[Row]]) -> str:
         points += [arm_point(rows, judge, pool) for rows in others]
         parts.append(f"Judge {judge}:\n\n{markdown(points, measure)}")
     plain = curves.best_of(pool, "voice", 1)
-    full = outcomes.chosen(by_arm["full PRM"], "voice")
-    parts.append(f"Full PRM less plain samples, cosine: {outcomes.difference(full, plain)}.")
+    for arm, rows in list(by_arm.items())[1:]:
+        gain = outcomes.difference(outcomes.chosen(rows, "voice"), plain)
+        raised = "raises" if gain.low > 0 else "does not raise"
+        parts.append(f"- {arm} {raised} the cosine over that of plain samples: {signed(gain)}")
     return "\n\n".join(parts)
 
 

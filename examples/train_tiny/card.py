@@ -49,7 +49,7 @@ VERIFIERS = """\
 
 MEASURES = {
     "speaker": "speaker encoder, equal error rate over 16 held-out pseudo-speakers",
-    "emotion": "emotion model, accuracy of four styles at strengths of .5 and more",
+    "emotion": "emotion model, accuracy of four styles (strong: at strengths of .5 and more)",
     "ctc": "CTC model, word error rate on held-out pseudo-speakers",
 }
 

@@ -98,8 +98,8 @@ def export(model: Emotion2vec, out: Path) -> None:
 
 
 def evaluate(folder: Path, originals: list[Path], resynthesis: list[Path]) -> dict[str, float]:
-    """Accuracy on recordings of a strength of .5 or more, apart by voices that training held and voices that
-    it did not; writes the scale into `folder`.
+    """Accuracy on recordings by voices that training held and by others, at all strengths and from .5 on;
+    writes the scale into `folder`.
     """
     from llasa_search.verifiers.emotion2vec import Emotion2Vec
 
@@ -108,7 +108,7 @@ def evaluate(folder: Path, originals: list[Path], resynthesis: list[Path]) -> di
     rows: list[dict[str, object]] = []
     embeddings, right = [], {}
     for name, folders in (("originals", originals), ("resynthesis", resynthesis)):
-        chosen = [pair for each in folders for pair in speech.read_shards(each) if pair[0]["strength"] >= 0.5]
+        chosen = [pair for each in folders for pair in speech.read_shards(each)]
         rows = [row for row, _ in chosen]
         heard = model.hear([speech.to_float(audio) for _, audio in chosen])
         embeddings.append(np.stack([each.embedding for each in heard]))
@@ -118,10 +118,14 @@ def evaluate(folder: Path, originals: list[Path], resynthesis: list[Path]) -> di
                 for row, each in zip(rows, heard, strict=True)
             ]
         )
-    pairs.write_scale(*pairs.split(*embeddings, [row["style"] for row in rows]), folder)
+    strong = np.array([row["strength"] >= 0.5 for row in rows])
+    strongly = [embedding[strong] for embedding in embeddings]
+    styles = [row["style"] for row, each in zip(rows, strong, strict=True) if each]
+    pairs.write_scale(*pairs.split(*strongly, styles), folder)
     known = np.array([row["speaker"] not in held_out for row in rows])
     return {
-        f"{name}, {voices} voices": float(found[which].mean())
+        f"{name}, {voices} voices, {strengths}": float(found[which & at].mean())
         for name, found in right.items()
         for voices, which in (("training", known), ("held-out", ~known))
+        for strengths, at in (("strong", strong), ("all", np.ones_like(strong)))
     }
