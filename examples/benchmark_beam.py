@@ -1,7 +1,7 @@
-"""What forking costs: a beam of 4 x 4 beside best-of-16, verifiers aside; the table goes into docs/benchmarks.md.
+"""What forking costs: a beam of 4 x 4 beside best-of-16, verifiers aside; the table is in docs/benchmarks.md.
 
-Both have 16 rows at a time; the beam re-arranges its caches every half second and shares more of them. A second
-counts for as many row-steps as it has paid for, so both are compared at equal row-steps.
+Both have 16 rows at a time, of which the beam re-arranges the caches every half second. Seconds are divided by
+row-steps, so both are compared at equal row-steps.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def main(
         prefills = max(result.ledger.prefills for result in found)
         spread = f"{statistics.median(paces[name]):.3f} ({min(paces[name]):.3f}-{max(paces[name]):.3f})"
         lines.append(f"| {name} | {steps:,.0f} | {prefills} | {spread} |")
+    table = "\n".join(lines)
     verdict = "pass" if ratio <= LIMIT else "**fail**"
     text = f"""
 ## A beam's overhead
@@ -56,10 +57,10 @@ def main(
 
 Prefill, decoding and codec; verifiers aside. {repeats} searches each, in turns.
 
-{chr(10).join(lines)}
+{table}
 
-- {verdict}: at equal row-steps the beam takes {ratio:.2f} ({min(ratios):.2f}-{max(ratios):.2f}) times as long, at
-  most {LIMIT:g}
+- {verdict}: at equal row-steps the beam takes {ratio:.2f} ({min(ratios):.2f}-{max(ratios):.2f}) times as
+  long, at most {LIMIT:g}
 """
     sections.write(page, "beam", text)
     typer.echo(text)
