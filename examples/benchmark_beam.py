@@ -1,7 +1,7 @@
 """What forking costs: a beam of 4 x 4 beside best-of-16, verifiers aside; the table is in docs/benchmarks.md.
 
-Both have 16 rows at a time, of which the beam re-arranges the caches every half second. Seconds are divided by
-row-steps, so both are compared at equal row-steps.
+Both have 16 rows at a time, of which the beam re-arranges the caches every half second. Seconds are divided
+by row-steps, so both are compared at equal row-steps.
 """
 
 from __future__ import annotations

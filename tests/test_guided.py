@@ -6,7 +6,7 @@ import math
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from listeners import Broken, Codes, Deaf, Interrupting, Loud
 
@@ -18,7 +18,16 @@ from llasa_search.result import SearchError, SearchResult
 from llasa_search.reward import Reward
 from llasa_search.sampling import Sampling
 from llasa_search.search import Searcher
-from llasa_search.strategies import DVTS, Beam, BestOfN, Particle, SpeculativeRejection, Strategy, as_strategy
+from llasa_search.strategies import (
+    DVTS,
+    Beam,
+    BestOfN,
+    InContextSteps,
+    Particle,
+    SpeculativeRejection,
+    Strategy,
+    as_strategy,
+)
 from llasa_search.verifiers import LanguageModelLikelihood
 from llasa_search.voice import Prompt
 
@@ -35,7 +44,7 @@ GUIDED = [
     Particle(6, temperature=0.01, step_tokens=5),
     SpeculativeRejection(6, alpha=0.4, step_tokens=5),
 ]
-ALL = [*GUIDED, BestOfN(6)]
+ALL = [*GUIDED, BestOfN(6), BestOfN(6, stop_at=Codes() >= 60), InContextSteps(6)]
 every = pytest.mark.parametrize("strategy", ALL, ids=lambda strategy: type(strategy).__name__)
 guided = pytest.mark.parametrize("strategy", GUIDED, ids=lambda strategy: type(strategy).__name__)
 
@@ -151,6 +160,17 @@ def test_no_budget_is_exceeded(
         ends = Counter(len(candidate.logprobs) for candidate in result.candidates)
         assert ends.total() - max(ends.values()) < candidates
     assert result.best.reward == max(candidate.reward for candidate in result.candidates)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(ALL), st.integers(LONGEST, 120), st.integers(1, 3))
+def test_no_budget_is_exceeded_where_memory_is_short(
+    llasa: Llasa, monkeypatch: pytest.MonkeyPatch, strategy: Strategy, tokens: int, at_once: int
+) -> None:
+    """A reserve for the rows that are sampled, spent on one of those that wait for their memory."""
+    monkeypatch.setattr("llasa_search.sampler.rows_that_fit", lambda *_: at_once)
+    result = search(llasa, strategy, budget=Budget(tokens=tokens))
+    assert result.ledger.row_steps <= tokens and result.candidates
 
 
 @every

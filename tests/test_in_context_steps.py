@@ -294,6 +294,7 @@ def test_ctrl_c_in_the_first_step_of_a_text_that_is_too_long(speak: Callable[...
     """A rescue that fails because the text does not fit into the window."""
     result = speak(InterruptedEarly(), TEXT * 30)
     assert result.stopped_by == "interrupt" and 0 < len(result.best.codes) <= 20
+    assert result.best.finish_reason == "length"  # it says the first sentence of many
 
 
 def test_chinese(tmp_path: Path, voice: Voice) -> None:
