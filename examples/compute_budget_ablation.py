@@ -25,7 +25,7 @@ from llasa_search.expression import as_reward
 from llasa_search.study import Arm, Case, Row, Study, costs, curves, outcomes, read_cases
 from llasa_search.study.plots import plot
 from llasa_search.study.points import Point, arm_point, pool_points
-from llasa_search.study.report import as_csv, markdown
+from llasa_search.study.report import as_csv, markdown, signed
 from llasa_search.verifiers.base import Verifier
 from llasa_search.versions import versions
 
@@ -159,9 +159,8 @@ def report(
     listed = ", ".join(f"{name} = `{judge}`" for name, judge in judges.items())
     listeners = "; ".join(map(settings_of, as_reward(verifiers).verifiers))
     seeds = max(row["seed"] for rows in by_arm.values() for row in rows) + 1
-    stated = ", ".join(
-        f"{name} {version}" for name, version in versions(as_reward(verifiers).verifiers).items()
-    )
+    listening = [each for spec in (verifiers, *judges.values()) for each in as_reward(spec).verifiers]
+    stated = ", ".join(f"{name} {version}" for name, version in versions(listening).items())
     return f"""# Quality against compute
 
 Made by `python {" ".join(sys.argv)}` ({stated}; Python {platform.python_version()}, {platform.machine()}).
@@ -206,8 +205,10 @@ def remarks(pool: Sequence[Row], judge: str, judges: Mapping[str, str], size: in
         lines.append(f"- Share of speech with a WER above {BAD:g}: {shares[0]} plain, {shares[1]} searched.")
     for name, score in pool[0]["scores"].items():
         if "edits" in score:
-            own = outcomes.rate(curves.best_of(outcomes.self_judged(pool), name, size))
-            lines.append(f"- What the search itself believes to have found: {own} by `{name}`.")
+            own = curves.best_of(outcomes.self_judged(pool), name, size)
+            gap = outcomes.difference(best, own)
+            believed = f"- What the search itself believes to have found: {outcomes.rate(own)} by `{name}`"
+            lines.append(f"{believed}; this judge hears {signed(gap)} more.")
     return "\n".join(lines)
 
 

@@ -53,8 +53,8 @@ def main(
 {sections.made_by()}
 
 {len(cases)} texts with a voice prompt, {n} candidates each at temperature {temperature:g}, top-p {top_p:g}.
-What is chosen out of n, the exact mean over all subsets: the verifier's own value beside the judges', with
-95 % bootstrap intervals over texts.
+What is chosen out of n, the exact mean over all subsets (ranks are those in the whole pool): the verifier's
+own value beside the judges', with 95 % bootstrap intervals over texts.
 
 ![own and judged values by n](reward_hacking.png)
 

@@ -189,6 +189,8 @@ def _search(job: _Job, run: Path) -> SearchResult:
     if arm.pool:  # the cascade has left out what could no longer win; the subsets of a pool need it
         complete = result.rerank(result.reward)
         result.ledger.add_flops("verifiers", complete.ledger.flops.get("verifiers", 0.0))
+        seconds = result.ledger.stage_seconds
+        seconds["verify"] = seconds.get("verify", 0.0) + complete.ledger.stage_seconds.get("verify", 0.0)
         result = SearchResult(**{**vars(result), "candidates": complete.candidates})
     run.parent.mkdir(parents=True, exist_ok=True)
     result.save_run(run)
