@@ -58,7 +58,7 @@ class Spoken:
         cosines: Resemblyzer's, between neighbouring steps.
         pitch_jumps: between the median pitches of neighbouring steps, semitones.
         energy_joins: loudness after a join less that before, dB, without sign.
-        energy_inside: the same at random audible places inside of steps.
+        energy_inside: the same at random places inside of steps.
         to_voice: cosine of each step to the voice prompt.
     """
 
@@ -153,11 +153,11 @@ def listened(
         row_steps=row_steps,
         edits=edits,
         words=words,
-        cosines=[_cosine(b, Voice(a, sample_rate=SAMPLE_RATE)) for a, b in pairwise(audios)],
+        cosines=[_cosine(b, a) for a, b in pairwise(audios)],
         pitch_jumps=[abs(b - a) for a, b in pairwise(pitches)],
         energy_joins=[_jump(a[-edge:], b[:edge]) for a, b in pairwise(audios)],
         energy_inside=[_inside(audio, rng, edge) for audio in audios],
-        to_voice=[_cosine(audio, voice) for audio in audios],
+        to_voice=[_cosine(audio, voice.audio) for audio in audios],
     )
 
 
@@ -255,9 +255,9 @@ def _said(step: str, said: Mapping[str, str]) -> str:
     return " ".join(whole) or texts.spoken(step)
 
 
-def _cosine(audio: Audio, voice: Voice) -> float:
-    heard = Utterance("", "en", audio, SAMPLE_RATE, voice=voice)
+def _cosine(audio: Audio, other: Audio) -> float:
     try:
+        heard = Utterance("", "en", audio, SAMPLE_RATE, voice=Voice(other, sample_rate=SAMPLE_RATE))
         return ResemblyzerSimilarity().score([heard])[0].value
     except InputError:  # it hears no voice
         return float("nan")
@@ -277,6 +277,7 @@ def _jump(before: Audio, after: Audio) -> float:
 
 
 def _inside(audio: Audio, rng: np.random.Generator, edge: int) -> float:
+    """The jump at any place within a step."""
     if len(audio) < 4 * edge:
         return float("nan")
     place = int(rng.integers(edge, len(audio) - edge))
