@@ -64,7 +64,7 @@ def trained(modules: dict[str, ModuleType], tmp_path_factory: pytest.TempPathFac
         **modules["ecapa"].evaluate(work / "speaker", unheard, unheard),
         **modules["emotion"].evaluate(work / "emotion", [fresh, unheard], [fresh, unheard]),
     }
-    assert len(measures) == 7 and all(0 <= share <= 1 for share in measures.values())
+    assert len(measures) == 11 and all(0 <= share <= 1 for share in measures.values())
     assert min(modules["ctc"].evaluate(work / "ctc", unheard, unheard).values()) >= 0
     return work
 
