@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 
+from llasa_search.arrays import plain
 from llasa_search.errors import InputError
 
 
@@ -34,13 +35,14 @@ class Budget:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
+        for name, value in list(vars(self).items()):
             kind, wanted = (Real, "a number") if name.endswith("seconds") else (Integral, "a whole number")
             if value is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, kind) or not 0 < float(value) < math.inf:
                 wanted += " above 0, or None for no limit"
                 raise InputError(f"Budget({name}={value!r}): a limit must be {wanted}")
+            object.__setattr__(self, name, plain(value))
 
 
 @dataclass

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from numbers import Integral, Real
 
+from llasa_search.arrays import plain
 from llasa_search.errors import InputError
 
 
@@ -35,10 +36,11 @@ class Sampling:
     max_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
+        for name, value in list(vars(self).items()):
             if value is not None or name not in ("min_seconds", "max_seconds"):
                 kind, wanted = (Integral, "a whole number") if name == "top_k" else (Real, "a number")
                 self._require(name, isinstance(value, kind) and not isinstance(value, bool), wanted)
+                object.__setattr__(self, name, plain(value))
         greedy = self.temperature == 0
         self._require("temperature", greedy or 0.01 <= self.temperature <= 100, "0 (greedy) or .01 to 100")
         self._require("top_p", 0 < self.top_p <= 1, "above 0 and at most 1 (1 keeps every token)")

@@ -49,6 +49,8 @@ def speak(request: Request) -> None:
         LlasaSearchError: as `search.generate`; nothing has been written.
     """
     check_wav(request.out)
+    if request.prompt and Path(request.prompt).resolve() == request.out.resolve():
+        raise InputError(f"--out {request.out} is the prompt's own recording: give another file")
     if request.run is not None:
         check_new_folder(request.run)
         if request.run.resolve() in (request.out.resolve(), *request.out.resolve().parents):

@@ -194,7 +194,12 @@ class Searcher:
         Yields:
             For each item in order its result, or the error that it ended with. Ctrl-C ends the series after
             the item at hand.
+
+        Raises:
+            InputError: one text or one item where several are to be given.
         """
+        if isinstance(items, str | Mapping):
+            raise InputError(f"map({items!r:.60}): give the texts in a list, or use generate")
         for item in items:
             try:
                 result = self.generate(**_arguments(item))

@@ -12,6 +12,7 @@ LANGUAGES = ("en", "zh")
 # Chinese characters: the unified ideographs, extension A, and the supplementary planes' extensions.
 _CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0f]")
+_TERMINAL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # colours and the like, whose letters nobody says
 _MARKER = re.compile(r"<\|[^|<>]*\|>")
 
 
@@ -36,7 +37,7 @@ def clean_text(text: str, what: str = "the text") -> str:
         raise InputError(f"{what} is empty: give at least one word to say")
     if marker := _MARKER.search(text):
         raise InputError(f"{what} holds {marker.group()!r}, a marker of the model: leave it out")
-    folded = " ".join(unicodedata.normalize("NFC", text).split())
+    folded = " ".join(unicodedata.normalize("NFC", _TERMINAL.sub("", text)).split())
     spoken = " ".join("".join(c if _has_sound(c) else _left_by(c) for c in folded).split())
     if not any(unicodedata.category(c)[0] in "LN" for c in spoken):
         raise InputError(f"{what} {text!r:.60} has nothing to say: no letter, digit or character")

@@ -75,7 +75,7 @@ class Voice:
             beside = path.with_suffix(".txt")
             if text is None and beside.is_file():
                 text = _transcript(beside)
-            name = name or path.stem
+            name = name or path.stem.encode(errors="replace").decode()
         else:
             where = "the voice prompt's samples"
             if sample_rate is None:

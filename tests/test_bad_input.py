@@ -133,6 +133,34 @@ def test_settings_that_mean_nothing(
     assert advice in refused(**{option: value})
 
 
+def test_output_that_is_the_prompt(refused: Callable[..., str], tmp_path: Path) -> None:
+    """A user's own recording overwritten."""
+    path = tmp_path / "me.wav"
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
+    assert "own recording" in refused(prompt=path, prompt_text="me", out=path)
+
+
+def test_numbers_of_numpy_are_kept(llasa: Llasa, tmp_path: Path) -> None:
+    """A search that ran for hours and cannot be saved, because JSON knows no float32."""
+    sampling = Sampling(temperature=np.float32(0.7), max_seconds=np.float64(0.3))  # type: ignore[arg-type]
+    budget = Budget(candidates=np.int64(1))  # type: ignore[arg-type]
+    result = search.generate("one", model=llasa, verifiers="pace", sampling=sampling, budget=budget)
+    result.save_run(tmp_path / "run")
+    assert (type(sampling.temperature), type(budget.candidates)) == (float, int)
+
+
+def test_a_number_that_nobody_can_read(llasa: Llasa) -> None:
+    """An assertion of the normaliser in the place of the limit."""
+    with pytest.raises(InputError, match="too long"):
+        search.generate("9" * 5000, model=llasa)
+
+
+def test_a_text_where_several_are_to_be_given(llasa: Llasa) -> None:
+    """A text that is spoken letter by letter."""
+    with pytest.raises(InputError, match="in a list"):
+        next(search.Searcher(llasa).map("ab"))
+
+
 def test_output_folder_missing(refused: Callable[..., str], tmp_path: Path) -> None:
     assert "does not exist" in refused(out=tmp_path / "absent" / "out.wav")
     assert "does not exist" in refused(save_run=tmp_path / "absent" / "run")
@@ -254,6 +282,11 @@ def test_mixed_scripts_are_left_alone(text: str) -> None:
     import unicodedata
 
     assert clean_text(text) == unicodedata.normalize("NFC", text)
+
+
+def test_colours_of_a_terminal_are_not_spoken() -> None:
+    with pytest.warns(UserWarning, match=r"U\+0007"):
+        assert clean_text("hello \x07\x1b[31m world\x1b[0m") == "hello world"
 
 
 @pytest.mark.parametrize("language", ["fr", "EN", ""])

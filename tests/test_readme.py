@@ -24,6 +24,14 @@ def test_there_is_one_command_to_speak_and_one_to_test() -> None:
     assert len(re.findall(r"^pip install .*pytest$", README, re.M)) == 1
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/benchmarks.md", "llasa_search/tiny/README.md"])
+def test_measured_sections_hold_figures(page: str) -> None:
+    """A model card that announces a table, emptied when the models were packed again."""
+    text = (ROOT / page).read_text("utf-8")
+    (table,) = re.findall("<!-- quality:begin -->(.*?)<!-- quality:end -->", text, re.S)
+    assert table.count("|") > 20
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_options_in_the_docs_exist(page: Path) -> None:
     """Guards against documented options that the command line lacks."""

@@ -104,8 +104,12 @@ def _plain_words(text: str) -> list[str]:
 
 
 def _english_words(text: str) -> list[str]:
+    try:
+        normal = str(_english()(text))
+    except (AssertionError, ValueError):  # Python reads numbers of 4,300 digits at most
+        return _plain_words(text)
     # The normaliser keeps dots, as they may belong to numbers, and so leaves some of an ellipsis.
-    return [word for word in str(_english()(text)).split() if any(map(str.isalnum, word))]
+    return [word for word in normal.split() if any(map(str.isalnum, word))]
 
 
 def _simplified(text: str) -> str:
