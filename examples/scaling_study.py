@@ -10,6 +10,7 @@ words, and the paper's process reward by the voice before the words choose. Writ
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,9 +20,10 @@ import sections
 import typer
 
 from llasa_search import Sampling
+from llasa_search.expression import as_reward
+from llasa_search.scorer import load_verifiers
 from llasa_search.statistics import Estimate
 from llasa_search.study import Arm, Case, Row, Study, costs, curves, outcomes, read_cases
-from llasa_search.study.outcomes import Outcome
 from llasa_search.study.plots import plot
 from llasa_search.study.points import pool_points
 from llasa_search.study.report import signed
@@ -57,6 +59,7 @@ def main(
     / "scaling_study.md",
 ) -> None:
     """Runs every size, and writes the page with its figures."""
+    load_verifiers(as_reward(f"{WORDS} + speaker").verifiers)  # what is missing is to be known now
     judges = {**_word_judges(folder), "voice": "resemblyzer_similarity"}
     sampling = Sampling(temperature=temperature, top_p=top_p)
     parts, lines = [], list[str]()
@@ -130,7 +133,7 @@ def table(runs: Runs, n: int) -> str:
 
 
 def claims(runs: Runs, n: int) -> str:
-    """The paper's two claims, each with the difference that decides."""
+    """The paper's claims, each with the difference that decides."""
     lines = []
     for judge in WORD_JUDGES:
         for size, arms in runs.items():
@@ -143,20 +146,36 @@ def claims(runs: Runs, n: int) -> str:
             searched = curves.best_of(runs[small]["pool"], judge, n)
             name = f"the {small} model, best of {n}, beats the {large} one unsearched ({judge})"
             lines.append(_claim(name, outcomes.difference(searched, direct)))
-            k, equal = at_equal_cost(runs[small]["pool"], runs[large]["pool"], judge)
-            name = f"also at equal operations, best of {k:.2f} ({judge})"
-            lines.append(_claim(name, outcomes.difference(equal, direct)))
-    return "\n".join(lines)
+            lines.append(at_equal_cost(runs[small]["pool"], runs[large]["pool"], judge))
+    return "\n".join([*lines, *of_the_process_reward(runs)])
 
 
-def at_equal_cost(small: Sequence[Row], large: Sequence[Row], judge: str) -> tuple[float, Outcome]:
-    """How many of the small model's candidates cost as much as one of the large one's, and their best."""
+def at_equal_cost(small: Sequence[Row], large: Sequence[Row], judge: str) -> str:
+    """The small model's best of as many as cost what one sample of the large one does."""
     k = costs.n_at(small, "flops", costs.cost(large, "flops", 1))
-    return k, curves.best_of(small, judge, k)
+    if math.isnan(k):
+        return f"- no comparison: no n of the smaller model costs as much as one larger sample ({judge})"
+    found = curves.best_of(small, judge, k), curves.best_of(large, judge, 1)
+    return _claim(f"also at equal operations, best of {k:.2f} ({judge})", outcomes.difference(*found))
 
 
-def _claim(text: str, gain: Estimate) -> str:
-    verdict = "holds" if gain.high < 0 else "**does not hold**" if gain.low > 0 else "undecided"
+def of_the_process_reward(runs: Runs) -> list[str]:
+    """What the paper's own method does to words and voice, on the texts that have a voice prompt."""
+    voiced = {row["case"] for row in next(iter(runs.values()))["PRM + ORM"]}
+    direct = {size: [row for row in arms["pool"] if row["case"] in voiced] for size, arms in runs.items()}
+    lines = []
+    for judge, better in (*((judge, -1) for judge in WORD_JUDGES), ("voice", 1)):
+        for small, large in (("small", "small"), ("base", "base"), ("large", "large"), ("small", "large")):
+            found = outcomes.chosen(runs[small]["PRM + ORM"], judge), curves.best_of(direct[large], judge, 1)
+            against = "itself" if small == large else f"the {large} one"
+            name = f"the {small} model by PRM + ORM beats {against} unsearched ({judge})"
+            lines.append(_claim(name, outcomes.difference(*found), better))
+    return lines
+
+
+def _claim(text: str, gain: Estimate, better: int = -1) -> str:
+    low, high = sorted((better * gain.low, better * gain.high))
+    verdict = "holds" if low > 0 else "**does not hold**" if high < 0 else "undecided"
     return f"- {verdict}: {text}: {signed(gain)}"
 
 
