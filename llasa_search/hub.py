@@ -29,7 +29,7 @@ def require_id(given: str, what: str, known: Sequence[str] = ()) -> None:
     Raises:
         InputError: it is neither.
     """
-    if Path(given).expanduser().exists() or (given.count("/") == 1 and given[0] not in "./~"):
+    if given and (Path(given).expanduser().exists() or (given.count("/") == 1 and given[0] not in "./~")):
         return
     near = difflib.get_close_matches(given, known, n=1, cutoff=0.4)
     hint = f"; did you mean {near[0]!r}?" if near else ""

@@ -83,7 +83,12 @@ def test_a_tokenizer_larger_than_its_model_is_refused(tmp_path: Path, pair_path:
 
 @pytest.mark.parametrize(
     ("name", "fault"),
-    [("tinny", "did you mean 'tiny'"), ("no/such/thing", "unknown model"), ("./nowhere", "unknown model")],
+    [
+        ("", "unknown model"),
+        ("tinny", "did you mean 'tiny'"),
+        ("no/such/thing", "unknown model"),
+        ("./nowhere", "unknown model"),
+    ],
 )
 def test_unknown_models(name: str, fault: str) -> None:
     """A misspelt name sent to the hub."""

@@ -118,6 +118,11 @@ def word_string(rng: random.Random, low: int = 1, high: int = 6) -> Text:
     return Text(" ".join(chosen).capitalize() + ".", spoken(" ".join(chosen)), "words")
 
 
+def uncommon_words(rng: random.Random) -> Text:
+    chosen = rng.sample(w.uncommon(), rng.randint(2, 5))
+    return Text(" ".join(chosen).capitalize() + ".", " ".join(chosen), "uncommon")
+
+
 def names(rng: random.Random) -> Text:
     chosen = [*rng.sample(w.NAMES, rng.randint(2, 4)), rng.choice(w.TOWNS)]
     return Text(
@@ -138,7 +143,7 @@ def long_sentence(rng: random.Random) -> Text:
 
 Mix = Mapping[Callable[[random.Random], Text], float]
 
-MIX: Mix = {sentence: 28, long_sentence: 10, word_string: 35, numbers: 20, names: 7}
+MIX: Mix = {sentence: 25, long_sentence: 10, word_string: 25, uncommon_words: 15, numbers: 18, names: 7}
 """What training speaks, in percent."""
 
 

@@ -190,3 +190,9 @@ def trainable() -> tuple[str, ...]:
     """Common words that training may use, by rank."""
     out = set(held_out())
     return tuple(w for w in common() if w not in out)
+
+
+@functools.cache
+def uncommon() -> tuple[str, ...]:
+    """6,000 less frequent words: what teaches how a word that was never heard is spoken."""
+    return common(8000)[2000:]

@@ -44,7 +44,7 @@ def locate(model: str, codec: str | None) -> tuple[str, str]:
         return str(folder / "language_model"), codec or str(folder / "codec")
     if (folder / "config.json").is_file():
         return str(folder), codec or CODEC
-    if folder.is_dir():
+    if model and folder.is_dir():
         raise InputError(f"the folder {folder} holds no config.json, and no language_model/ and codec/")
     require_id(model, "model", KNOWN)
     return model, codec or CODEC
