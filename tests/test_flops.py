@@ -77,6 +77,17 @@ def test_the_ledger_counts_each_utterance_that_was_heard(
     assert math.isnan(SearchResult.load_run(tmp_path / "run").ledger.flops["verifiers"])
 
 
+def test_the_formulas_are_what_runs() -> None:
+    """A language model or a codec whose analytic price is not that of its passes: sizes could not be compared."""
+    import torch
+
+    llasa = Llasa.from_pretrained("tiny")
+    ids, rows = torch.arange(100), [np.arange(100, dtype=np.int32)] * 2
+    decoder, codec = llasa.decoder, llasa.codec
+    assert decoder.flops(100, 50, 1) == pytest.approx(counted(lambda: decoder.prefill(ids)), rel=0.05)
+    assert codec.flops(200) == pytest.approx(counted(lambda: codec.decode(rows)), rel=0.05)
+
+
 def test_verifiers_without_a_model_cost_nothing() -> None:
     """A free gate that makes the costs of every search unknown."""
     assert Pace().flops(3.0) == 0
