@@ -78,7 +78,7 @@ def test_the_ledger_counts_each_utterance_that_was_heard(
 
 
 def test_the_formulas_are_what_runs() -> None:
-    """A language model or a codec whose analytic price is not that of its passes: sizes could not be compared."""
+    """Analytic prices that are not those of the passes: model sizes could not be compared."""
     import torch
 
     llasa = Llasa.from_pretrained("tiny")
