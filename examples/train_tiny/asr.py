@@ -262,7 +262,8 @@ def train(
     """Trains on the clips of `folders` and writes `work/<name>.pt`.
 
     Args:
-        full_from: the share of the steps after which each clip is padded to the whole window, as in use.
+        full_from: the share of the steps after which every third batch is padded to the whole window, as in
+            use; the last tenth is all padded.
         start: what `export` wrote, to begin from.
         ends: where `write_word_ends` wrote; without it no clip is cut.
     """
@@ -271,7 +272,8 @@ def train(
     clips = Clips(folders, known)
 
     def step_loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        return _loss(model, clips.batch(step), full=step >= full_from * steps)
+        full = step >= max(0.9, full_from) * steps or (step >= full_from * steps and step % 3 == 0)
+        return _loss(model, clips.batch(step), full)
 
     loop.train(model, step_loss, work / f"{name}_train.pt", steps=steps, rate=rate)
     export(model, work / f"{name}.pt")
