@@ -30,7 +30,7 @@ def modules() -> Iterator[dict[str, ModuleType]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(TRAINING))
-        names = ("asr", "ecapa", "emotion", "ctc", "crops", "filters", "pairs", "speech")
+        names = ("asr", "ecapa", "emotion", "ctc", "crops", "filters", "loop", "pairs", "speech")
         yield {name: importlib.import_module(name) for name in names}
 
 
@@ -111,6 +111,26 @@ def test_a_step_decides_its_crops(modules: dict[str, ModuleType], trained: Path)
     again = modules["crops"].Crops([trained / "heard"], 0.5, 3.0).batch(7, 3)
     assert rows == again[0] and torch.equal(audio, again[1])
     assert 8_000 <= audio.shape[1] <= 48_000
+
+
+def test_training_on_keeps_a_share_of_what_it_began_with(
+    modules: dict[str, ModuleType], tmp_path: Path
+) -> None:
+    """Averaged weights that forget where training began; a resumed training that ends elsewhere."""
+
+    def trained(keep: float, name: str) -> float:
+        model = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.ones_(model.weight)
+
+        def step_loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+            return model(torch.ones(1, 1)).sum(), {}
+
+        modules["loop"].train(model, step_loss, tmp_path / name, steps=9, rate=0.01, keep=keep)
+        return float(model.weight.detach())
+
+    far = trained(0.0, "a")
+    assert far < 0.99
+    assert trained(0.25, "b") == trained(0.25, "b") == pytest.approx(0.75 * far + 0.25)
 
 
 @pytest.mark.parametrize("distance", [0.0, 1.0, 3.0])

@@ -87,6 +87,7 @@ def main(
             full_from=0.6,
             start=speller,
             ends=work / "word_ends.json",
+            keep=0.25 if further else 0.0,
         ),
         **verifier_models.stages(work, processes),
         "package": lambda: _assemble(work, further),

@@ -258,6 +258,7 @@ def train(
     full_from: float,
     start: Path | None = None,
     ends: Path | None = None,
+    keep: float = 0.0,
 ) -> None:
     """Trains on the clips of `folders` and writes `work/<name>.pt`.
 
@@ -266,6 +267,7 @@ def train(
             use; the last tenth is all padded.
         start: what `export` wrote, to begin from.
         ends: where `write_word_ends` wrote; without it no clip is cut.
+        keep: as for `loop.train`.
     """
     known = json.loads(ends.read_text()) if ends else {}
     model = load(start) if start else Speller().to(loop.DEVICE)
@@ -275,5 +277,5 @@ def train(
         full = step >= max(0.9, full_from) * steps or (step >= full_from * steps and step % 3 == 0)
         return _loss(model, clips.batch(step), full)
 
-    loop.train(model, step_loss, work / f"{name}_train.pt", steps=steps, rate=rate)
+    loop.train(model, step_loss, work / f"{name}_train.pt", steps=steps, rate=rate, keep=keep)
     export(model, work / f"{name}.pt")

@@ -204,7 +204,8 @@ def train(
         return {"codes in use": len(torch.cat(codes).unique())}
 
     rate = 6e-4 if start is None else 3e-4
-    loop.train(model, step_loss, work / "codec_train.pt", steps=steps, rate=rate, probe=probe)
+    keep = 0.0 if start is None else 0.3
+    loop.train(model, step_loss, work / "codec_train.pt", steps=steps, rate=rate, probe=probe, keep=keep)
     export(model, work / "codec")
 
 

@@ -49,6 +49,7 @@ def train(
     rate: float,
     weight_decay: float = 0.01,
     by_muon: Collection[nn.Parameter] = (),
+    keep: float = 0.0,
     save_minutes: float = 4.0,
     log_every: int = 100,
     probe: Callable[[int], dict[str, float]] | None = None,
@@ -63,8 +64,11 @@ def train(
         rate: peak learning rate.
         by_muon: matrices whose updates are orthogonalised (Muon, Jordan et al. 2024), scaled so that
             AdamW's rate suits them; AdamW moves the others.
+        keep: the share of the weights as they are now in those that training ends with. Where training goes
+            on from a trained model, the mean of both is better than either (arXiv 2203.05482).
         probe: measures to log every `probe_every` steps.
     """
+    began = {name: value.clone() for name, value in model.state_dict().items()} if keep else {}
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimisers = _optimisers(trainable, set(by_muon), rate, weight_decay)
     first = 0
@@ -107,3 +111,6 @@ def train(
             save(step + 1)
             saved = time.time()
     save(steps)
+    for name, value in model.state_dict().items():
+        if name in began and value.is_floating_point():
+            value.lerp_(began[name], keep)
