@@ -26,7 +26,7 @@ def result() -> SearchResult:
 def test_the_package_stays_small() -> None:
     """Guards the wheel's size: checkpoints are in half precision and nothing of training is packed."""
     megabytes = sum(path.stat().st_size for path in TINY.rglob("*") if path.is_file()) / 1e6
-    assert megabytes <= 45
+    assert megabytes <= 70
 
 
 def test_checkpoints_are_in_half_precision_safetensors() -> None:

@@ -52,11 +52,11 @@ class EmotionSimilarity(_Emotion):
 
     Args:
         reference: path of a recording in the emotion that is wanted, of any voice; None for the voice prompt.
-        model: hub id or folder of an emotion2vec, such as
-            "iic/emotion2vec_plus_large".
+        model: "tiny", the package's own for its synthetic voices; or an emotion2vec by hub id or folder, such
+            as "iic/emotion2vec_plus_large".
     """
 
-    def __init__(self, reference: str | None = None, model: str = "iic/emotion2vec_plus_large") -> None:
+    def __init__(self, reference: str | None = None, model: str = "tiny") -> None:
         self.reference = None if reference is None else str(reference)
         self.needs = frozenset({"voice"} if reference is None else ())
         self.model = str(model)
@@ -99,13 +99,13 @@ class EmotionProbability(_Emotion):
 
     Args:
         label: one of the checkpoint's emotions, such as "happy" ("开心" and "开心/happy" are the same).
-        model: hub id or folder of an emotion2vec, such as
-            "iic/emotion2vec_plus_large".
+        model: "tiny", the package's own for its synthetic voices; or an emotion2vec by hub id or folder, such
+            as "iic/emotion2vec_plus_large".
     """
 
     needs = frozenset()
 
-    def __init__(self, label: str, model: str = "iic/emotion2vec_plus_large") -> None:
+    def __init__(self, label: str, model: str = "tiny") -> None:
         self.label = label
         self.model = str(model)
 

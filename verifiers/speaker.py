@@ -39,9 +39,9 @@ class SpeakerSimilarity(Verifier):
     """Cosine between speaker embeddings of the speech and of the voice prompt, from -1 to 1.
 
     Args:
-        model: a speechbrain ECAPA-TDNN or a transformers `WavLMForXVector`, by hub
-            id or folder, such as "speechbrain/spkrec-ecapa-voxceleb"; or the path of the checkpoint that
-            seed-tts-eval and the paper use (`wavlm_large_finetune.pth`).
+        model: "tiny", the package's own for its synthetic voices; a speechbrain ECAPA-TDNN or a transformers
+            `WavLMForXVector`, by hub id or folder, such as "speechbrain/spkrec-ecapa-voxceleb"; or the path
+            of the checkpoint that seed-tts-eval and the paper use (`wavlm_large_finetune.pth`).
         reference: "original", the prompt's recording (sim-o); or "resynthesis", the same through the codec
             (sim-r), which leaves the codec's own losses out of the comparison.
     """
@@ -56,7 +56,7 @@ class SpeakerSimilarity(Verifier):
 
     def __init__(
         self,
-        model: str = "speechbrain/spkrec-ecapa-voxceleb",
+        model: str = "tiny",
         reference: Literal["original", "resynthesis"] = "original",
     ) -> None:
         if reference not in ("original", "resynthesis"):

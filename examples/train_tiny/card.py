@@ -28,12 +28,12 @@ All in half precision, {total:.1f} MB with voices and texts.
   recording, no scraped text.
 - **Evaluation.** `texts/dev.jsonl` (50), `standard.jsonl` (100) and `hard.jsonl` (100: long sentences,
   numbers, rare words, words held out of training) are in no training text.
-{verifiers}- **Remaking them.** `python examples/train_tiny` (see its README).
+- **Remaking them.** `python examples/train_tiny` (see its README).
 - **Limits.** English only; characters other than letters, digits and common punctuation are not spoken;
   voices beyond those of flite are imitated poorly.
 - **Licence.** Apache-2.0, like the code. The real Llasa and X-codec2 weights are CC BY-NC 4.0.
 
-Measured quality, judged by recognisers of another family with two language models (more in
+{verifiers}Measured quality, judged by recognisers of another family with two language models (more in
 `docs/benchmarks.md` in the repository, whose script writes this table too):
 
 <!-- quality:begin -->
@@ -42,9 +42,11 @@ Measured quality, judged by recognisers of another family with two language mode
 
 
 VERIFIERS = """\
-- **Verifiers.** The speaker encoder and the CTC model, and half the time the emotion model, learned from 300
-  other pseudo-speakers and texts of their own. On recordings that are in no training, as they are and after
-  the codec:
+The verifiers' models learned from 300 other pseudo-speakers and texts of their own, the emotion model half
+the time from the voices above. On recordings that are in no training, as they are and after the codec:
+
+| measure | on | |
+|---|---|---|
 """
 
 MEASURES = {
@@ -78,7 +80,7 @@ def _megabytes(path: Path) -> float:
 
 def _measured(measures: dict[str, dict[str, float]]) -> Iterator[str]:
     for part, found in measures.items():
-        yield f"  - {MEASURES[part]}: {', '.join(f'{name} {share:.1%}' for name, share in found.items())}"
+        yield from (f"| {MEASURES[part]} | {name} | {share:.1%} |" for name, share in found.items())
 
 
 def write(tiny: Path, work: Path, further: bool) -> None:
@@ -116,7 +118,7 @@ def write(tiny: Path, work: Path, further: bool) -> None:
     (tiny / "README.md").write_text(
         TEXT.format(
             rows="\n".join(rows),
-            verifiers=VERIFIERS + "\n".join(_measured(measured)) + "\n" if measured else "",
+            verifiers=VERIFIERS + "\n".join(_measured(measured)) + "\n\n" if measured else "",
             total=_megabytes(tiny),
             utterances=f"{len(lengths):,}",
             hours=sum(lengths) / 180_000,
