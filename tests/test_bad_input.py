@@ -113,7 +113,7 @@ def test_prompt_text_without_a_prompt(refused: Callable[..., str]) -> None:
     ("option", "value", "advice"),
     [
         ("strategy", "best_of_m", "did you mean 'best_of_n'"),
-        ("strategy", "best_of_n:m=3", "best_of_n("),
+        ("strategy", "best_of_n:m=3", "best_of_n takes n="),
         ("verifier", "wre", "did you mean 'wer'"),
         ("verifier", "wer=-1", "weight"),
         ("verifier", "wer=0", "weights"),
