@@ -107,9 +107,10 @@ def test_voices_and_styles_are_mixed_within_every_kind_of_text() -> None:
 
 
 def _candidate(
-    index: int, reward: float, logprob: float, frames: int, unigram: int, bigram: int
+    index: int, reward: float, logprob: float, frames: int, unigram: int, bigram: int, wer: float | None = 0.5
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"index": index, "reward": reward, "mean_logprob": logprob, "tokens": frames}
+    row["scores"] = {"WER()": {"value": wer}, "TranscriptLikelihood()": {"value": -unigram}}
     for judge, errors in (("unigram", unigram), ("bigram", bigram)):
         row[judge] = {"substitutions": errors, "deletions": 0, "insertions": 0, "words": 10}
     return row
@@ -118,7 +119,7 @@ def _candidate(
 CANDIDATES = [
     _candidate(0, 0.4, -2.0, 90, 4, 6),
     _candidate(1, float("nan"), -3.0, 70, 9, 9),
-    _candidate(2, 0.8, -1.0, 80, 3, 1),
+    _candidate(2, 0.8, -1.0, 80, 3, 1, wer=None),
     _candidate(3, 0.8, -4.0, 85, 2, 4),
 ]
 
@@ -129,7 +130,9 @@ def test_each_choice_is_what_its_name_says() -> None:
     assert np.allclose(weights.pop(summary.RANDOM), 0.25)
     assert {name: int(weight[0].argmax()) for name, weight in weights.items()} == {
         summary.PLAIN: 0,
+        summary.BY_WER: 0,
         summary.BEST: 2,
+        "best by text": 3,
         "likeliest": 2,
         "shortest": 1,
         "oracle: unigram": 3,
@@ -145,7 +148,7 @@ def _rows(plain: int, best: int, codec: int, original: int, texts: int = 40) -> 
         for role, errors in (("original", original), ("codec", codec)):
             rows.append({**_candidate(0, 0.0, 0.0, 0, errors, errors), **about, "role": role})
         for index, errors in enumerate((plain, best)):
-            made = _candidate(index, float(index), 0.0, 0, errors, errors)
+            made = _candidate(index, float(index), 0.0, 0, errors, errors, wer=1.0 - index)
             rows.append({**made, **about, "role": "candidate"})
     return rows
 
@@ -164,11 +167,11 @@ def test_figures_of_a_set_are_those_of_its_rows() -> None:
 @pytest.mark.parametrize(
     ("errors", "passed"),
     [
-        ({"plain": 3, "best": 1, "codec": 1, "original": 1}, [True, True, True, True, True]),
-        ({"plain": 3, "best": 1, "codec": 2, "original": 1}, [False, True, True, True, True]),
-        ({"plain": 5, "best": 1, "codec": 1, "original": 1}, [True, False, True, True, True]),
-        ({"plain": 3, "best": 3, "codec": 1, "original": 1}, [True, True, False, False, False]),
-        ({"plain": 1, "best": 0, "codec": 1, "original": 1}, [True, True, None, True, True]),
+        ({"plain": 3, "best": 1, "codec": 1, "original": 1}, [True] * 6),
+        ({"plain": 3, "best": 1, "codec": 2, "original": 1}, [False, *[True] * 5]),
+        ({"plain": 5, "best": 1, "codec": 1, "original": 1}, [True, False, *[True] * 4]),
+        ({"plain": 3, "best": 3, "codec": 1, "original": 1}, [True, True, *[False] * 4]),
+        ({"plain": 1, "best": 0, "codec": 1, "original": 1}, [True, True, None, None, True, True]),
     ],
 )
 def test_each_bar_fails_when_it_is_missed(errors: dict[str, int], passed: list[bool | None]) -> None:
@@ -235,7 +238,7 @@ def test_candidates_are_judged_one_by_one(tmp_path: Path, pair_path: Path, asr_p
         arpa.write(tmp_path / f"{name}.arpa", [WORDS], material.vocabulary(), listening.ORDERS[name])
     judges = listening.judges(tmp_path)
     study = Study(tmp_path / "study", judges, model=str(pair_path))
-    wanted = (study, "dev", 1, str(asr_path), Sampling(temperature=0.8), 2)
+    wanted = (study, "dev", 1, f"WER({str(asr_path)!r})", Sampling(temperature=0.8), 2)
     rows = quality.searched(*wanted)
     assert [row["index"] for row in rows] == [0, 1]
     assert all(

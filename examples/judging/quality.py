@@ -27,6 +27,7 @@ from llasa_search.verifiers.pocketsphinx_wer import PocketsphinxWER
 
 TEMPERATURES = (0.5, 0.6, 0.7, 0.8)
 TOP_PS = (0.9, 1.0)
+FREE = "LanguageModelLikelihood()"  # nothing is chosen on the dev set but the sampling
 GRID_N = 4  # single samples a dev text and setting; their mean error is compared
 
 Rates = Mapping[Sampling, Mapping[str, float]]
@@ -38,7 +39,7 @@ def main(
     n: Annotated[int, typer.Option("-n", help="Candidates a text.")] = 16,
     processes: Annotated[int, typer.Option(help="Of one thread each.")] = 2,
     model: Annotated[str, typer.Option(help="As in `llasa-search say --model`.")] = "tiny",
-    asr: Annotated[str, typer.Option(help="The model of the WER verifier.")] = "tiny",
+    asr: Annotated[str, typer.Option(help="The model of both verifiers.")] = "tiny",
     folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-judging"),
     page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
 ) -> None:
@@ -48,18 +49,19 @@ def main(
     study = Study(folder / "study", judges, model=model, processes=processes)
     grid = [Sampling(temperature=t, top_p=p) for t, p in product(TEMPERATURES, TOP_PS)]
     rates = {
-        sampling: pooled_rates(searched(study, "dev", limit, asr, sampling, GRID_N)) for sampling in grid
+        sampling: pooled_rates(searched(study, "dev", limit, FREE, sampling, GRID_N)) for sampling in grid
     }
+    reward = f"Lexicographic(WER({asr!r}), TranscriptLikelihood({asr!r}))"
     sampling = min(grid, key=lambda each: sum(rates[each].values()))
 
     rows: list[dict[str, Any]] = []
     for name in names:
         rows += recorded(study, name, limit, processes)
-        rows += searched(study, name, limit, asr, sampling, n)
+        rows += searched(study, name, limit, reward, sampling, n)
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "quality.jsonl").write_text(lines, encoding="utf-8")
     how = f"temperature {sampling.temperature:g}, top-p {sampling.top_p:g}"
-    about = f"Model {model!r}, {n} candidates a text at {how}, the best by `WER({asr!r})` chosen"
+    about = f"Model {model!r}, {n} candidates a text at {how}, scored by `{reward}`"
     tables = [summary.Judged.of(rows, name, judge) for name in names for judge in listening.ORDERS]
     text = section(tables, about, n, rates)
     sections.write(page, "quality", text)
@@ -86,11 +88,11 @@ def intact(item: Item) -> dict[str, Audio]:
 
 
 def searched(
-    study: Study, name: str, limit: int | None, asr: str, sampling: Sampling, n: int
+    study: Study, name: str, limit: int | None, reward: str, sampling: Sampling, n: int
 ) -> list[dict[str, Any]]:
     """Every candidate of a search for each text of a set, judged."""
     about = f"{n} at temperature {sampling.temperature:g}, top-p {sampling.top_p:g}"
-    arm = Arm(about, f"best_of_n:n={n}", f"WER({asr!r})", sampling=sampling, pool=True)
+    arm = Arm(about, f"best_of_n:n={n}", reward, sampling=sampling, pool=True)
     return _flat(study, items(name, limit), "candidate", study.rows(read_cases(name, limit), [arm]))
 
 
@@ -129,8 +131,10 @@ def section(tables: Sequence[summary.Judged], about: str, n: int, rates: Rates) 
 Judged by pocketsphinx, which takes no part in the search, with a unigram and with a bigram language model
 over generated training texts. Voices and styles are mixed; a fifth of the texts have no voice prompt. Corpus
 word error rates against the words as spoken (words that sound alike count as the same), with 95 % bootstrap
-intervals over texts. "codec" is the original's resynthesis; "excess" the errors beyond it; "likeliest" has
-the highest mean log-probability a token; "oracle: unigram" the fewest errors under the unigram judge; "a
+intervals over texts. "codec" is the original's resynthesis; "excess" the errors beyond it; "best by WER,
+then text" is the default reward, where the likelihood of the text given the speech (`TranscriptLikelihood`)
+decides among those of one WER; "best by text" takes that likelihood alone; "likeliest" has the highest mean
+log-probability a speech token; "oracle: unigram" the fewest errors under the unigram judge; "a
 random one" is the mean over all.
 
 Single samples on the dev set ({GRID_N} a text), WER under unigram / bigram:

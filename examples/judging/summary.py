@@ -29,15 +29,28 @@ def errors_of(row: Row, judge: str) -> list[int]:
     return [heard["substitutions"], heard["deletions"], heard["insertions"]]
 
 
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value
+
+
+def _scored(row: Row, verifier: str) -> float:
+    """What the verifier of that name gave, whatever its arguments."""
+    (value,) = (score["value"] for name, score in row["scores"].items() if name.startswith(f"{verifier}("))
+    return _number(value)
+
+
+PLAIN, RANDOM = "plain (first)", "a random one"
+BY_WER, BEST = "best by WER", "best by WER, then text"
 CHOOSERS: dict[str, Callable[[Row], float]] = {
-    "plain (first)": lambda row: -row["index"],
-    "best by WER": lambda row: np.nan if row["reward"] is None else row["reward"],
-    "likeliest": lambda row: np.nan if row["mean_logprob"] is None else row["mean_logprob"],
+    PLAIN: lambda row: -row["index"],
+    BY_WER: lambda row: -_scored(row, "WER"),
+    BEST: lambda row: _number(row["reward"]),
+    "best by text": lambda row: _scored(row, "TranscriptLikelihood"),
+    "likeliest": lambda row: _number(row["mean_logprob"]),
     "shortest": lambda row: -row["tokens"],
     "oracle: unigram": lambda row: -sum(errors_of(row, "unigram")),
     "oracle: bigram": lambda row: -sum(errors_of(row, "bigram")),
 }
-PLAIN, BEST, RANDOM = "plain (first)", "best by WER", "a random one"
 
 
 @dataclass(frozen=True)
@@ -124,17 +137,17 @@ def bars(judged: Judged, n: int) -> list[tuple[str, bool | None]]:
     original, codec = judged.rate("original").value, judged.rate("codec").value
     most = CODEC_FACTOR * original + CODEC_MARGIN
     bound = f"{CODEC_FACTOR} x original + {CODEC_MARGIN} = {most:.3f}"
-    removed = judged.removed(BEST)
-    enough = removed.value >= REMOVED and removed.low > REMOVED_AT_LEAST
     small = judged.set != "hard" and judged.excess < SMALL_EXCESS
     note = f" (excess under {SMALL_EXCESS}: the hard set counts)" if small else ""
+    by = {choice: judged.removed(choice) for choice in (BY_WER, BEST)}
+    enough = {k: share.value >= REMOVED and share.low > REMOVED_AT_LEAST for k, share in by.items()}
     within = share_within(judged.candidate_rates)
     gain = difference(judged.totals(judged.other_oracle), judged.totals(PLAIN), judged.words)
     return [
         (f"codec {codec:.3f}, at most {bound}", codec <= most),
         (f"plain is {judged.excess:.3f} above codec, at most {PLAIN_EXCESS}", judged.excess <= PLAIN_EXCESS),
-        (f"best of {n} removes {removed} of it, at least {REMOVED}, interval above {REMOVED_AT_LEAST}{note}",
-         None if small else enough),
+        *((f"{choice} of {n} removes {share} of it, at least {REMOVED}, interval above "
+           f"{REMOVED_AT_LEAST}{note}", None if small else enough[choice]) for choice, share in by.items()),
         (f"{within:.2f} of the variance of WER lies within texts, at least {WITHIN}", within >= WITHIN),
         (f"the other judge's oracle less plain is {gain}, interval below 0", gain.high < 0),
     ]  # fmt: skip
