@@ -1,4 +1,4 @@
-"""Who judges what a search has chosen? A relative shares the chooser's errors, and flatters it."""
+"""Who may judge? A relative of the chooser shares its errors; an embedded model knows no other speech."""
 
 from __future__ import annotations
 
@@ -23,3 +23,20 @@ def warn_of_kin(judges: Iterable[Verifier], choosers: Iterable[Verifier]) -> Non
                 f"{judge.family!r}: shared errors flatter the search; take a judge of another family",
                 stacklevel=3,
             )
+
+
+def warn_of_strangers(verifiers: Iterable[Verifier]) -> None:
+    """Warns of verifiers whose checkpoint is the package's own, where others' speech is to be judged.
+
+    Args:
+        verifiers: those that listen to speech that the embedded model has not made.
+    """
+    embedded = dict.fromkeys(
+        str(each) for each in verifiers if each.part and getattr(each, "model", "") == "tiny"
+    )
+    if embedded:
+        warnings.warn(
+            f"{', '.join(embedded)}: the package's own checkpoints know the speech of model 'tiny' and "
+            "nothing else; for other speech name one, such as WER(model='large-v3')",
+            stacklevel=3,
+        )

@@ -20,6 +20,7 @@ from llasa_search.errors import InputError
 from llasa_search.evaluation import Record, evaluate, fingerprint
 from llasa_search.expression import parse_reward
 from llasa_search.files import check_new_folder, write_text
+from llasa_search.kinship import warn_of_strangers
 from llasa_search.manifest import Entry, read_manifest
 from llasa_search.result import SearchError
 from llasa_search.reward import Reward
@@ -55,6 +56,7 @@ def score(manifest: Path, wavs: Path | None, reward: Reward, out: Path) -> bool:
     settings |= _settings(reward)
     _check_out(out, settings)
     load_verifiers(reward.verifiers)
+    warn_of_strangers(reward.verifiers)
     out.mkdir(exist_ok=True)
     write_text(out / "settings.json", _json(settings))
     records, complete = _run(entries, reward, out / "scores.jsonl")

@@ -18,7 +18,7 @@ from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.expression import DEFAULT_REWARD, RewardLike, as_reward
 from llasa_search.gate import Gate, gated
 from llasa_search.isolation import isolated
-from llasa_search.kinship import warn_of_kin
+from llasa_search.kinship import warn_of_kin, warn_of_strangers
 from llasa_search.request import VoiceLike, add_resynthesis, as_voice, speakable, with_transcript
 from llasa_search.result import SearchResult
 from llasa_search.sampling import Sampling
@@ -149,6 +149,8 @@ class Searcher:
         language = language_of(text, language)
         voice, seed = as_voice(prompt), _whole(seed)
         llasa = self.load()
+        if llasa.name != "tiny":
+            warn_of_strangers(self.verifiers)
         text = speakable(text, "the text", llasa)
         request = Prompt(text, language, with_transcript(voice, language, self.verifiers, llasa))
         add_resynthesis(request.voice, llasa, self.verifiers)

@@ -13,7 +13,7 @@ from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError
 from llasa_search.expression import DEFAULT_REWARD, RewardLike, as_reward
 from llasa_search.gate import Gate, gated
-from llasa_search.kinship import warn_of_kin
+from llasa_search.kinship import warn_of_kin, warn_of_strangers
 from llasa_search.request import VoiceLike, as_voice
 from llasa_search.result import SearchResult
 from llasa_search.scorer import Scorer, check_verifiers, decoded, load_verifiers
@@ -62,6 +62,7 @@ def select(
     load_verifiers(reward.verifiers)
     check_verifiers(reward.verifiers, request)
     warn_of_kin(reward.reporting, reward.required)
+    warn_of_strangers(reward.verifiers)
     account = Account(budget or Budget())
     Scorer(reward, request, account, decoded, SAMPLE_RATE).final(candidates)
     return SearchResult(

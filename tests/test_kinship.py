@@ -83,3 +83,11 @@ def test_a_judge_keeps_the_choice_that_it_judges(select: Callable[..., SearchRes
     judged = searched.rerank(f"{searched.reward} + 0 * ear")
     assert judged.best.index == searched.best.index and judged.best.reward == searched.best.reward
     assert judged.best.scores["Ear()"].status == "scored"
+
+
+def test_embedded_verifiers_of_others_speech_warn(select: Callable[..., SearchResult]) -> None:
+    """Guards against real speech judged, without a word, by models that know synthetic voices only."""
+    with pytest.warns(
+        UserWarning, match=r"SpeakerSimilarity\(\): the package's own .* WER\(model='large-v3'\)"
+    ):
+        select("speaker + pace")

@@ -72,7 +72,7 @@ def build() -> Emotion2vec:
     return model.to(loop.DEVICE)
 
 
-def train(folders: list[Path], work: Path, steps: int = 3000) -> None:
+def train(folders: list[Path], work: Path, steps: int = 9000) -> None:
     """Trains on crops of .5 to 4 s of `folders` and writes `work/emotion`."""
     model, crops, styles = build(), Crops(folders, shortest=0.5, longest=4.0), list(LABELS)
     tones = nn.Linear(CONFIG["model_conf"]["embed_dim"], SEMITONES).to(loop.DEVICE)
