@@ -50,7 +50,7 @@ def main(
     limit: Annotated[int | None, typer.Option(help="Texts of each set; all by default.")] = None,
     n: Annotated[int, typer.Option("-n", help="Candidates a text.")] = 16,
     seeds: Annotated[int, typer.Option(help="Of the process reward.")] = 3,
-    temperature: float = 0.7,
+    temperature: float = 0.8,
     top_p: float = 0.9,
     processes: Annotated[int, typer.Option(help="Of one thread each.")] = 2,
     folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-scaling"),

@@ -77,7 +77,7 @@ class Spoken:
 def main(
     count: Annotated[int, typer.Option(help="Texts.")] = 24,
     n: Annotated[int, typer.Option("-n", help="Candidates a step.")] = 4,
-    temperature: float = 0.7,
+    temperature: float = 0.8,
     top_p: float = 0.9,
     folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-judging"),
     page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,

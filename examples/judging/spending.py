@@ -48,7 +48,7 @@ def main(
     sets: Annotated[str, typer.Option(help="Evaluation sets, comma-separated.")] = "standard,hard",
     limit: Annotated[int | None, typer.Option(help="Texts of each set; all by default.")] = None,
     seeds: int = 3,
-    temperature: float = 0.7,
+    temperature: float = 0.8,
     top_p: float = 0.9,
     processes: Annotated[int, typer.Option(help="Of one thread each.")] = 2,
     folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-judging"),
