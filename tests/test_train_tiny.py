@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import NormalDist
@@ -140,3 +141,20 @@ def test_equal_error_rate_of_two_bells(modules: dict[str, ModuleType], distance:
     same, other = rng.normal(distance, 1, 4000), rng.normal(0, 1, 4000)
     found = modules["pairs"].equal_error_rate(same, other, most=1000)
     assert found == pytest.approx(NormalDist().cdf(-distance / 2), abs=0.04)
+
+
+def test_clips_of_the_recogniser_say_what_their_text_says(modules: dict[str, ModuleType]) -> None:
+    """A word cut, repeated or moved in the audio and not in the text, which would teach wrong words."""
+    words, ends = ["one", "two", "three", "four"], [500, 900, 1500, 2100]
+    audio = np.repeat(np.arange(4, dtype=np.int16), np.diff([0, *ends]))
+    clip = audio, " ".join(words), ends
+    texts = set()
+    for seed in range(60):
+        for change in (modules["asr"].Clips._cut, modules["asr"].Clips._rearranged):
+            made, text, _ = change(clip, random.Random(seed))
+            lengths = [ends[words.index(word)] - [0, *ends][words.index(word)] for word in text.split()]
+            spans = np.split(made, np.cumsum(lengths)[:-1])
+            assert [words[each[0]] for each in spans] == text.split()
+            assert all(len(set(each.tolist())) == 1 for each in spans)
+            texts.add(text)
+    assert {"one one two three four", "two three four", "one two", "four two three one"} <= texts

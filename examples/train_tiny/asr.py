@@ -2,7 +2,8 @@
 heard.
 
 It learns with a second, character-level CTC loss on its encoder (thrown away afterwards), on originals and on
-speech through the codec, whole, joined, and cut at word boundaries; silence has the empty transcript.
+speech through the codec: whole, joined, cut at word boundaries, and with words said twice, left out or
+exchanged, because it has to hear errors and not to guess sentences; silence has the empty transcript.
 """
 
 from __future__ import annotations
@@ -115,8 +116,10 @@ class Clips:
         kind = rng.random()
         if kind < 0.2:
             made = [self._joined(a, made[(i * 7 + 1) % BATCH], rng) for i, a in enumerate(made)]
-        elif kind < 0.5:
+        elif kind < 0.4:
             made = [self._cut(a, rng) for a in made]
+        elif kind < 0.6:
+            made = [self._rearranged(a, rng) for a in made]
         clips = [(self._disturbed(audio, rng), text) for audio, text, _ in made]
         if rng.random() < 0.3:
             clips[0] = (
@@ -144,6 +147,26 @@ class Clips:
         last = rng.randrange(first, len(words))
         begin = ends[first - 1] if first else 0
         return audio[begin : ends[last]], " ".join(words[first : last + 1]), None
+
+    @staticmethod
+    def _rearranged(clip, rng):
+        """With a word said twice, left out, or exchanged with another, where the ends of words are known."""
+        audio, text, ends = clip
+        words = text.split()
+        if not ends or len(words) < 3:
+            return clip
+        order = list(range(len(words)))
+        first, other = rng.sample(order, 2)
+        change = rng.choice(["twice", "left out", "exchanged"])
+        if change == "twice":
+            order.insert(first, first)
+        elif change == "left out":
+            del order[first]
+        else:
+            order[first], order[other] = other, first
+        begins = [0, *ends]
+        audio = np.concatenate([audio[begins[i] : ends[i]] for i in order])
+        return (audio, " ".join(words[i] for i in order), None) if len(audio) < 156_000 else clip
 
     @staticmethod
     def _disturbed(audio, rng):
