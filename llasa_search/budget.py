@@ -122,36 +122,44 @@ class Reserve:
 
     Attributes:
         step_seconds: wall seconds of one step, all rows together; measured as the search runs.
+        row_seconds: a row's share of them.
         codec_seconds: seconds to decode one candidate; measured.
         verifier_seconds: seconds to score one candidate; measured.
         waiting: counts the finished candidates that have not been scored.
     """
 
     step_seconds: float = 0.0
+    row_seconds: float = 0.0
     codec_seconds: float = 0.0
     verifier_seconds: float = 0.0
     waiting: Callable[[], int] = lambda: 0
 
-    def kept(self, tokens: int, finished: int) -> dict[str, float]:
+    def kept(self, tokens: int, usual: int, finished: int) -> dict[str, float]:
         """What must be left of each limit after a step.
 
         Args:
             tokens: that one row may still need.
+            usual: that it usually needs.
             finished: candidates so far.
         """
-        if not finished:
-            return self.prices(tokens)
+        return self.to_hear() if finished else self._prices(tokens, usual * self.step_seconds)
+
+    def to_hear(self) -> dict[str, float]:
+        """What it costs of each limit to score what has finished."""
         codec, verifiers = (self.waiting() * price for price in (self.codec_seconds, self.verifier_seconds))
         return {"codec_seconds": codec, "verifier_seconds": verifiers, "seconds": codec + verifiers}
 
-    def prices(self, tokens: int) -> dict[str, float]:
-        """What a candidate costs of each limit when `tokens` are still to be sampled."""
+    def one_more(self, tokens: int, usual: int) -> dict[str, float]:
+        """What another candidate costs of each limit: of tokens the most, of time what is usual."""
+        return self._prices(tokens, usual * self.row_seconds)
+
+    def _prices(self, tokens: int, seconds: float) -> dict[str, float]:
         return {
             "candidates": 1,
             "tokens": tokens,
             "codec_seconds": self.codec_seconds,
             "verifier_seconds": self.verifier_seconds,
-            "seconds": tokens * self.step_seconds + self.codec_seconds + self.verifier_seconds,
+            "seconds": seconds + self.codec_seconds + self.verifier_seconds,
         }
 
 
@@ -211,7 +219,7 @@ class Account:
         limits = vars(self.budget)
         return {name: limits[name] - value for name, value in spent.items() if limits[name] is not None}
 
-    def reached(self, rows: int = 0, to_finish: int = 0, clock: bool = True) -> str | None:
+    def reached(self, rows: int = 0, to_finish: int = 0, usual: int = 0, clock: bool = True) -> str | None:
         """The limit that forbids one more step, or None.
 
         What the reserve keeps must be left after the step.
@@ -219,9 +227,11 @@ class Account:
         Args:
             rows: rows that the step samples a token for.
             to_finish: tokens that one row may still need after the step.
+            usual: tokens that it usually needs.
             clock: also look at the limits in seconds.
         """
-        keep = self.reserve.kept(to_finish, self.ledger.finished) if clock or not self.ledger.finished else {}
+        known = self.ledger.finished
+        keep = self.reserve.kept(to_finish, usual, known) if clock or not known else {}
         for name, left in self.left().items():
             if name.endswith("seconds") and not clock:
                 continue
@@ -230,14 +240,28 @@ class Account:
                 return name
         return None
 
-    def affordable(self, tokens: int) -> int:
-        """Candidates of so many tokens that the budget still buys.
+    def affordable(self, tokens: int, usual: int) -> int:
+        """Candidates that the budget still buys beside scoring what has finished.
 
-        Prices in seconds are 0 until measured. Where no limit counts, `sys.maxsize`.
+        Prices in seconds are 0 until measured. Where no limit counts, `sys.maxsize`. Where not one more can
+        be bought, `stopped_by` names the limit.
+
+        Args:
+            tokens: that one may take.
+            usual: that one usually takes.
         """
-        prices = self.reserve.prices(tokens)
-        counts = [int(left / prices[name]) for name, left in self.left().items() if prices[name]]
-        return max(0, min(counts, default=sys.maxsize))
+        prices, kept = self.reserve.one_more(tokens, usual), self.reserve.to_hear()
+        counts = {
+            name: int((left - kept.get(name, 0)) / prices[name])
+            for name, left in self.left().items()
+            if prices[name]
+        }
+        scarcest = min(counts, key=counts.__getitem__, default=None)
+        if scarcest is None:
+            return sys.maxsize
+        if counts[scarcest] < 1:
+            self.stopped_by = self.stopped_by or scarcest
+        return max(0, counts[scarcest])
 
     def require(self, tokens: int) -> None:
         """Checks the limits, once the text's longest candidate is known.

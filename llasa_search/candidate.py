@@ -33,7 +33,7 @@ class Score:
 
 @dataclass
 class Candidate:
-    """One sampled utterance, or one row's worth of history steps ending in it.
+    """One sampled utterance; after an in-context search, its steps joined.
 
     Attributes:
         index: its place in the search; with the same seed, always the same speech.
@@ -61,6 +61,12 @@ class Candidate:
     scores: dict[str, Score] = field(default_factory=dict)
     reward: float = float("nan")
     audio: Audio | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"Candidate({self.index}, {self.text!r:.60}, {len(self.codes)} codes, {self.finish_reason!r}, "
+            f"reward={self.reward:.3f})"
+        )
 
     @property
     def mean_logprob(self) -> float:

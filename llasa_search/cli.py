@@ -14,7 +14,6 @@ from llasa_search.errors import InputError, LlasaSearchError
 
 app = typer.Typer(
     name="llasa-search",
-    help="Make Llasa speak better by searching: sample candidates, score them with verifiers, keep the best.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,6 +26,23 @@ Codec = Annotated[str | None, typer.Option(help="The codec's id or folder, where
 Verifiers = Annotated[
     list[str] | None, typer.Option(help="What to aim at, as NAME or NAME=WEIGHT; repeat it for a mix.")
 ]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"llasa-search {version('llasa-search')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Make Llasa speak better by searching: sample candidates, score them with verifiers, keep the best."""
 
 
 @app.command()

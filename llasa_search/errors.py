@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+T = TypeVar("T")
+
 
 class LlasaSearchError(Exception):
     """Base of every error this library raises on purpose."""
@@ -13,3 +17,14 @@ class InputError(LlasaSearchError, ValueError):
 
 class ModelError(LlasaSearchError):
     """A checkpoint cannot be found, loaded, or is not what it should be."""
+
+
+def of_kind(given: T | None, kind: type[T], name: str) -> T | None:
+    """The argument as it was given.
+
+    Raises:
+        InputError: it is neither of this kind nor None.
+    """
+    if given is not None and not isinstance(given, kind):
+        raise InputError(f"{name}={given!r:.80}: give a {kind.__name__}, not {type(given).__name__}")
+    return given

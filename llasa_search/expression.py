@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
@@ -140,9 +141,10 @@ def _verifier(name: str, args: Iterable[object], named: Mapping[str, object]) ->
         made = made if isinstance(made, FunctionVerifier) else Verifier.from_function(made)
         return made.renamed(name)
     try:
+        inspect.signature(made).bind(*args, **named)
         return made(*args, **named)
     except TypeError as error:
-        raise InputError(f"{name}: {error}") from error
+        raise InputError(f"{name}: {error}; it takes {registry.taken(made)}") from error
 
 
 def _sum(rewards: Iterable[Reward]) -> Reward:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -74,6 +75,12 @@ def suggest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     nearest = difflib.get_close_matches(name.lower(), known, n=1)
     return f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(known)}"
+
+
+def taken(made: Callable[..., object]) -> str:
+    """What can be given to a verifier or a strategy, with defaults, as it is written after its name."""
+    parameters = inspect.signature(made).parameters.values()
+    return ", ".join(str(each.replace(annotation=each.empty)) for each in parameters) or "no arguments"
 
 
 verifiers = Registry("llasa_search.verifiers", kind="verifier")

@@ -66,7 +66,13 @@ def add_resynthesis(voice: Voice | None, llasa: Llasa, verifiers: Sequence[Verif
         voice.resynthesis = llasa.decode([llasa.voice_codes(voice)])[0]
 
 
-_PLAIN = {"\N{RIGHT SINGLE QUOTATION MARK}": "'", "\N{EN DASH}": "-", "\N{EM DASH}": "-"}
+_PLAIN = {
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+    "\N{EN DASH}": "-",
+    "\N{EM DASH}": "-",
+    "%": " percent",
+    "&": " and ",
+}
 _SOUNDLESS = ("Ps", "Pe", "Pi", "Pf", "Pd")
 """Brackets, quotation marks, dashes: categories of what may be left out without a word."""
 
@@ -92,7 +98,7 @@ def speakable(text: str, what: str, llasa: Llasa) -> str:
         raise InputError(f"{what} {text!r:.60} has no letter or digit that the model {llasa.name!r} knows")
     lost = [each for each in unknown if unicodedata.category(each) not in _SOUNDLESS and each != '"']
     if lost:
-        listed = " ".join(f"{each} ({plain[each] or 'left out'})" for each in lost)
+        listed = " ".join(f"{each} ({plain[each].strip() or 'left out'})" for each in lost)
         warnings.warn(f"{what} has characters that the model does not know: {listed}", stacklevel=3)
     return spoken
 

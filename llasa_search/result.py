@@ -69,6 +69,10 @@ class SearchResult:
     settings: Mapping[str, object] = field(default_factory=dict)
     trace: Trace = field(default_factory=Trace)
 
+    def __repr__(self) -> str:
+        best = self.ranked[0] if self.candidates else None
+        return f"SearchResult({len(self.candidates)} candidates by {self.reward}, best: {best})"
+
     @property
     def ranked(self) -> list[Candidate]:
         """Candidates from best to worst; those whose reward is unknown come last, ties by index."""

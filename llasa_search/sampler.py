@@ -198,7 +198,12 @@ class Sampler:
     def affordable(self) -> int:
         """Whole candidates that the budget still buys; `sys.maxsize` where no limit counts them."""
         self._require_room()
-        return self.account.affordable(self.maximum + self.later)
+        return self.account.affordable(self.maximum + self.later, self.expected + self.later)
+
+    def remaining(self, length: int) -> tuple[int, int]:
+        """Tokens that a row of `length` may still need, and that it usually needs, until the text is said."""
+        usual = max(CLOCK_TOKENS, self.expected - length)
+        return self.maximum - length + self.later, usual + self.later
 
     def rescue(self) -> Candidate | None:
         """Finishes one row from the reserve: of those last alive, the one with the best partial reward.
@@ -312,9 +317,8 @@ class Sampler:
             self._search.note_lengths()
 
     def _limit_reached(self, batch: Batch) -> bool:
-        to_finish = self.maximum - batch.length - 1 + self.later
         clock = batch.length % CLOCK_TOKENS == 0
-        return self.account.reached(len(batch), to_finish, clock) is not None
+        return self.account.reached(len(batch), *self.remaining(batch.length + 1), clock) is not None
 
     def _step(self, queue: list[Batch]) -> list[Candidate]:
         """One step of the first batch; out of memory halves it instead."""
@@ -336,7 +340,9 @@ class Sampler:
         self.account.ledger.row_steps += rows
         if length:  # the first token is drawn from the prefill's logits
             self.account.ledger.add_flops("decode", self.llasa.decoder.flops(rows, context, rows))
-        self.account.reserve.step_seconds = time.perf_counter() - start
+        reserve = self.account.reserve
+        reserve.step_seconds = time.perf_counter() - start
+        reserve.row_seconds = reserve.step_seconds / rows
         return [self._finish(each) for each in ended]
 
     def _finish(self, ended: Finished) -> Candidate:

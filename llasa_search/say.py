@@ -12,6 +12,7 @@ from typing import Any
 
 from llasa_search import search
 from llasa_search.budget import Budget
+from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError
 from llasa_search.expression import DEFAULT_REWARD, parse_options
 from llasa_search.files import check_new_folder, check_wav
@@ -79,14 +80,17 @@ def speak(request: Request) -> None:
 def _voice(request: Request) -> Voice | None:
     if request.prompt_text is not None and request.prompt is None:
         raise InputError("--prompt-text without --prompt: give the recording that it is the transcript of")
+    if request.prompt_text is not None and not request.prompt_text.strip():
+        raise InputError("--prompt-text is empty: give what the prompt says, or leave it out")
     return as_voice(request.prompt, request.prompt_text)
 
 
 def _report(result: SearchResult, request: Request) -> str:
     ledger = result.ledger
     seconds = ", ".join(f"{stage} {spent:.1f} s" for stage, spent in ledger.stage_seconds.items())
-    stopped = f"; stopped by {result.stopped_by}" if result.stopped_by else ""
-    chosen = f"candidate {result.best.index} of {len(result.candidates)}"
+    early = result.stopped_by not in (None, "candidates")
+    stopped = f"; stopped by {result.stopped_by}" if early else ""
+    chosen = f"candidate {result.best.index}, the best of {len(result.candidates)}"
     return f"{result.table()}\n{request.out}: {chosen} ({seconds}{stopped})"
 
 
@@ -95,11 +99,19 @@ def _bar(total: int | None) -> Iterator[Callable[[search.Progress], None]]:
     """A progress bar on stderr, silent where that is no terminal."""
     from tqdm import tqdm
 
-    with tqdm(total=total, unit="candidate", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
+    form = "{n_fmt} candidates |{bar:20}| {postfix}" if total is None else None
+    form = form or "{n_fmt} of {total_fmt} candidates |{bar:20}| {postfix}"
+    with tqdm(total=total, bar_format=form, file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
 
         def show(progress: search.Progress) -> None:
             bar.n = progress.finished
-            best = "" if progress.best is None else f"best {progress.best.reward:.3f}"
-            bar.set_postfix_str(best, refresh=True)
+            best = "" if progress.best is None else f", best {_first_value(progress.best)}"
+            bar.set_postfix_str(f"{progress.heard} heard{best}, {progress.seconds:.1f} s", refresh=True)
 
         yield show
+
+
+def _first_value(candidate: Candidate) -> str:
+    """What its first verifier found."""
+    name, score = next(iter(candidate.scores.items()))
+    return f"{name} {score.value:.3f}"

@@ -119,8 +119,8 @@ def _check_out(out: Path, settings: Mapping[str, Any]) -> None:
         check_new_folder(out)
         return
     try:
-        earlier = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        earlier = dict(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path} cannot be read ({error}): give another folder") from error
     if earlier != settings:
         changed = [name for name in settings if earlier.get(name) != settings[name]]
@@ -163,10 +163,11 @@ def _kept(path: Path, entries: Sequence[Entry]) -> Iterable[Record]:
     for line in path.read_text("utf-8", errors="replace").split("\n"):
         try:
             record: Record = json.loads(line)
-        except ValueError:  # a line that was cut off while it was written
+            statuses = [recording["status"] for recording in record["recordings"]]
+            holds = valid.get(record["id"]) == record["fingerprint"] and "failed" not in statuses
+        except (ValueError, LookupError, TypeError):  # cut off while it was written, or something else
             continue
-        statuses = [recording["status"] for recording in record["recordings"]]
-        if valid.get(record["id"]) == record["fingerprint"] and "failed" not in statuses:
+        if holds:
             yield record
 
 

@@ -44,6 +44,10 @@ class Scorer:
     candidate can reach. The choice is that of scoring everything; those that were skipped have no reward.
     Rewards that compare candidates have no such bound, and need every score.
 
+    Attributes:
+        heard: called whenever a verifier has scored some candidates.
+        stopped: set, nothing more is heard.
+
     Args:
         reward: what the search aims at.
         prompt: gives the language and the voice.
@@ -64,6 +68,7 @@ class Scorer:
     ) -> None:
         self.reward = reward
         self.stopped = False
+        self.heard: Callable[[], None] = lambda: None
         self._prompt = prompt
         self._account = account
         self._audio = audio
@@ -125,10 +130,10 @@ class Scorer:
         scores: list[dict[str, Score]] = [{} for _ in range(len(rows))]
         if rows.seconds < max(verifier.min_seconds for verifier in verifiers):
             return scores
-        to_finish = rows.sampler.maximum - rows.length + rows.sampler.later
+        remaining = rows.sampler.remaining(rows.length)
         utterances = list[Utterance]()
         for verifier, start in product(verifiers, range(0, len(rows), BATCH)):
-            if self.stopped or self._account.reached(to_finish=to_finish) is not None:
+            if self.stopped or self._account.reached(0, *remaining) is not None:
                 break
             utterances = utterances or unfinished(rows, verifiers)
             part = slice(start, start + BATCH)
@@ -148,7 +153,7 @@ class Scorer:
             if not batch:
                 break
             self._hear(batch, verifiers)
-        skip(waiting, verifiers, "the budget was spent")
+        skip(waiting, verifiers, self._why_unheard)
 
     def _score_contenders(self, candidates: Sequence[Candidate], best: int) -> None:
         """Scores by the required verifiers what can still win, the most promising first."""
@@ -171,7 +176,7 @@ class Scorer:
             if count := sum(str(verifier) not in candidate.scores for candidate in beaten):
                 skipped = self._account.ledger.verifier_skipped
                 skipped[str(verifier)] = skipped.get(str(verifier), 0) + count
-        skip(contenders, required, "the budget was spent")
+        skip(contenders, required, self._why_unheard)
         skip(beaten, required, "could no longer win")
 
     def _contenders(self, candidates: Sequence[Candidate], best: int) -> list[Candidate]:
@@ -195,6 +200,11 @@ class Scorer:
                 verdicts = self._verdicts(verifier, self._utterances(waiting))
                 for candidate, verdict in zip(waiting, verdicts, strict=True):
                     candidate.scores[str(verifier)] = verdict
+                self.heard()
+
+    @property
+    def _why_unheard(self) -> str:
+        return "interrupted" if self.stopped else "the budget was spent"
 
     def _time_is_up(self) -> bool:
         if self.stopped:

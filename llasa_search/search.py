@@ -8,24 +8,26 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from llasa_search.budget import Account, Budget, BudgetSpent
 from llasa_search.candidate import Candidate
-from llasa_search.errors import InputError, LlasaSearchError
+from llasa_search.errors import InputError, LlasaSearchError, of_kind
 from llasa_search.expression import DEFAULT_REWARD, RewardLike, as_reward
 from llasa_search.gate import Gate, gated
 from llasa_search.isolation import isolated
 from llasa_search.kinship import warn_of_kin, warn_of_strangers
 from llasa_search.request import VoiceLike, add_resynthesis, as_voice, speakable, with_transcript
 from llasa_search.result import SearchResult
+from llasa_search.reward import ranking
 from llasa_search.sampling import Sampling
 from llasa_search.scorer import Scorer, check_verifiers, load_verifiers
 from llasa_search.selection import select
 from llasa_search.strategies.base import StrategyLike, as_strategy, verifiers_of
 from llasa_search.text import clean_text, language_of
+from llasa_search.valuation import rewards
 from llasa_search.versions import versions
 from llasa_search.voice import Prompt
 
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     from llasa_search.llasa import Llasa
     from llasa_search.sampler import Sampler
     from llasa_search.verifiers.base import Verifier
-
-T = TypeVar("T")
 
 __all__ = ["Progress", "Searcher", "generate", "select", "unload"]
 
@@ -45,11 +45,13 @@ class Progress:
 
     Attributes:
         finished: whole candidates so far.
-        best: the best of those that have been scored, or None.
+        heard: how many of them the verifiers have scored.
+        best: the best of those, or None.
         seconds: since the models were loaded.
     """
 
     finished: int
+    heard: int
     best: Candidate | None
     seconds: float
 
@@ -102,10 +104,9 @@ class Searcher:
             if isinstance(self.model, Llasa):
                 self.llasa = self.model
             elif self.llasa is None:
-                codec = None if self.codec is None else os.fspath(self.codec)
-                self.llasa = Llasa.from_pretrained(
-                    os.fspath(self.model), codec=codec, device=self.device, dtype=self.dtype
-                )
+                codec = None if self.codec is None else _where(self.codec, "codec")
+                model = _where(self.model, "model")
+                self.llasa = Llasa.from_pretrained(model, codec=codec, device=self.device, dtype=self.dtype)
         load_verifiers(self.verifiers)
         return self.llasa
 
@@ -143,15 +144,18 @@ class Searcher:
             ModelError: a checkpoint cannot be found or used.
             SearchError: nothing finished or nothing could be scored; `error.result` has every candidate.
         """
-        budget = _of_kind(budget, Budget, "budget") or Budget()
-        sampling = _of_kind(sampling, Sampling, "sampling") or Sampling()
+        budget = of_kind(budget, Budget, "budget") or Budget()
+        sampling = of_kind(sampling, Sampling, "sampling") or Sampling()
+        if progress is not None and not callable(progress):
+            raise InputError(f"progress={progress!r:.80}: give a function that takes a Progress")
         text = clean_text(text)
-        language = language_of(text, language)
+        asked, language = language is not None, language_of(text, language)
         voice, seed = as_voice(prompt), _whole(seed)
         llasa = self.load()
         if llasa.name != "tiny":
             warn_of_strangers(self.verifiers)
         text = speakable(text, "the text", llasa)
+        language = language_of(text, language if asked else None)
         request = Prompt(text, language, with_transcript(voice, language, self.verifiers, llasa))
         add_resynthesis(request.voice, llasa, self.verifiers)
         check_verifiers(self.verifiers, request)
@@ -200,7 +204,7 @@ class Searcher:
         Raises:
             InputError: one text or one item where several are to be given.
         """
-        if isinstance(items, str | Mapping):
+        if isinstance(items, str | Mapping) or not isinstance(items, Iterable):
             raise InputError(f"map({items!r:.60}): give the texts in a list, or use generate")
         for item in items:
             try:
@@ -221,10 +225,12 @@ class Searcher:
 
         def report() -> None:
             if progress is not None:
-                scored = [candidate for candidate in finished if not np.isnan(candidate.reward)]
-                best = max(scored, key=lambda candidate: candidate.reward, default=None)
-                progress(Progress(len(finished), best, sampler.account.seconds))
+                known = rewards(self.reward, finished) if finished else np.zeros(0)
+                best = None if np.isnan(known).all() else finished[ranking(known)[0]]
+                heard = len(finished) - scorer.waiting(finished)
+                progress(Progress(len(finished), heard, best, sampler.account.seconds))
 
+        scorer.heard = report
         interrupted = False
         try:
             with suppress(BudgetSpent):
@@ -246,7 +252,6 @@ class Searcher:
         except KeyboardInterrupt:
             interrupted = scorer.stopped = True
             scorer.final(finished)
-        report()
         return finished, interrupted
 
 
@@ -304,10 +309,11 @@ def unload() -> None:
     _kept = None
 
 
-def _of_kind(given: T | None, kind: type[T], name: str) -> T | None:
-    if given is not None and not isinstance(given, kind):
-        raise InputError(f"{name}={given!r:.80}: give a {kind.__name__}, not a {type(given).__name__}")
-    return given
+def _where(given: object, name: str) -> str:
+    try:
+        return os.fspath(given)  # type: ignore[call-overload, no-any-return]
+    except TypeError as error:
+        raise InputError(f"{name}={given!r:.80}: give a name, a hub id or a folder") from error
 
 
 def _whole(seed: object) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from llasa_search.arrays import Audio
 from llasa_search.budget import Account, Budget
 from llasa_search.candidate import Candidate
-from llasa_search.errors import InputError
+from llasa_search.errors import InputError, of_kind
 from llasa_search.expression import DEFAULT_REWARD, RewardLike, as_reward
 from llasa_search.gate import Gate, gated
 from llasa_search.kinship import warn_of_kin, warn_of_strangers
@@ -54,7 +54,7 @@ def select(
     """
     if isinstance(wavs, str | os.PathLike) or not isinstance(wavs, Sequence) or not len(wavs):
         raise InputError(f"wavs={wavs!r:.80}: give the recordings in a list, at least one")
-    text = clean_text(text)
+    text, budget = clean_text(text), of_kind(budget, Budget, "budget")
     reward = gated(as_reward(verifiers), gate)
     request = Prompt(text, language_of(text, language), as_voice(prompt))
     candidates = [recorded(i, text, read_speech(wav, f"recording {i}")) for i, wav in enumerate(wavs)]
@@ -63,7 +63,7 @@ def select(
     check_verifiers(reward.verifiers, request)
     warn_of_kin(reward.reporting, reward.required)
     warn_of_strangers(reward.verifiers)
-    account = Account(budget or Budget())
+    account = Account(budget)
     Scorer(reward, request, account, decoded, SAMPLE_RATE).final(candidates)
     return SearchResult(
         text=text,

@@ -31,7 +31,6 @@ def read_speech(source: SpeechLike, name: str) -> Audio:
     Raises:
         InputError: it is missing, not audio, empty, or holds NaN or infinity.
     """
-    import soundfile
     import soxr
 
     if isinstance(source, tuple):
@@ -39,12 +38,26 @@ def read_speech(source: SpeechLike, name: str) -> Audio:
     elif not isinstance(source, str | os.PathLike):
         raise InputError(f"{name}: a {type(source).__name__}; give a path, or (samples, rate in Hz)")
     else:
-        try:
-            samples, rate = soundfile.read(os.fspath(source), dtype="float32")
-        except (OSError, TypeError, soundfile.LibsndfileError) as error:  # TypeError: headerless samples
-            raise InputError(f"{name}: {os.fspath(source)} cannot be read as audio ({error})") from error
+        samples, rate = read_file(source, f"{name}: {os.fspath(source)}")
     mono = one_channel(samples, rate, name)
     return np.asarray(mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE), np.float32)
+
+
+def read_file(path: str | os.PathLike[str], name: str) -> tuple[Audio, int]:
+    """A file's samples, float32 [samples] or [samples, channels], and their rate in Hz.
+
+    Raises:
+        InputError: it is missing, or not audio.
+    """
+    import soundfile
+
+    try:
+        with open(path, "rb") as file:  # opened by name, text that is called .mp3 makes libmpg123 print
+            samples, rate = soundfile.read(file, dtype="float32")
+    except (OSError, TypeError, soundfile.LibsndfileError) as error:  # TypeError: headerless samples
+        why = getattr(error, "error_string", error)
+        raise InputError(f"{name} is not audio that can be read ({why})") from error
+    return samples, rate
 
 
 def given(source: tuple[Any, ...], name: str) -> tuple[Audio, int]:

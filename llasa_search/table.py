@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from llasa_search.candidate import Score
+from llasa_search.compose import COMBINATIONS
 
 if TYPE_CHECKING:
     from llasa_search.result import SearchResult
@@ -14,11 +15,16 @@ TRANSCRIPT_WIDTH = 60
 
 
 def candidate_table(result: SearchResult) -> str:
-    """Best to worst: rank, index, seconds, end, each verifier's value, reward, and what was heard."""
+    """Best to worst: rank, index, seconds, end, each verifier's value, reward, and what was heard.
+
+    A reward that compares candidates says no more than the rank, and is left out.
+    """
     names = dict.fromkeys(name for candidate in result.candidates for name in candidate.scores)
     # As the reward names them; what it does not name comes last.
     verifiers = sorted(names, key=lambda name: f"{result.reward}{name}".find(name))
-    heading = ["rank", "index", "seconds", "finish", *verifiers, "reward", "detail"]
+    compared = [f"{name}(" for name, made in COMBINATIONS.items() if not made.pointwise]
+    pointwise = not any(name in result.reward for name in compared)
+    heading = ["rank", "index", "seconds", "finish", *verifiers, *(["reward"] if pointwise else []), "detail"]
     rows = [heading]
     for rank, candidate in enumerate(result.ranked, start=1):
         scores = [candidate.scores.get(name) for name in verifiers]
@@ -27,14 +33,18 @@ def candidate_table(result: SearchResult) -> str:
             [
                 str(rank),
                 str(candidate.index),
-                f"{seconds:.2f}",
+                _number(seconds, 2),
                 candidate.finish_reason,
                 *map(_value, scores),
-                "-" if math.isnan(candidate.reward) else f"{candidate.reward:.3f}",
+                *([_number(candidate.reward, 3)] if pointwise else []),
                 _detail(scores),
             ]
         )
     return aligned(rows)
+
+
+def _number(value: float, digits: int) -> str:
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def aligned(rows: list[list[str]]) -> str:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from llasa_search.arrays import Audio, Codes
 from llasa_search.errors import InputError
 from llasa_search.hub import TINY
-from llasa_search.speech import given, one_channel
+from llasa_search.speech import given, one_channel, read_file
 
 SAMPLE_RATE = 16_000
 """Of every voice's audio, in Hz: what X-codec2 reads."""
@@ -201,19 +201,13 @@ def _transcript(path: Path) -> str:
 
 
 def _read(path: Path) -> tuple[Audio, int]:
-    import soundfile
-
     if not os.path.exists(path):
         raise InputError(f"the voice prompt {str(path)[:200]} does not exist")
     if path.is_dir():
         raise InputError(f"the voice prompt {path} is a folder; give an audio file")
     if path.stat().st_size == 0:
         raise InputError(f"the voice prompt {path} is an empty file")
-    try:
-        samples, rate = soundfile.read(path, dtype="float32")
-    except (soundfile.LibsndfileError, OSError, TypeError) as error:  # TypeError: samples without a header
-        raise InputError(f"the voice prompt {path} is not audio that can be read ({error})") from error
-    return samples, rate
+    return read_file(path, f"the voice prompt {path}")
 
 
 def _prepare(mono: Audio, rate: int, where: str) -> Audio:

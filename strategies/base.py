@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from llasa_search import registry
@@ -53,14 +53,8 @@ def as_strategy(spec: StrategyLike) -> Strategy:
         inspect.signature(made).bind(**arguments)
         strategy: Strategy = made(**arguments)
     except TypeError as error:
-        raise InputError(f"strategy {spec!r}: {error}; {name} takes {_taken(made)}") from error
+        raise InputError(f"strategy {spec!r}: {error}; {name} takes {registry.taken(made)}") from error
     return strategy
-
-
-def _taken(made: Callable[..., Strategy]) -> str:
-    """The arguments of a strategy with their defaults, as they are written after its name."""
-    parameters = inspect.signature(made).parameters.values()
-    return ", ".join(str(each.replace(annotation=each.empty)) for each in parameters) or "no arguments"
 
 
 def verifiers_of(strategy: Strategy) -> tuple[Verifier, ...]:

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 DEFAULT_N = 4
 FIRST_ROUND = 2
+ROUND_BY_CLOCK = 16
+"""Candidates of the first round where seconds count: what one costs is not known before."""
 
 
 @dataclass(frozen=True)
 class BestOfN:
     """Samples `n` candidates in one batch; the outcome-reward search of the Llasa paper (arXiv 2502.04128).
+
+    Under a limit of wall seconds the first 16 come first, and then as many as there is time for.
 
     Args:
         n: how many; None takes the budget's candidates, or all that its tokens buy, or else 4.
@@ -55,11 +59,12 @@ class BestOfN:
         n = self.n or budget.candidates or (sys.maxsize if budget.tokens else DEFAULT_N)
         started = 0
         while started < n:
-            size = n - started if self.stop_at is None else min(max(started, FIRST_ROUND), n - started)
-            size = min(size, sampler.affordable())
+            size = min(n - started, sampler.affordable())
+            if self.stop_at is not None:
+                size = min(size, max(started, FIRST_ROUND))
+            elif budget.seconds and not started:
+                size = min(size, ROUND_BY_CLOCK)
             if size < 1:
-                # Not one more would surely finish: let the account name the limit.
-                sampler.account.reached(rows=sampler.maximum)
                 return
             finished = []
             for candidate in sample(sampler, size, first=started):

@@ -236,6 +236,11 @@ def test_temperatures_that_leave_no_probabilities(refused: Callable[..., str], t
         lambda: search.select([("x",)], "a"),  # type: ignore[list-item]
         lambda: search.generate("a", seed=1.5),  # type: ignore[arg-type]
         lambda: search.generate("a", seed="a"),  # type: ignore[arg-type]
+        lambda: search.generate("a", model=3),  # type: ignore[arg-type]
+        lambda: search.generate("a", codec=5),  # type: ignore[arg-type]
+        lambda: search.generate("a", progress=5),  # type: ignore[arg-type]
+        lambda: list(search.Searcher().map(None)),  # type: ignore[arg-type]
+        lambda: search.select([(np.zeros(9_000), 16_000)], "a", budget=5),  # type: ignore[arg-type]
         lambda: search.generate("a", budget=5),  # type: ignore[arg-type]
         lambda: search.generate("a", sampling={"temperature": 0.5}),  # type: ignore[arg-type]
         lambda: Voice(np.ones(9_000), 5, 16_000),  # type: ignore[arg-type]
@@ -299,3 +304,8 @@ def test_other_languages_are_refused(language: str) -> None:
 def test_text_of_another_type(text: Any) -> None:
     with pytest.raises(InputError, match="not a string"):
         clean_text(text)
+
+
+def test_an_empty_transcript_is_refused(refused: Callable[..., str]) -> None:
+    """A built-in voice's own words forgotten, and its speech transcribed instead."""
+    assert "--prompt-text is empty" in refused(prompt="slt", prompt_text=" ")

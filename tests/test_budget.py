@@ -65,8 +65,8 @@ def test_without_limits_nothing_is_forbidden() -> None:
     account = Account()
     for limit in LIMITS:
         spend(account, limit, 10_000)
-    assert account.reached(rows=1000, to_finish=1000) is None
-    assert account.affordable(tokens=70) == sys.maxsize
+    assert account.reached(rows=1000, to_finish=1000, usual=1000) is None
+    assert account.affordable(70, usual=70) == sys.maxsize
     assert account.left() == {}
 
 
@@ -103,8 +103,8 @@ def test_seconds_to_finish_are_kept_back_too() -> None:
     """A wall-clock limit that ends in the middle of the only candidate."""
     account = Account(Budget(seconds=10))
     account.reserve.step_seconds, account.reserve.codec_seconds, account.reserve.verifier_seconds = 0.01, 1, 2
-    assert account.reached(rows=4, to_finish=600) is None  # 6 + 1 + 2 seconds
-    assert account.reached(rows=4, to_finish=750) == "seconds"
+    assert account.reached(rows=4, to_finish=2000, usual=600) is None  # 6 + 1 + 2 seconds
+    assert account.reached(rows=4, to_finish=2000, usual=750) == "seconds"
 
 
 def test_seconds_to_score_what_has_finished_are_kept_back() -> None:
@@ -113,22 +113,33 @@ def test_seconds_to_score_what_has_finished_are_kept_back() -> None:
     account.reserve.codec_seconds, account.reserve.verifier_seconds = 1, 2
     account.ledger.finished = 3
     account.reserve.waiting = lambda: 3
-    assert account.reached(rows=4, to_finish=750) is None  # 9 seconds, 6 of them in verifiers
+    assert account.reached(rows=4, usual=750) is None  # 9 seconds, 6 of them in verifiers
     account.reserve.waiting = lambda: 4
-    assert account.reached(rows=4, to_finish=750, clock=False) is None
-    assert account.reached(rows=4, to_finish=750) == "verifier_seconds"
+    assert account.reached(rows=4, usual=750, clock=False) is None
+    assert account.reached(rows=4, usual=750) == "verifier_seconds"
 
 
 def test_affordable_is_what_the_scarcest_limit_buys() -> None:
     """More candidates started than can be finished."""
     account = Account(Budget(candidates=20, tokens=1000, verifier_seconds=9))
-    assert account.affordable(tokens=70) == 14
+    assert account.affordable(70, usual=30) == 14
     account.reserve.verifier_seconds = 1.0
-    assert account.affordable(tokens=70) == 9
+    assert account.affordable(70, usual=30) == 9
     spend(account, "candidates", 18)
-    assert account.affordable(tokens=70) == 2
+    assert account.affordable(70, usual=30) == 2
+    assert account.stopped_by is None
     spend(account, "tokens", 1001)
-    assert account.affordable(tokens=70) == 0
+    assert account.affordable(70, usual=30) == 0
+    assert account.stopped_by == "tokens"
+
+
+def test_time_buys_rows_at_their_share_of_a_step_after_what_waits_to_be_heard() -> None:
+    """A whole batch's time asked of every candidate, so that a limit of seconds bought one."""
+    account = Account(Budget(seconds=10))
+    account.reserve.step_seconds, account.reserve.row_seconds = 0.08, 0.005
+    assert account.affordable(2000, usual=180) == 11  # of .9 seconds each
+    account.reserve.verifier_seconds, account.reserve.waiting = 1.0, lambda: 4
+    assert account.affordable(2000, usual=180) == 3  # of 1.9 seconds each, when 4 have been kept back
 
 
 def test_a_budget_below_the_price_names_it() -> None:

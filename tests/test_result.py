@@ -13,6 +13,7 @@ import soundfile
 
 from llasa_search.budget import Ledger
 from llasa_search.candidate import Candidate, Score, Utterance
+from llasa_search.compose import Lexicographic
 from llasa_search.errors import InputError
 from llasa_search.files import new_folder
 from llasa_search.result import SearchError, SearchResult
@@ -190,6 +191,17 @@ def test_table_tells_the_whole_story(result: SearchResult) -> None:
     assert lines[0].split() == ["rank", "index", "seconds", "finish", "Loud()", "reward", "detail"]
     assert lines[1].split() == ["1", "1", "0.50", "stop", "0.750", "0.750", "what", "was", "heard"]
     assert lines[3].split()[:6] == ["3", "2", "0.50", "stop", "failed", "-"]
+
+
+def test_a_reward_that_only_ranks_is_not_tabled(result: SearchResult) -> None:
+    """A share of candidates beaten, 1 for the only one however bad, that reads like praise."""
+    heading = result.rerank(Lexicographic(Loud(), Quiet())).table().splitlines()[0].split()
+    assert heading == ["rank", "index", "seconds", "finish", "Loud()", "Quiet()", "detail"]
+
+
+def test_a_result_is_printed_in_a_line(result: SearchResult) -> None:
+    """Thousands of codes in an interactive session."""
+    assert len(repr(result)) < 300 and "best: Candidate(1" in repr(result)
 
 
 def test_table_names_verifiers_as_the_reward_does(result: SearchResult) -> None:

@@ -95,7 +95,7 @@ def test_a_published_list(cli: Callable[..., Any], asr_path: Path, tmp_path: Pat
     a, bad, gone, b = records(out)
     name = f"WER(model={str(asr_path)!r}, protocol='seed-tts-eval')"
     assert (bad["best"], bad["recordings"][0]["status"]) == (None, "failed")
-    assert "cannot be read as audio" in bad["recordings"][0]["error"]
+    assert "not audio that can be read" in bad["recordings"][0]["error"]
     assert (gone["recordings"][0]["status"], gone["recordings"][0]["scores"]) == ("missing", {})
     assert summary(out)["utterances"] == {"scored": 2, "failed": 1, "missing": 1}
     verdicts: list[Any] = [each["recordings"][0]["scores"][name] for each in (a, b)]
@@ -166,13 +166,22 @@ def test_a_run_goes_on_where_it_ended(manifest: Callable[..., Path], tmp_path: P
     soundfile.write(tmp_path / "0-0.wav", noise(0.5), 16_000)
     soundfile.write(tmp_path / "2-0.wav", noise(0.3), 16_000)
     with (out / "scores.jsonl").open("a") as lines:
-        lines.write('{"id": "3", "recor')
+        lines.write('{}\n[]\n{"id": "3", "recordings": 1}\n{"id": "3", "recor')
     verifier = Seconds()
     score(path, None, verifier, out)
     assert verifier._heard == [2]
     found = {record["id"]: record["recordings"][0]["scores"]["Seconds()"]["value"] for record in records(out)}
     assert found == {"0": 0.5, "1": 0.2, "2": 0.3, "3": 0.4}
     assert figures(out, "all")["Seconds(), mean"] == (pytest.approx(0.35), 4)
+
+
+def test_settings_that_are_none_are_refused(manifest: Callable[..., Path], tmp_path: Path) -> None:
+    """A traceback for a damaged folder."""
+    (tmp_path / "out").mkdir()
+    for settings in ("[]", "3", "{"):
+        (tmp_path / "out" / "settings.json").write_text(settings)
+        with pytest.raises(InputError, match="give another folder"):
+            score(manifest([0.1]), None, Seconds(), tmp_path / "out")
 
 
 def test_what_failed_is_tried_again(manifest: Callable[..., Path], tmp_path: Path) -> None:

@@ -73,6 +73,18 @@ def test_n_comes_from_itself_then_the_budget_then_4(llasa: Llasa) -> None:
     assert run(llasa, BestOfN(n=9), Budget(candidates=2)) == (2, "candidates")
 
 
+def test_a_limit_of_seconds_that_is_never_reached_changes_nothing(llasa: Llasa) -> None:
+    """Guards against a reserve of time so large that one candidate is all that a search makes, and against
+    rounds that draw others than one batch does."""
+    limited, whole = (
+        Searcher(llasa, Index(), BestOfN(n=20), gate=None).generate(TEXT, sampling=SHORT, budget=budget)
+        for budget in (Budget(seconds=600), None)
+    )
+    assert limited.stopped_by is None
+    for one, other in zip(limited.candidates, whole.candidates, strict=True):
+        assert one.codes.tolist() == other.codes.tolist()
+
+
 def test_tokens_are_spent_on_as_many_as_surely_finish(llasa: Llasa) -> None:
     """Guards against candidates that are started and then cut by the budget."""
     budget = Budget(tokens=100)

@@ -92,6 +92,14 @@ def test_files_that_are_no_speech_are_named(tmp_path: Path) -> None:
         assert str(path) in str(error.value)
 
 
+def test_text_called_mp3_is_refused_in_silence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Notes of a decoder on stderr, before and beside the one line that a user is to read."""
+    (tmp_path / "text.mp3").write_text("this is no audio at all")
+    with pytest.raises(InputError, match="not audio"):
+        Voice(tmp_path / "text.mp3")
+    assert capfd.readouterr().err == ""
+
+
 def test_samples_that_are_no_speech_are_refused() -> None:
     """Samples without a rate taken for 16 kHz; shapes and values that a model would choke on."""
     with pytest.raises(InputError, match="sample rate"):

@@ -16,6 +16,9 @@ from llasa_search.voice import Prompt
 ROOM_FOR_SLOW_SPEECH = 1.5
 """A text is too long when not even its typical duration times this fits. Our choice."""
 
+CERTAIN = 0.95
+"""Of the characters that would fit if all took equally long: as many as are said to fit."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -57,7 +60,7 @@ def fit(prompt: Prompt, sampling: Sampling, form: PromptFormat, hop: int, rate: 
     if room < max(1, min(high * rate, needed)):
         fixed = len(form.ids(_everything(prompt, ""), np.zeros(0, np.int32))) + _codes_before(prompt, hop)
         a_character = (len(text_ids) + _codes_before(prompt, hop) - fixed + needed) / len(prompt.text)
-        limit = max(0, int((window - fixed) / a_character))
+        limit = max(0, int(CERTAIN * (window - fixed) / a_character))
         beside = "" if prompt.voice is None else " beside this voice prompt"
         refusal = (
             f"the text of {len(prompt.text)} characters is too long for a window of {window} tokens: some "
