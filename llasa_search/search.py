@@ -20,7 +20,7 @@ from llasa_search.gate import Gate, gated
 from llasa_search.isolation import isolated
 from llasa_search.kinship import warn_of_kin, warn_of_strangers
 from llasa_search.request import VoiceLike, add_resynthesis, as_voice, speakable, with_transcript
-from llasa_search.result import SearchResult
+from llasa_search.result import SearchError, SearchResult
 from llasa_search.reward import ranking
 from llasa_search.sampling import Sampling
 from llasa_search.scorer import Scorer, check_verifiers, load_verifiers
@@ -142,7 +142,8 @@ class Searcher:
         Raises:
             InputError: the request cannot be met; nothing has been sampled.
             ModelError: a checkpoint cannot be found or used.
-            SearchError: nothing finished or nothing could be scored; `error.result` has every candidate.
+            SearchError: nothing finished or nothing could be scored, or the strategy raised what is none of
+                these; `error.result` has every candidate.
         """
         budget = of_kind(budget, Budget, "budget") or Budget()
         sampling = of_kind(sampling, Sampling, "sampling") or Sampling()
@@ -166,10 +167,11 @@ class Searcher:
         account = Account(budget)
         sampler = Sampler(llasa, request, sampling, seed, account)
         scorer = Scorer(self.reward, request, account, sampler.audio, llasa.sample_rate, cascade=True)
-        candidates, interrupted = self._collect(sampler, scorer, progress)
+        candidates, ended_by = self._collect(sampler, scorer, progress)
+        interrupted = isinstance(ended_by, KeyboardInterrupt)
         stopped_by = "interrupt" if interrupted else account.stopped_by or account.reached(clock=False)
         sampler.trace.close(stopped_by)
-        return SearchResult(
+        result = SearchResult(
             text=text,
             language=language,
             voice=request.voice,
@@ -187,7 +189,14 @@ class Searcher:
                 "versions": versions(self.verifiers),
             },
             trace=sampler.trace,
-        ).checked()
+        )
+        if isinstance(ended_by, Exception):
+            raise SearchError(
+                f"{self.strategy}, or the function that takes progress, raised "
+                f"{type(ended_by).__name__}: {ended_by}",
+                result,
+            ) from ended_by
+        return result.checked()
 
     __call__ = generate
 
@@ -218,8 +227,8 @@ class Searcher:
 
     def _collect(
         self, sampler: Sampler, scorer: Scorer, progress: Callable[[Progress], None] | None
-    ) -> tuple[list[Candidate], bool]:
-        """Every candidate that the strategy finishes, scored; and whether Ctrl-C cut it short."""
+    ) -> tuple[list[Candidate], BaseException | None]:
+        """Every candidate that the strategy finishes, scored; and what cut it short, if something did."""
         finished: list[Candidate] = []
         sampler.account.reserve.waiting = lambda: scorer.waiting(finished)
 
@@ -231,7 +240,7 @@ class Searcher:
                 progress(Progress(len(finished), heard, best, sampler.account.seconds))
 
         scorer.heard = report
-        interrupted = False
+        ended_by: BaseException | None = None
         try:
             with suppress(BudgetSpent):
                 for candidate in self.strategy.run(sampler, scorer):
@@ -239,20 +248,24 @@ class Searcher:
                     if len(finished) == 1 and sampler.account.timed:
                         scorer.final(finished)  # how long that takes is kept back for the others
                     report()
-        except KeyboardInterrupt:
-            interrupted = True
+        except LlasaSearchError:
+            raise
+        except (KeyboardInterrupt, Exception) as error:
+            ended_by = error
             known = {candidate.index for candidate in finished}
             finished += [candidate for candidate in sampler.finished if candidate.index not in known]
         if not finished and (rescued := sampler.rescue()) is not None:
             finished.append(rescued)
-        if interrupted and not finished:
-            raise KeyboardInterrupt
+        if ended_by and not finished:
+            raise ended_by
         try:
             scorer.final(finished)
-        except KeyboardInterrupt:
-            interrupted = scorer.stopped = True
+        except LlasaSearchError:
+            raise
+        except (KeyboardInterrupt, Exception) as error:
+            ended_by, scorer.stopped, scorer.heard = error, True, lambda: None
             scorer.final(finished)
-        return finished, interrupted
+        return finished, ended_by
 
 
 _kept: Searcher | None = None

@@ -220,6 +220,34 @@ def test_ctrl_c_before_anything_began_is_passed_on(searcher: Callable[..., Searc
         searcher(strategy=strategy).generate(TEXT, sampling=SHORT)
 
 
+class Faulty(BestOfN):
+    """Best-of-N with a programming error after the second candidate."""
+
+    def run(self, sampler: Any, scorer: Any) -> Iterator[Candidate]:
+        for number, candidate in enumerate(super().run(sampler, scorer)):
+            yield candidate
+            if number:
+                raise ValueError("a bug")
+
+
+def test_an_error_in_a_strategy_loses_no_candidate(searcher: Callable[..., Searcher]) -> None:
+    """An hour of sampling thrown away by a bug in someone's strategy, or in what shows progress."""
+    with pytest.raises(SearchError, match=r"Faulty.* raised ValueError: a bug") as caught:
+        searcher(strategy=Faulty()).generate(TEXT, sampling=SHORT)
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert caught.value.result is not None and len(caught.value.result.candidates) >= 2
+    assert not np.isnan(caught.value.result.best.reward)
+    for broken_at in (1, 5):
+
+        def progress(seen: Progress, broken_at: int = broken_at) -> None:
+            if seen.finished + bool(seen.heard) == broken_at:
+                raise ZeroDivisionError
+
+        with pytest.raises(SearchError, match="ZeroDivisionError") as caught:
+            searcher().generate(TEXT, sampling=SHORT, progress=progress)
+        assert caught.value.result is not None and len(caught.value.result.candidates) > 0
+
+
 def test_progress_counts_and_ends_with_the_best(searcher: Callable[..., Searcher]) -> None:
     seen: list[Progress] = []
     result = searcher().generate(TEXT, sampling=SHORT, progress=seen.append)
