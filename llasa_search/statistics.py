@@ -34,6 +34,8 @@ class Estimate:
 def estimate(ratio: Callable[..., FloatArray], *columns: ArrayLike, seed: int = 0) -> Estimate:
     """A function of column totals, with its percentile bootstrap interval over texts.
 
+    Resamples in which it is 0 to 0, and has no value, are left out.
+
     Args:
         ratio: takes one total for each column (arrays of resampled totals) and returns their ratio.
         columns: [texts] each; all are resampled together.
@@ -57,7 +59,7 @@ def estimate(ratio: Callable[..., FloatArray], *columns: ArrayLike, seed: int = 
         if data[0].size == 1:
             return Estimate(value, np.nan, np.nan)
         warnings.simplefilter("ignore", DegenerateDataWarning)
-        low, high = bootstrap(
+        values = bootstrap(
             data,
             of_totals,
             paired=True,
@@ -65,7 +67,9 @@ def estimate(ratio: Callable[..., FloatArray], *columns: ArrayLike, seed: int = 
             method="percentile",
             n_resamples=RESAMPLES,
             rng=np.random.default_rng(seed),
-        ).confidence_interval
+        ).bootstrap_distribution
+    known = values[~np.isnan(values)]
+    low, high = np.quantile(known, [0.025, 0.975]) if known.size else (np.nan, np.nan)
     return Estimate(value, float(low), float(high))
 
 

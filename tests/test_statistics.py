@@ -83,3 +83,9 @@ def test_columns_that_do_not_match_are_refused(columns: tuple[list[int], ...]) -
     """numpy stretching one column over the other."""
     with pytest.raises(InputError, match="one value a text"):
         statistics.estimate(lambda *totals: totals[0], *columns)
+
+
+def test_a_resample_without_a_value_does_not_cost_the_interval() -> None:
+    """One draw of texts in which nothing is in excess, and an interval of NaN for all ten thousand."""
+    share = statistics.share_removed([9, 3, 0, 3], [5, 2, 0, 1], [1, 0, 0, 0])
+    assert 0 < share.low < share.value < share.high

@@ -49,7 +49,7 @@ def main(
     asr_steps: int = 5500,
     size: Annotated[str, typer.Option(help="Language model: small, base or large.")] = "base",
     further: Annotated[
-        bool, typer.Option(help="Begin from the package's checkpoints; its codes stay what they are.")
+        bool, typer.Option(help="Begin from the package's checkpoints, and train them further.")
     ] = False,
     only: Annotated[list[str] | None, typer.Option(help="Run this stage alone; may be repeated.")] = None,
 ) -> None:

@@ -20,7 +20,8 @@ they speak English with synthetic voices, and err often enough that a search has
 |---|---|---|---|---|
 {rows}
 
-All in half precision, {total:.1f} MB with voices and texts.
+All in half precision, {total:.1f} MB with voices and texts; codec, language model and recogniser alone
+{core:.1f} MB.
 
 - **Data.** {utterances} utterances, {hours:.1f} hours, made by flite (voices slt, awb, kal16, rms) and
   warped into 32 further pseudo-speakers, each in four styles (neutral, happy, sad, angry) of a strength
@@ -120,6 +121,7 @@ def write(tiny: Path, work: Path, further: bool) -> None:
             rows="\n".join(rows),
             verifiers=VERIFIERS + "\n".join(_measured(measured)) + "\n\n" if measured else "",
             total=_megabytes(tiny),
+            core=sum(_megabytes(path) for _, _, path, _ in present[:3]),
             utterances=f"{len(lengths):,}",
             hours=sum(lengths) / 180_000,
         ),

@@ -151,12 +151,12 @@ def train(
 ) -> None:
     """Trains on one-second crops of `hours` of speech and writes `work/codec` in transformers' format.
 
-    From `ENCODER_UNTIL` on codes no longer change: `work/codec_encoder` is written then, and a language
-    model can learn from it while the decoder goes on.
+    From `ENCODER_UNTIL` on codes no longer change.
 
     Args:
-        start: a codec's folder to begin from; then its codes stay what they are, and only the decoder learns.
-        listener: a recogniser that `asr.train` wrote; the decoder then also learns to keep what it hears.
+        start: a codec's folder to begin from; until `ENCODER_UNTIL` its decoder then stays as it is, and the
+            encoder learns to choose the codes that it says best.
+        listener: a recogniser that `asr.train` wrote; speech must then also keep what it hears.
     """
     model = build()
     data = work / "codec_data.pt"
@@ -181,9 +181,9 @@ def train(
             frames[index].float().to(loop.DEVICE),
             samples[index].float().view(BATCH, -1).to(loop.DEVICE) / 32768,
         )
-        fixed = start is not None or step >= ENCODER_UNTIL * steps
-        if fixed and not (work / "codec_encoder").exists():
-            export(model, work / "codec_encoder")
+        fixed = step >= ENCODER_UNTIL * steps
+        for decoding in (model.quantizer.project_out, model.acoustic_decoder):
+            decoding.requires_grad_(fixed or start is None)
         with loop.autocast():
             with torch.set_grad_enabled(not fixed):
                 z, codes = quantised(x)
@@ -203,9 +203,8 @@ def train(
             codes = [encode_frames(model, f.float().to(loop.DEVICE)) for f in frames[:50_000].split(500)]
         return {"codes in use": len(torch.cat(codes).unique())}
 
-    rate = 6e-4 if start is None else 3e-4
-    keep = 0.0 if start is None else 0.3
-    loop.train(model, step_loss, work / "codec_train.pt", steps=steps, rate=rate, probe=probe, keep=keep)
+    rate = 6e-4 if start is None else 1.5e-4
+    loop.train(model, step_loss, work / "codec_train.pt", steps=steps, rate=rate, probe=probe)
     export(model, work / "codec")
 
 

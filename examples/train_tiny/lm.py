@@ -284,7 +284,7 @@ def train(
         rate=rate,
         weight_decay=0.05,
         by_muon=[p for p in model.model.layers.parameters() if p.ndim == 2],
-        keep=0.0 if start is None else 0.5,
+        keep=0.0 if start is None else 0.25,
         probe=probe,
         probe_every=500,
     )
