@@ -54,6 +54,8 @@ def read_file(path: str | os.PathLike[str], name: str) -> tuple[Audio, int]:
     try:
         with open(path, "rb") as file:  # opened by name, text that is called .mp3 makes libmpg123 print
             samples, rate = soundfile.read(file, dtype="float32")
+    except FileNotFoundError as error:
+        raise InputError(f"{name} does not exist") from error
     except (OSError, TypeError, soundfile.LibsndfileError) as error:  # TypeError: headerless samples
         why = getattr(error, "error_string", error)
         raise InputError(f"{name} is not audio that can be read ({why})") from error

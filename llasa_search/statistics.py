@@ -68,8 +68,8 @@ def estimate(ratio: Callable[..., FloatArray], *columns: ArrayLike, seed: int = 
             n_resamples=RESAMPLES,
             rng=np.random.default_rng(seed),
         ).bootstrap_distribution
-    known = values[~np.isnan(values)]
-    low, high = np.quantile(known, [0.025, 0.975]) if known.size else (np.nan, np.nan)
+        known = values[~np.isnan(values)]
+        low, high = np.quantile(known, [0.025, 0.975]) if known.size else (np.nan, np.nan)
     return Estimate(value, float(low), float(high))
 
 

@@ -113,7 +113,7 @@ def test_references(folder: Path, noise: Noise, tmp_path: Path) -> None:
     assert by_voice.score([utterance(other, voice)])[0].value < 1 - 1e-6
     with pytest.raises(InputError, match="reference"):
         by_voice.check(Prompt("one", "en"))
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="does not exist"):
         EmotionSimilarity(str(tmp_path / "none.wav"), str(folder)).check(Prompt("one", "en"))
 
 
