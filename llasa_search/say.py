@@ -99,8 +99,8 @@ def _bar(total: int | None) -> Iterator[Callable[[search.Progress], None]]:
     """A progress bar on stderr, silent where that is no terminal."""
     from tqdm import tqdm
 
-    form = "{n_fmt} candidates |{bar:20}| {postfix}" if total is None else None
-    form = form or "{n_fmt} of {total_fmt} candidates |{bar:20}| {postfix}"
+    count = "{n_fmt}" if total is None else "{n_fmt} of {total_fmt}"
+    form = count + " candidates |{bar:20}| {postfix}"
     with tqdm(total=total, bar_format=form, file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
 
         def show(progress: search.Progress) -> None:

@@ -150,13 +150,13 @@ class Searcher:
         if progress is not None and not callable(progress):
             raise InputError(f"progress={progress!r:.80}: give a function that takes a Progress")
         text = clean_text(text)
-        asked, language = language is not None, language_of(text, language)
+        language_of(text, language)  # refuses a language that is none of ours before anything is loaded
         voice, seed = as_voice(prompt), _whole(seed)
         llasa = self.load()
         if llasa.name != "tiny":
             warn_of_strangers(self.verifiers)
         text = speakable(text, "the text", llasa)
-        language = language_of(text, language if asked else None)
+        language = language_of(text, language)
         request = Prompt(text, language, with_transcript(voice, language, self.verifiers, llasa))
         add_resynthesis(request.voice, llasa, self.verifiers)
         check_verifiers(self.verifiers, request)
