@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from numbers import Integral, Real
+from typing import NamedTuple
 
 from llasa_search.arrays import plain
 from llasa_search.errors import InputError
@@ -102,6 +103,16 @@ class Ledger:
             self.stage_seconds[name] = self.stage_seconds.get(name, 0.0) + time.perf_counter() - start
 
 
+class Need(NamedTuple):
+    """Tokens that one row takes: at most, and usually."""
+
+    most: int
+    usual: int
+
+
+NOTHING = Need(0, 0)
+
+
 class BudgetSpent(Exception):
     """A limit of the budget is reached: nothing more may be sampled. Not an error: it ends a search.
 
@@ -121,18 +132,26 @@ class Reserve:
     While nothing has finished, one candidate has to; later, what has finished has to be scored.
 
     Attributes:
-        step_seconds: wall seconds of one step, all rows together; measured as the search runs.
-        row_seconds: a row's share of them.
+        step_seconds: wall seconds of the last step, all rows together.
+        decode_seconds: of all steps.
+        row_steps: tokens that were sampled in them.
         codec_seconds: seconds to decode one candidate; measured.
         verifier_seconds: seconds to score one candidate; measured.
         waiting: counts the finished candidates that have not been scored.
     """
 
     step_seconds: float = 0.0
-    row_seconds: float = 0.0
+    decode_seconds: float = 0.0
+    row_steps: int = 0
     codec_seconds: float = 0.0
     verifier_seconds: float = 0.0
     waiting: Callable[[], int] = lambda: 0
+
+    def note_step(self, rows: int, seconds: float) -> None:
+        """Measures a step of so many rows."""
+        self.step_seconds = seconds
+        self.decode_seconds += seconds
+        self.row_steps += rows
 
     def kept(self, tokens: int, usual: int, finished: int) -> dict[str, float]:
         """What must be left of each limit after a step.
@@ -151,7 +170,8 @@ class Reserve:
 
     def one_more(self, tokens: int, usual: int) -> dict[str, float]:
         """What another candidate costs of each limit: of tokens the most, of time what is usual."""
-        return self._prices(tokens, usual * self.row_seconds)
+        # A row's mean share of a step: alone, as the last row of a batch is, it costs several times as much.
+        return self._prices(tokens, usual * self.decode_seconds / max(1, self.row_steps))
 
     def _prices(self, tokens: int, seconds: float) -> dict[str, float]:
         return {

@@ -63,6 +63,9 @@ def say(
     budget_seconds: Annotated[
         float | None, typer.Option(help="Seconds to spend at most, after loading.")
     ] = None,
+    budget_tokens: Annotated[
+        int | None, typer.Option(help="Speech tokens to sample at most, in all rows together.")
+    ] = None,
     temperature: Annotated[float | None, typer.Option(help="Of sampling; 0 is greedy.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Share of probability to sample from.")] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same speech.")] = 0,
@@ -87,6 +90,7 @@ def say(
             strategy=strategy,
             candidates=n,
             seconds=budget_seconds,
+            tokens=budget_tokens,
             sampling={name: value for name, value in given.items() if value is not None},
             seed=seed,
             out=out,

@@ -43,3 +43,19 @@ def decoded(
     for audio in speech:
         audio.flags.writeable = False
     return speech
+
+
+def ends(
+    codes: NDArray[np.int32], before: Codes, frames: int | None
+) -> tuple[list[Codes], NDArray[np.int32]]:
+    """The last `frames` codes of each row (None: all), and what each has said before them: [rows, context].
+
+    Args:
+        codes: of unfinished rows, [rows, length].
+        before: codes that come before all of them, [context].
+        frames: how many are to be heard.
+    """
+    rows, length = codes.shape
+    start = 0 if frames is None else max(0, length - frames)
+    context = np.concatenate((np.broadcast_to(before, (rows, len(before))), codes[:, :start]), axis=1)
+    return list(codes[:, start:]), context

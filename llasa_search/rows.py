@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -111,3 +111,20 @@ def rearranged(batch: Batch, wanted: Sequence[tuple[int, Row]], at_once: int) ->
     while len(parts[0]) > at_once:
         parts = [half for part in parts for half in part.split()]
     return parts
+
+
+def worthiest(batches: Sequence[Batch], worth: Callable[[int], float]) -> tuple[Batch, int] | None:
+    """The batch and the slot of the row to finish if only one can be, among the longest; None without rows.
+
+    Args:
+        batches: live ones; the shorter have waited for memory, and would need more than is kept for one.
+        worth: how good a row is, by its index; among equals the highest mean log-probability decides.
+    """
+    longest = max((batch.length for batch in batches), default=0)
+    alive = [
+        (worth(name), mean, batch, slot)
+        for batch in batches
+        if batch.length == longest
+        for slot, (name, mean) in enumerate(zip(batch.names, batch.mean_logprobs(), strict=True))
+    ]
+    return max(alive, key=lambda each: each[:2])[2:] if alive else None

@@ -132,7 +132,10 @@ def _as_json(candidate: Candidate) -> dict[str, Any]:
         **fields,
         "reward": _finite(candidate.reward),
         "scores": _scores_as_json(candidate.scores),
-        "history": [{**_as_json(step), "frames": len(step.codes)} for step in candidate.history],
+        "history": [  # a step's own history is the steps before it here
+            {**_as_json(dataclasses.replace(step, history=())), "frames": len(step.codes)}
+            for step in candidate.history
+        ],
     }
 
 

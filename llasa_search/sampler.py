@@ -13,15 +13,15 @@ import torch
 from numpy.typing import NDArray
 
 from llasa_search.arrays import Audio, Codes
-from llasa_search.budget import Account, BudgetSpent
+from llasa_search.budget import NOTHING, Account, BudgetSpent, Need
 from llasa_search.candidate import Candidate
-from llasa_search.decoding import decoded
+from llasa_search.decoding import decoded, ends
 from llasa_search.errors import InputError, ModelError
 from llasa_search.llasa.draw import mix
 from llasa_search.llasa.engine import Batch, Finished, Task
 from llasa_search.llasa.memory import is_out_of_memory, peak_memory, rows_that_fit
 from llasa_search.llasa.window import fit, within
-from llasa_search.rows import Row, Rows, rearranged
+from llasa_search.rows import Row, Rows, rearranged, worthiest
 from llasa_search.sampling import Sampling
 from llasa_search.shared import Shared
 from llasa_search.trace import Trace
@@ -45,11 +45,17 @@ class Sampler:
         account: the budget and the ledger.
         minimum, maximum: speech tokens of a candidate, END not counted.
         expected: speech tokens that reading the text usually takes.
-        later: row-steps that the budget keeps for what is to be said after this prompt's text.
+        later: tokens that the budget keeps for what is to be said after this prompt's text.
     """
 
     def __init__(
-        self, llasa: Llasa, prompt: Prompt, sampling: Sampling, seed: int, account: Account, later: int = 0
+        self,
+        llasa: Llasa,
+        prompt: Prompt,
+        sampling: Sampling,
+        seed: int,
+        account: Account,
+        later: Need = NOTHING,
     ) -> None:
         """Checks that prompt and budget fit; runs no model.
 
@@ -58,7 +64,7 @@ class Sampler:
         """
         fitted = fit(prompt, sampling, llasa.format, llasa.codec.hop, llasa.frame_rate, llasa.max_length)
         if fitted.refusal is None:
-            account.require(fitted.maximum + later)
+            account.require(fitted.maximum + later.most)
         self.llasa, self.prompt, self.sampling = llasa, prompt, sampling
         self.seed, self.account, self.later = seed, account, later
         self.minimum, self.maximum, self.expected = fitted.minimum, fitted.maximum, fitted.expected
@@ -67,12 +73,12 @@ class Sampler:
         self._prepared: Task | None = None
         self._at_once = 0
 
-    def at(self, prompt: Prompt, later: int = 0) -> Sampler:
+    def at(self, prompt: Prompt, later: Need = NOTHING) -> Sampler:
         """A sampler for another prompt that shares the model, the account and all prefilled prompts.
 
         Args:
             prompt: without the oldest steps of its history where they leave too little room; see `within`.
-            later: row-steps to keep for what is to be said after its text.
+            later: tokens to keep for what is to be said after its text.
 
         Raises:
             InputError: as the constructor does; or the text is too long for the model's window.
@@ -198,12 +204,12 @@ class Sampler:
     def affordable(self) -> int:
         """Whole candidates that the budget still buys; `sys.maxsize` where no limit counts them."""
         self._require_room()
-        return self.account.affordable(self.maximum + self.later, self.expected + self.later)
+        return self.account.affordable(self.maximum + self.later.most, self.expected + self.later.usual)
 
     def remaining(self, length: int) -> tuple[int, int]:
         """Tokens that a row of `length` may still need, and that it usually needs, until the text is said."""
         usual = max(CLOCK_TOKENS, self.expected - length)
-        return self.maximum - length + self.later, usual + self.later
+        return self.maximum - length + self.later.most, usual + self.later.usual
 
     def rescue(self) -> Candidate | None:
         """Finishes one row from the reserve: of those last alive, the one with the best partial reward.
@@ -211,17 +217,10 @@ class Sampler:
         Ties, and a search that has not scored unfinished speech, go to the highest mean log-probability. For
         a search that its budget ended before any candidate finished. None if no row is alive.
         """
-        # The reserve pays for the longest rows; those that waited for memory would need more.
-        longest = max((batch.length for batch in self._search.live), default=0)
-        alive = [
-            (self.trace.worth(name), mean, batch, slot)
-            for batch in self._search.live
-            if batch.length == longest
-            for slot, (name, mean) in enumerate(zip(batch.names, batch.mean_logprobs(), strict=True))
-        ]
-        if not alive:
+        found = worthiest(self._search.live, self.trace.worth)
+        if found is None:
             return None
-        *_, batch, slot = max(alive, key=lambda each: each[:2])
+        batch, slot = found
         row = self._search.rows[batch.names[slot]]
         batch.rearrange([slot], [row.index], [row.key])
         self._search.live, finished = [], list[Candidate]()
@@ -267,12 +266,8 @@ class Sampler:
             rows: of this sampler.
             window_seconds: decode only so much of the end; None decodes all.
         """
-        codes, window = rows.codes, rows.length
-        if window_seconds is not None:
-            window = min(window, ceil(window_seconds * self.llasa.frame_rate))
-        before = np.broadcast_to(self.context_codes, (len(rows), len(self.context_codes)))
-        context = np.concatenate((before, codes[:, : rows.length - window]), axis=1)
-        return self._decoded(list(codes[:, rows.length - window :]), context)
+        frames = None if window_seconds is None else ceil(window_seconds * self.llasa.frame_rate)
+        return self._decoded(*ends(rows.codes, self.context_codes, frames))
 
     def _decoded(self, rows: Sequence[Codes], context: NDArray[np.int32]) -> list[Audio]:
         return decoded(rows, context, self.llasa.codec, self.account, self.maximum)
@@ -340,9 +335,7 @@ class Sampler:
         self.account.ledger.row_steps += rows
         if length:  # the first token is drawn from the prefill's logits
             self.account.ledger.add_flops("decode", self.llasa.decoder.flops(rows, context, rows))
-        reserve = self.account.reserve
-        reserve.step_seconds = time.perf_counter() - start
-        reserve.row_seconds = reserve.step_seconds / rows
+        self.account.reserve.note_step(rows, time.perf_counter() - start)
         return [self._finish(each) for each in ended]
 
     def _finish(self, ended: Finished) -> Candidate:

@@ -36,6 +36,7 @@ class Request:
     strategy: str
     candidates: int | None
     seconds: float | None
+    tokens: int | None
     sampling: dict[str, Any]
     seed: int
     out: Path
@@ -64,7 +65,7 @@ def speak(request: Request) -> None:
             _voice(request),
             verifiers=parse_options(request.verifiers or [DEFAULT_REWARD]),
             strategy=request.strategy,
-            budget=Budget(candidates=request.candidates, seconds=request.seconds),
+            budget=Budget(request.candidates, request.tokens, seconds=request.seconds),
             model=request.model,
             codec=request.codec,
             sampling=Sampling(**request.sampling),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,11 +39,17 @@ class Drawing:
             by_fate: dict[tuple[object, ...], list[Node]] = defaultdict(list)
             for sister in sisters:
                 by_fate[self._fate(sister)].append(sister)
+            only_one_goes_on = sum(map(bool, map(self._next_steps, sisters))) == 1
             for alike in by_fate.values():
-                branch = place.add(Text(self._line(alike)))
-                if len(alike) == 1:
-                    places.append((branch, self._children[alike[0].index]))
+                branch, node = place.add(Text(self._line(alike))), alike[0]
+                steps = self._next_steps(node)
+                forks = [child for child in self._children[node.index] if child not in steps]
+                places += [(branch, forks), (place if only_one_goes_on else branch, steps)]
         return tree
+
+    def _next_steps(self, node: Node) -> list[Node]:
+        """What continues a finished step of a text: drawn beside it, where no other step is continued."""
+        return [child for child in self._children[node.index] if not child.start]
 
     def _heading(self) -> str:
         trace = self._result.trace
@@ -60,7 +67,7 @@ class Drawing:
 
     def _line(self, alike: list[Node]) -> str:
         node = alike[0]
-        said = "" if node.text == self._result.text else f" {node.text!r}"
+        said = "" if node.text == self._result.text else f" {shorten(node.text, 48, placeholder='...')!r}"
         forked = f" from {_seconds(node.start)}" if node.start else ""
         checks = [
             f"{_span([sister.checks[i].reward for sister in alike])} at {_seconds(check.tokens)}"

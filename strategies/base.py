@@ -63,14 +63,16 @@ def verifiers_of(strategy: Strategy) -> tuple[Verifier, ...]:
 
 
 def check_counts(strategy: object, *names: str) -> None:
-    """Refuses attributes that are neither None nor a whole number, 1 or more.
+    """Refuses attributes that are no whole number, 1 or more; None passes where it is the default.
 
     Raises:
         InputError: one of them is.
     """
     for name in names:
         value = getattr(strategy, name)
-        if value is not None and (type(value) is not int or value < 1):
+        if value is None and getattr(type(strategy), name, 1) is None:
+            continue
+        if type(value) is not int or value < 1:
             where = f"{type(strategy).__name__}: {name}={value!r}"
             raise InputError(f"{where}: give a whole number, 1 or more")
 

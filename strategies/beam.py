@@ -70,7 +70,7 @@ class Beam(Guided):
             raise InputError("Beam: give prefix_seconds or prefix_share, not both")
         if any(not isinstance(each, int | float) or not 0 <= each < math.inf for each in prefixes):
             raise InputError(f"Beam: a prefix of {prefixes[0]!r}: give a number, 0 or more")
-        if self.completions is not None and not prefixes:
+        if self.completions is not None and not any(prefixes):
             raise InputError("Beam: completions come after a prefix: give prefix_seconds or prefix_share")
 
     def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
@@ -79,10 +79,12 @@ class Beam(Guided):
         parent = {name: name for name in rows.index.tolist()}
         while len(rows) and rows.length < prefix:
             fork = min(rows.length + self.step_tokens, prefix)
-            rows, finished = sampler.extend(rows, fork - rows.length + self.lookahead)
+            # At their greatest length rows end, and there is nothing to compare.
+            seen = max(fork, min(fork + self.lookahead, sampler.maximum - 1))
+            rows, finished = sampler.extend(rows, seen - rows.length)
             yield from finished
             rewards = scorer.partial(rows, reward)
-            rows = sampler.rewind(rows, fork) if self.lookahead and len(rows) else rows
+            rows = sampler.rewind(rows, fork) if seen > fork and len(rows) else rows
             if not len(rows) or np.isnan(rewards).any():
                 continue
             names = rows.index.tolist()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import sys
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from llasa_search.budget import BudgetSpent
+from llasa_search.budget import BudgetSpent, Need
 from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError
 from llasa_search.joining import joined, trimmed
@@ -37,26 +39,36 @@ class InContextSteps:
     """Speaks a text of any length: the language model hears the voice prompt and the steps before.
 
     The text is cut into sentences, or parts of long ones. Candidates of a step are sampled to their ends,
-    scored on the step's own text, and the best histories go on. The oldest steps leave the model's window
-    when it is full. At the end all codes of a history are decoded together and scored against the whole text.
-    A text of one step is best-of-N.
+    scored on the step's own text, and the best histories go on. The oldest steps are no longer heard when
+    there is more than `history_seconds`, or the model's window is full. At the end all codes of a history are
+    decoded together and scored against the whole text. A text of one step is best-of-N.
 
     Args:
         n: candidates of a step, all histories together; None takes the budget's candidates, or all that its
             tokens surely buy, or else 4.
         width: histories that stay after each step.
+        history_seconds: how much of the steps before the language model hears, the last one in any case, and
+            without a voice prompt the first, which has the voice; None for all that fits its window. The
+            default is our choice on the dev set: the embedded model loses its text behind longer ones.
 
     Raises:
-        InputError: `n` or `width` is no whole number above 0, or `width` is above `n`.
+        InputError: `n` or `width` is no whole number above 0, `width` is above `n`, or `history_seconds` is
+            below 0.
     """
 
     n: int | None = None
     width: int = 1
+    history_seconds: float | None = 4.0
 
     def __post_init__(self) -> None:
         check_counts(self, "n", "width")
-        if self.width is None or self.width > (self.n or sys.maxsize):
+        if self.width > (self.n or sys.maxsize):
             raise InputError(f"InContextSteps: of n={self.n} candidates, width={self.width} cannot stay")
+        seconds = self.history_seconds
+        if seconds is not None and not (isinstance(seconds, int | float) and seconds >= 0):
+            raise InputError(
+                f"InContextSteps: history_seconds={seconds!r}: give a number, 0 or more, or None"
+            )
 
     def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
         from llasa_search.llasa.duration import typical_seconds
@@ -66,12 +78,14 @@ class InContextSteps:
         if len(texts) == 1:
             yield from BestOfN(self.n).run(sampler, scorer)
             return
-        longest = [sampler.at(replace(whole, text=text)).maximum for text in texts]
+        alone = [sampler.at(replace(whole, text=text)) for text in texts]
         histories: list[History] = [()]
         try:
             for place, text in enumerate(texts, start=1):
-                histories = self._step(sampler, scorer, histories, text, later=sum(longest[place:]))
-        except KeyboardInterrupt:
+                rest = alone[place:]
+                later = Need(sum(each.maximum for each in rest), sum(each.expected for each in rest))
+                histories = self._step(sampler, scorer, histories, text, later)
+        except (KeyboardInterrupt, Exception):  # what is said already is not lost
             if histories[0]:
                 yield sampler.count(replace(joined(whole.text, histories[0]), finish_reason="length"))
             raise
@@ -79,10 +93,16 @@ class InContextSteps:
             yield sampler.count(joined(whole.text, history))
 
     def _step(
-        self, sampler: Sampler, scorer: Scorer, histories: list[History], text: str, later: int
+        self, sampler: Sampler, scorer: Scorer, histories: list[History], text: str, later: Need
     ) -> list[History]:
         """The best histories that are one step longer."""
-        prompts = [replace(sampler.prompt, text=text, history=_said(history)) for history in histories]
+        prompt = sampler.prompt
+        codes = math.inf if self.history_seconds is None else self.history_seconds * sampler.llasa.frame_rate
+        anchor = 0 if prompt.voice is not None else 1
+        prompts = [
+            replace(prompt, text=text, history=_said(_recent(history, codes, anchor)))
+            for history in histories
+        ]
         samplers = [sampler.at(prompt, later) for prompt in prompts]
         # Histories differ in what they are worth already: then the best step alone does not decide.
         surely = self.width if len(histories) == 1 else sys.maxsize
@@ -113,6 +133,14 @@ class InContextSteps:
                 break
             drawn += _heard(sampler, finished, history)
         return drawn
+
+
+def _recent(history: History, codes: float, anchor: int) -> History:
+    """The first `anchor` steps and, of the others, the last ones of up to `codes` codes, one in any case."""
+    first, others = history[:anchor], history[anchor:]
+    lengths = list(accumulate(len(step.codes) for step in reversed(others)))
+    heard = max(1, bisect_right(lengths, codes))
+    return (*first, *others[-heard:])
 
 
 def _said(history: History) -> tuple[Step, ...]:

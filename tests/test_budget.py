@@ -136,7 +136,7 @@ def test_affordable_is_what_the_scarcest_limit_buys() -> None:
 def test_time_buys_rows_at_their_share_of_a_step_after_what_waits_to_be_heard() -> None:
     """A whole batch's time asked of every candidate, so that a limit of seconds bought one."""
     account = Account(Budget(seconds=10))
-    account.reserve.step_seconds, account.reserve.row_seconds = 0.08, 0.005
+    account.reserve.note_step(16, 0.08)
     assert account.affordable(2000, usual=180) == 11  # of .9 seconds each
     account.reserve.verifier_seconds, account.reserve.waiting = 1.0, lambda: 4
     assert account.affordable(2000, usual=180) == 3  # of 1.9 seconds each, when 4 have been kept back

@@ -84,11 +84,13 @@ def test_run_folder_is_kept(say: Cli, tmp_path: Path) -> None:
 
 def test_options_reach_the_search(say: Cli, tmp_path: Path) -> None:
     """Guards against an option that is parsed and then forgotten."""
-    options = ("--temperature", 0.5, "--top-p", 0.9, "--strategy", "best_of_n:n=2", "--budget-seconds", 60)
-    done = say(TEXT, *options, "--json")
+    options = ("--temperature", 0.5, "--top-p", 0.9, "--strategy", "best_of_n:n=2")
+    limits = ("--budget-seconds", 60, "--budget-tokens", 100_000)
+    done = say(TEXT, *options, *limits, "--json")
     settings = json.loads(done.out)["settings"]
     assert settings["sampling"]["temperature"] == 0.5 and settings["sampling"]["top_p"] == 0.9
-    assert settings["budget"]["seconds"] == 60 and settings["strategy"] == "BestOfN(n=2, stop_at=None)"
+    assert settings["budget"]["seconds"] == 60 and settings["budget"]["tokens"] == 100_000
+    assert settings["strategy"] == "BestOfN(n=2, stop_at=None)"
 
 
 def test_prompt_with_its_text(say: Cli, tmp_path: Path, noise: Callable[..., Audio]) -> None:

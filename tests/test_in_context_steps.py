@@ -83,6 +83,8 @@ def codes(result: SearchResult) -> list[list[int]]:
         ("in_context_steps:n=many", "n='many'"),
         ("in_context_steps:width=0", "width=0"),
         ("in_context_steps:width=None", "width=None"),
+        ("in_context_steps:history_seconds=-1", "history_seconds=-1"),
+        ("in_context_steps:history_seconds=long", "history_seconds='long'"),
         ("in_context_steps:n=2,width=3", "n=2.*width=3"),
         ("in_context_steps:steps=3", "steps"),
         ("in_context_step", "did you mean 'in_context_steps'"),
@@ -280,6 +282,31 @@ def test_ctrl_c_keeps_what_is_accepted(speak: Callable[..., SearchResult]) -> No
     assert len(result.audio) == 320 * len(result.best.codes)
 
 
+def test_an_error_keeps_what_is_accepted(speak: Callable[..., SearchResult]) -> None:
+    """Minutes of accepted speech lost to a fault of what shows progress."""
+
+    calls: list[Any] = []
+
+    def broken(progress: Any) -> None:
+        calls.append(progress)
+        if len(calls) > 2:
+            raise ValueError("the bar is broken")
+
+    with pytest.raises(SearchError, match="the bar is broken") as caught:
+        speak("in_context_steps:n=2", progress=broken)
+    kept = caught.value.result.best.history
+    assert 0 < len(kept) < len(STEPS) and tuple(step.text for step in kept) == STEPS[: len(kept)]
+
+
+def test_older_steps_are_not_heard_beyond_the_limit(speak: Callable[..., SearchResult]) -> None:
+    """A model that loses its text behind long histories, though its window would hold them."""
+    heard = {
+        seconds: speak(f"in_context_steps:n=2,history_seconds={seconds}", TEXT * 3).ledger.prefill_tokens
+        for seconds in (None, 0)
+    }
+    assert heard[None] > heard[0]
+
+
 class InterruptedEarly(InContextSteps):
     """In-context steps whose user presses Ctrl-C in the first step."""
 
@@ -305,8 +332,8 @@ def test_chinese(tmp_path: Path, voice: Voice) -> None:
     assert result.language == "zh" and len(result.best.history) == 3
 
 
-def test_a_long_text_is_spoken_whole_by_the_embedded_model() -> None:
-    """3,000 characters, which no other strategy takes."""
+def test_a_long_text_is_spoken_whole_by_the_embedded_model(tmp_path: Path, cli: Callable[..., Any]) -> None:
+    """3,000 characters, which no other strategy takes; a run of them that is too large to keep or to draw."""
     text = " ".join([TEXT.replace("!", ",").replace(".", ",")[:-1] + "."] * 33)
     assert len(text) > 3_000
     llasa = Llasa.from_pretrained("tiny", device="cpu")
@@ -318,6 +345,11 @@ def test_a_long_text_is_spoken_whole_by_the_embedded_model() -> None:
     assert " ".join(step.text for step in result.best.history) == text
     assert result.ledger.prefills == len(result.best.history) == 33
     assert len(result.audio) == 320 * sum(len(step.codes) for step in result.best.history) >= 33 * 1_600
+    result.save_run(tmp_path / "run")
+    assert (tmp_path / "run" / "run.json").stat().st_size < 33 * 5_000
+    drawn = cli("trace", str(tmp_path / "run")).out
+    assert "<- chosen" in drawn or drawn.count("finished at") == 33
+    assert max(len(line) - len(line.lstrip("│├└─ ")) for line in drawn.splitlines()) <= 8
 
 
 def test_a_run_keeps_the_steps(speak: Callable[..., SearchResult], tmp_path: Path) -> None:

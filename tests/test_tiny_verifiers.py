@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from llasa_search import Budget, SearchResult, Voice, search
 from llasa_search.candidate import Utterance
 from llasa_search.verifiers import (
+    CTCAlignment,
     EmotionProbability,
     EmotionSimilarity,
     SpeakerSimilarity,
@@ -42,8 +44,9 @@ class TestEmbedded(VerifierContract):
             SpeakerSimilarity,
             EmotionSimilarity,
             partial(EmotionProbability, "happy"),
+            CTCAlignment,
         ],
-        ids=["speaker", "emotion", "emotion_probability"],
+        ids=["speaker", "emotion", "emotion_probability", "ctc"],
     )
     def _of_each(self, request: pytest.FixtureRequest) -> None:
         self.kind = request.param
@@ -93,6 +96,26 @@ def test_the_emotion_model_names_the_built_in_styles() -> None:
     )
     named = [labels[i] for i in found.argmax(0)]
     assert np.mean([a == b for a, b in zip(named, STYLES, strict=True)]) >= 0.75, named
+
+
+def test_the_aligner_prefers_the_text_that_is_said() -> None:
+    """Guards the order of the CTC model's symbols: with a wrong one no text fits any speech."""
+    aligner = CTCAlignment()
+    said = [score.value for score in aligner.score([spoken(voice) for voice in VOICES])]
+    others = [voice.text for voice in (*VOICES[1:], VOICES[0])]
+    unsaid = [
+        score.value for score in aligner.score([spoken(v, t) for v, t in zip(VOICES, others, strict=True)])
+    ]
+    assert np.median(said) < 0.5 * np.median(unsaid)
+    assert np.mean(np.array(said) < np.array(unsaid)) >= 0.9
+
+
+def test_the_aligner_follows_unfinished_speech() -> None:
+    """Guards partial scores of trained weights: half a recording fits its text better than another's half."""
+    halves = [replace(spoken(v), audio=v.audio[: len(v.audio) // 2], final=False) for v in VOICES]
+    other = [replace(half, text=VOICES[i - 1].text or "") for i, half in enumerate(halves)]
+    own, wrong = (np.array([score.value for score in CTCAlignment().score(each)]) for each in (halves, other))
+    assert np.mean(own < wrong) >= 0.9
 
 
 def test_selecting_by_voice_takes_the_recording_of_that_voice() -> None:

@@ -47,8 +47,8 @@ class CTCAlignment(Verifier):
     below half a second it abstains. The detail is then the prefix's length, and its log-probability a frame.
 
     Args:
-        model: a transformers `Wav2Vec2ForCTC` over characters, by
-            hub id or folder.
+        model: "tiny", the package's own for its synthetic voices; or a transformers `Wav2Vec2ForCTC` over
+            characters, by hub id or folder, such as "facebook/wav2vec2-base-960h".
     """
 
     partial = True
@@ -57,7 +57,7 @@ class CTCAlignment(Verifier):
     content = True
     cost = 0.1
 
-    def __init__(self, model: str = "facebook/wav2vec2-base-960h") -> None:
+    def __init__(self, model: str = "tiny") -> None:
         self.model = str(model)
         self.scale = stored_scale(named(self.model, self.part)) or (2.0, 0.0)
         self._loaded: _Recogniser | None = None

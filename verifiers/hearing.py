@@ -53,12 +53,18 @@ def of_one_length(audios: Sequence[Audio]) -> Iterator[list[int]]:
             yield same[start : start + BATCH]
 
 
-def windows(audio: Audio, size: int) -> Iterator[Audio]:
-    """Cuts audio [samples] in pieces of at most `size`, at the quietest point of a piece's last quarter.
+def windows(audio: Audio, size: int, piece: int | None = None) -> Iterator[Audio]:
+    """Cuts audio [samples] longer than `size` in pieces, at the quietest point of a piece's last quarter.
+
+    Args:
+        audio: yielded whole where it is short enough.
+        size: samples that may stay whole.
+        piece: samples of the longest piece; None takes `size`.
 
     >>> [len(piece) for piece in windows(np.zeros(20_000, np.float32), 16_000)]
     [12000, 8000]
     """
+    size = len(audio) if len(audio) <= size else piece or size
     while len(audio) > size:
         frames = audio[size - size // 4 : size]
         frames = frames[: len(frames) // HOP * HOP].reshape(-1, HOP)
@@ -72,7 +78,11 @@ def windows(audio: Audio, size: int) -> Iterator[Audio]:
 
 
 def transcribe_windows(
-    audios: Sequence[Audio], language: str, window: int, decode: Callable[[list[Audio]], list[str]]
+    audios: Sequence[Audio],
+    language: str,
+    window: int,
+    decode: Callable[[list[Audio]], list[str]],
+    piece: int | None = None,
 ) -> list[str]:
     """Transcripts of recordings of any length by a recogniser that hears a window at once.
 
@@ -81,8 +91,9 @@ def transcribe_windows(
         language: "en" or "zh".
         window: samples that the recogniser hears.
         decode: gives the transcripts of at most 16 pieces, none longer than the window.
+        piece: samples of the longest piece of what is longer than the window; None takes the window.
     """
-    pieces = [(i, piece) for i, audio in enumerate(audios) for piece in windows(audio, window)]
+    pieces = [(i, part) for i, audio in enumerate(audios) for part in windows(audio, window, piece)]
     texts = [""] * len(pieces)
     # A batch of similar lengths stops decoding at about the same step.
     order = sorted(range(len(pieces)), key=lambda j: len(pieces[j][1]))

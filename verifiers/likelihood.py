@@ -13,7 +13,6 @@ from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.hearing import at_16k, windows
-from llasa_search.verifiers.prefix import nearest_prefix
 from llasa_search.verifiers.spelling import spelled
 from llasa_search.voice import Prompt
 
@@ -91,11 +90,11 @@ class TranscriptLikelihood(Verifier):
         assert self._asr is not None
         self._require(utterance.text, utterance.language)
         audio = at_16k(utterance)
-        pieces = list(windows(audio, self._asr.window)) or [audio]
+        pieces = list(windows(audio, self._asr.window, self._asr.piece)) or [audio]
         parts = [utterance.text]
         if len(pieces) > 1:
             heard = self._asr.transcribe(pieces, utterance.language)
-            parts = divide(utterance.text, heard, utterance.language)
+            parts = divide(utterance.text, heard, [len(piece) for piece in pieces], utterance.language)
         tokenizer = self._asr.tokenizer_of(utterance.language)
         room = self._asr.model.dims.n_text_ctx - len(tokenizer.sot_sequence_including_notimestamps)
         jobs = []
@@ -179,23 +178,52 @@ class _Job(NamedTuple):
     tokenizer: Any
 
 
-def divide(text: str, heard: Sequence[str], language: str) -> list[str]:
+def divide(text: str, heard: Sequence[str], lengths: Sequence[float], language: str) -> list[str]:
     """Cuts `text` in as many parts as there are transcripts, where they say that the pieces end.
 
-    Each cut follows the prefix of the text that is nearest, in edits, to all that was heard so far.
+    Text and all transcripts are aligned by the fewest edits. Where words at a cut were not heard, their share
+    of the speech's length says to which piece they belong.
 
-    >>> divide("The captain found a coin.", ["the captain phoned", "the coin"], "en")
+    Args:
+        text: what all pieces together should say.
+        heard: a transcript of each piece.
+        lengths: of the pieces, in any unit.
+        language: "zh" is cut by character, any other by word.
+
+    >>> divide("The captain found a coin.", ["the captain phoned", "the coin"], [3, 2], "en")
     ['The captain found', 'a coin.']
+    >>> divide("One two three four five six.", ["one", "", "six"], [2, 2, 2], "en")
+    ['One two', 'three four', 'five six.']
     """
     units = list(text) if language == "zh" else text.split()
     joint = "" if language == "zh" else " "
-    so_far: list[str] = []
-    cuts = [0]
-    for transcript in heard[:-1]:
-        so_far += transcript if language == "zh" else transcript.split()
-        said, _ = nearest_prefix([_plain(unit) for unit in units], [*map(_plain, so_far)])
-        cuts.append(max(cuts[-1], said))
+    said = [list(each) if language == "zh" else each.split() for each in heard]
+    places = _alignment([_plain(unit) for unit in units], [_plain(unit) for each in said for unit in each])
+    cuts, total = [0], sum(lengths)
+    for piece in range(1, len(heard)):
+        low, high = places[sum(map(len, said[:piece]))]
+        by_time = round(len(units) * sum(lengths[:piece]) / total)
+        cuts.append(max(cuts[-1], min(max(by_time, low), high)))
     return [joint.join(units[a:b]) for a, b in zip(cuts, [*cuts[1:], len(units)], strict=True)]
+
+
+def _alignment(text: list[str], heard: list[str]) -> list[tuple[int, int]]:
+    """For each place between the heard units, the least and the greatest place in the text that it may be."""
+    import jiwer
+
+    if not heard or not text:
+        return [(0, len(text))] * (len(heard) + 1)
+    (chunks,) = jiwer.process_words(
+        [" ".join(unit or "-" for unit in text)], [" ".join(unit or "-" for unit in heard)]
+    ).alignments
+    low, high = [len(text)] * (len(heard) + 1), [0] * (len(heard) + 1)
+    for chunk in chunks:
+        for place in range(chunk.hyp_start_idx, chunk.hyp_end_idx + 1):
+            over = place - chunk.hyp_start_idx
+            first = min(chunk.ref_start_idx + over, chunk.ref_end_idx)
+            last = chunk.ref_end_idx if chunk.type == "delete" else first
+            low[place], high[place] = min(low[place], first), max(high[place], last)
+    return list(zip(low, high, strict=True))
 
 
 def _plain(unit: str) -> str:

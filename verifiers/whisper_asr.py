@@ -18,6 +18,11 @@ from llasa_search.verifiers.hearing import HOP, SAMPLE_RATE, transcribe_windows
 # More than the letters of the fastest speech: where a decoder that loops is stopped.
 TOKENS_PER_SECOND = 25
 
+SPELLING_SHARE = 0.7
+"""Of its window: the longest piece of longer speech, for a speller. Ours may loop on more: recordings of
+the dev set's sentences in a row have a word error rate of .52 in pieces of 10 s, of .15 in pieces of 7 s.
+"""
+
 
 class WhisperASR:
     """A loaded checkpoint.
@@ -28,6 +33,7 @@ class WhisperASR:
     Attributes:
         spells: whether it writes one token a letter, as ours does; its file then holds `"spelling": True`.
         window: samples that it hears at once.
+        piece: samples of the longest piece that longer speech is cut into.
 
     Raises:
         ModelError: the checkpoint cannot be read or downloaded.
@@ -43,6 +49,7 @@ class WhisperASR:
         self.tokenizer = get_tokenizer(self.model.is_multilingual, num_languages=self.model.num_languages)
         # The encoder halves the number of mel frames.
         self.window = 2 * self.model.dims.n_audio_ctx * HOP
+        self.piece = int(SPELLING_SHARE * self.window) if self.spells else self.window
         self._half = self.device == "cuda"
         self._encoded: dict[bytes, Any] = {}
         pace = LETTERS_A_SECOND if self.spells else TOKENS_A_SECOND
@@ -78,7 +85,7 @@ class WhisperASR:
             language: "en" or "zh".
         """
         return transcribe_windows(
-            audios, language, self.window, lambda pieces: self._decode(pieces, language)
+            audios, language, self.window, lambda pieces: self._decode(pieces, language), self.piece
         )
 
     def _decode(self, pieces: Sequence[Audio], language: str) -> list[str]:

@@ -89,7 +89,7 @@ def main(
             ends=work / "word_ends.json",
             keep=0.25 if further else 0.0,
         ),
-        **verifier_models.stages(work, processes),
+        **verifier_models.stages(work, processes, start=TINY if further else None),
         "package": lambda: _assemble(work, further),
     }
     if further:

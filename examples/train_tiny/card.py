@@ -25,8 +25,8 @@ All in half precision, {total:.1f} MB with voices and texts; codec, language mod
 
 - **Data.** {utterances} utterances, {hours:.1f} hours, made by flite (voices slt, awb, kal16, rms) and
   warped into 32 further pseudo-speakers, each in four styles (neutral, happy, sad, angry) of a strength
-  drawn from .3 to 1. Texts by our own generator: sentences, random word strings, numbers, names. No human
-  recording, no scraped text.
+  drawn from .3 to 1, for the verifiers to 1.5. Texts by our own generator: sentences, random word strings,
+  numbers, names. No human recording, no scraped text.
 - **Evaluation.** `texts/dev.jsonl` (50), `standard.jsonl` (100) and `hard.jsonl` (100: long sentences,
   numbers, rare words, words held out of training) are in no training text.
 - **Remaking them.** `python examples/train_tiny` (see its README).
@@ -43,8 +43,9 @@ All in half precision, {total:.1f} MB with voices and texts; codec, language mod
 
 
 VERIFIERS = """\
-The verifiers' models learned from 300 other pseudo-speakers and texts of their own, the emotion model half
-the time from the voices above. On recordings that are in no training, as they are and after the codec:
+The verifiers' models learned from 300 other pseudo-speakers and texts of their own, the emotion model two
+thirds of the time from the voices above. On recordings that are in no training, as they are and after the
+codec:
 
 | measure | on | |
 |---|---|---|

@@ -58,13 +58,18 @@ def build() -> Wav2Vec2ForCTC:
     return model.to(loop.DEVICE)
 
 
-def train(folders: list[Path], work: Path, steps: int = 2500, ends: Path | None = None) -> None:
+def train(
+    folders: list[Path], work: Path, steps: int = 2500, ends: Path | None = None, start: Path | None = None
+) -> None:
     """Trains on the verifiers' speech in `folders`, whole, joined and cut, and writes `work/ctc`.
 
     Args:
         ends: where `asr.write_word_ends` wrote; without it no clip is cut.
+        start: an exported folder to begin from, instead of from nothing.
     """
     model = build()
+    if start is not None:
+        model.load_state_dict(Wav2Vec2ForCTC.from_pretrained(start, dtype=torch.float32).state_dict())
     clips = asr.Clips(folders, json.loads(ends.read_text()) if ends else {})
 
     def step_loss(step: int) -> tuple[Tensor, dict[str, float]]:
@@ -81,7 +86,7 @@ def train(folders: list[Path], work: Path, steps: int = 2500, ends: Path | None 
         )
         return loss, {"loss": loss.item()}
 
-    loop.train(model, step_loss, work / "ctc_train.pt", steps=steps, rate=1.5e-3)
+    loop.train(model, step_loss, work / "ctc_train.pt", steps=steps, rate=1.5e-3 if start is None else 7e-4)
     export(model, work / "ctc")
 
 

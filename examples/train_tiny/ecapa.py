@@ -65,11 +65,18 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
 """
 
 
-def train(folders: list[Path], work: Path, steps: int = 1500) -> None:
-    """Trains on the verifiers' speech in `folders` and writes `work/speaker`."""
+def train(folders: list[Path], work: Path, steps: int = 1500, start: Path | None = None) -> None:
+    """Trains on the verifiers' speech in `folders` and writes `work/speaker`.
+
+    Args:
+        start: an exported folder to begin from, instead of from nothing.
+    """
     torch.manual_seed(0)
     parts = load_hyperpyyaml(HYPERPARAMS)
     learnt = {name: parts[name] for name in ("embedding_model", "classifier")}
+    if start is not None:
+        for name, part in learnt.items():
+            part.load_state_dict(torch.load(start / f"{name}.ckpt", map_location="cpu", weights_only=True))
     model = nn.ModuleDict(learnt).to(loop.DEVICE)
     features, normalise = parts["compute_features"].to(loop.DEVICE), parts["mean_var_norm"]
     margin = LogSoftmaxWrapper(AdditiveAngularMargin(margin=0.2, scale=30))
@@ -87,7 +94,7 @@ def train(folders: list[Path], work: Path, steps: int = 1500) -> None:
         right = (cosines[:, 0].argmax(-1) == wanted).float().mean()
         return loss, {"loss": loss.item(), "right": right.item()}
 
-    loop.train(model, step_loss, work / "speaker_train.pt", steps=steps, rate=2e-3)
+    loop.train(model, step_loss, work / "speaker_train.pt", steps=steps, rate=2e-3 if start is None else 1e-3)
     export(model, work / "speaker")
 
 

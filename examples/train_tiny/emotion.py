@@ -1,8 +1,9 @@
 """The emotion model: a funasr emotion2vec of .7 M parameters that tells the four styles apart.
 
 Pace, pitch and pitch range carry a style, so its front end is one layer of long filters that begins as a
-filter bank (`filters.py`), and 25 frames a second are enough. Each frame also learns to name its pitch, by a
-head that is thrown away afterwards: from styles alone, it would take far longer to find that pitch matters.
+filter bank (`filters.py`), and 25 frames a second are enough. Each frame also learns to name its pitch, and
+each crop who speaks, by heads that are thrown away afterwards: a style is a pitch and a pace beside the
+voice's usual ones, and from styles alone it would take far longer to find that they matter.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from torchaudio.functional import detect_pitch_frequency
 
 BATCH = 48
 SEMITONES, LOWEST = 36, 60.0  # the pitches that a frame may have: three octaves above 60 Hz
+WHO = 0.3  # weight of the speaker's loss beside style and pitch
 CHANNELS, WIDTH = 256, 640  # of the filters; 640 samples tell the harmonics of a low voice apart
 LABELS = {
     "angry": "生气/angry",
@@ -72,27 +74,47 @@ def build() -> Emotion2vec:
     return model.to(loop.DEVICE)
 
 
-def train(folders: list[Path], work: Path, steps: int = 9000) -> None:
-    """Trains on crops of .5 to 4 s of `folders` and writes `work/emotion`."""
+def train(folders: list[Path], work: Path, steps: int = 9000, start: Path | None = None) -> None:
+    """Trains on crops of .5 to 4 s of `folders` and writes `work/emotion`.
+
+    Args:
+        start: an exported folder to begin from, instead of from nothing.
+    """
     model, crops, styles = build(), Crops(folders, shortest=0.5, longest=4.0), list(LABELS)
-    tones = nn.Linear(CONFIG["model_conf"]["embed_dim"], SEMITONES).to(loop.DEVICE)
+    voices = [each.name for everyone, _ in speech.POPULATIONS.values() for each in everyone]
+    if start is not None:
+        exported = torch.load(start / "model.pt", map_location=loop.DEVICE, weights_only=True)
+        model.load_state_dict(exported["model"])
+    width = CONFIG["model_conf"]["embed_dim"]
+    tones, who = (nn.Linear(width, kinds).to(loop.DEVICE) for kinds in (SEMITONES, len(voices)))
 
     def step_loss(step: int) -> tuple[Tensor, dict[str, float]]:
         rows, audio = crops.batch(step, BATCH)
         with loop.autocast():
             heard = F.layer_norm(audio, audio.shape[-1:]).to(loop.DEVICE)
             frames = model.extract_features(heard, padding_mask=None)["x"]
-            logits, sung = model.proj(frames.mean(1)).float(), tones(frames).float()
+            whole = frames.mean(1)
+            logits, sung, voiced = model.proj(whole).float(), tones(frames).float(), who(whole).float()
         wanted = torch.tensor([styles.index(str(row["style"])) for row in rows], device=loop.DEVICE)
+        speakers = torch.tensor([voices.index(str(row["speaker"])) for row in rows], device=loop.DEVICE)
         # Without smoothing all candidates of one style would have a probability of 1.
         style = F.cross_entropy(logits, wanted, label_smoothing=0.1)
         pitch = F.cross_entropy(sung.flatten(0, 1), pitches(audio, frames.shape[1]).flatten())
+        speaker = F.cross_entropy(voiced, speakers)
         right = (logits.argmax(-1) == wanted).float().mean()
-        return style + pitch, {"style": style.item(), "pitch": pitch.item(), "right": right.item()}
+        logs = {"style": style.item(), "pitch": pitch.item(), "who": speaker.item(), "right": right.item()}
+        return style + pitch + WHO * speaker, logs
 
-    learning = nn.ModuleDict({"model": model, "tones": tones})
+    learning = nn.ModuleDict({"model": model, "tones": tones, "who": who})
     matrices = [w for name, w in model.named_parameters() if "blocks" in name and w.ndim == 2]
-    loop.train(learning, step_loss, work / "emotion_train.pt", steps=steps, rate=1e-3, by_muon=matrices)
+    loop.train(
+        learning,
+        step_loss,
+        work / "emotion_train.pt",
+        steps=steps,
+        rate=1e-3 if start is None else 6e-4,
+        by_muon=matrices,
+    )
     export(model, work / "emotion")
 
 

@@ -90,13 +90,14 @@ def train(
     for step in range(first, steps):
         loss, logs = step_loss(step)
         loss.backward()
-        nn.utils.clip_grad_norm_(trainable, 1.0)
+        finite = bool(nn.utils.clip_grad_norm_(trainable, 1.0).isfinite())
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = rate * _one_cycle(step / steps)
-            optimiser.step()
+            if finite:  # one overflow in half precision would be the end of all weights
+                optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-        for name, value in logs.items():
+        for name, value in (logs if finite else {"skipped": log_every}).items():
             sums[name] = sums.get(name, 0.0) + value
         if (step + 1) % log_every == 0:
             means = "  ".join(f"{name} {value / log_every:.4g}" for name, value in sums.items())

@@ -25,6 +25,7 @@ SAMPLE_RATE = 16_000
 BASES = {"slt": 172.0, "awb": 128.0, "kal16": 105.0, "rms": 100.0}  # mean pitch in Hz
 BUILT_IN = (*BASES, "p000", "p001")  # the package's own voices
 SESSION = 5  # utterances of one speaker, style and strength
+STRENGTHS = (0.3, 1.5)  # of styles, as they are drawn
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Speaker:
 
 @dataclass(frozen=True)
 class Style:
-    """How a style moves duration, mean pitch and pitch range (ratios at full strength)."""
+    """How a style moves duration, mean pitch and pitch range (ratios at a strength of 1)."""
 
     duration: float
     pitch: float
@@ -150,7 +151,7 @@ def session(
     another.
     """
     speaker = rng.choices(everyone, [8.0 if s.name in BUILT_IN else 1.0 for s in everyone])[0]
-    style, strength = rng.choice(list(STYLES)), rng.uniform(0.3, 1.0)
+    style, strength = rng.choice(list(STYLES)), rng.uniform(*STRENGTHS)
     for _ in range(SESSION):
         text = texts.training_text(rng)
         if text.spoken not in forbidden:

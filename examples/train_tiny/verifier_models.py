@@ -22,19 +22,30 @@ SHARDS, THROUGH_CODEC = 10, 4
 FRESH = 1000  # a shard whose texts no training has
 
 
-def stages(work: Path, processes: int) -> dict[str, Callable[[], object]]:
-    """Stages by name; they need `work/codec`, `work/speech`, `work/resynthesis` and `work/asr.pt`."""
+def stages(work: Path, processes: int, start: Path | None) -> dict[str, Callable[[], object]]:
+    """Stages by name; they need `work/codec`, `work/speech`, `work/resynthesis` and `work/asr.pt`.
+
+    Args:
+        work: where everything is made.
+        processes: for synthesis and encoding.
+        start: a folder whose models are trained further; those that it lacks begin from nothing.
+    """
+
+    def begun(part: str) -> Path | None:
+        return start / part if start is not None and (start / part).exists() else None
+
     own = work / "verifiers"
     both = [own / "speech", own / "speech_resynthesis"]
+    known = [work / "speech", work / "resynthesis"]
     ends = own / "word_ends.json"
     return {
         "verifiers' speech": lambda: _speech(own, processes),
         "verifiers' resynthesis": lambda: _resynthesis(work / "codec", own, processes),
-        "speaker": lambda: ecapa.train(both, work),
-        # rms has no pitch range to set: its styles are told apart best by those who know the voice.
-        "emotion": lambda: emotion.train([work / "speech", work / "resynthesis", *both], work),
+        "speaker": lambda: ecapa.train(both, work, start=begun("speaker")),
+        # A style is told best by those who know the voice: two thirds are by those of the language model.
+        "emotion": lambda: emotion.train([*2 * known, *both], work, start=begun("emotion")),
         "verifiers' word ends": lambda: asr.write_word_ends(work / "asr.pt", both[0], ends, THROUGH_CODEC),
-        "ctc": lambda: ctc.train(both, work, ends=ends),
+        "ctc": lambda: ctc.train(both, work, ends=ends, start=begun("ctc")),
         "measures": lambda: _measure(work, own),
     }
 
