@@ -24,7 +24,7 @@ from llasa_search.sampler import Sampler
 from llasa_search.sampling import Sampling
 from llasa_search.search import Searcher
 from llasa_search.strategies import BestOfN, InContextSteps, as_strategy
-from llasa_search.verifiers import Verifier
+from llasa_search.verifiers import LanguageModelLikelihood, Pace, Verifier
 from llasa_search.voice import Prompt, Step, Voice
 
 STEPS = ("The captain found a silver coin.", "He gave it to the old king!", "Then it rained for many days.")
@@ -305,6 +305,30 @@ def test_older_steps_are_not_heard_beyond_the_limit(speak: Callable[..., SearchR
         for seconds in (None, 0)
     }
     assert heard[None] > heard[0]
+
+
+def test_three_verifiers_over_several_steps(speak: Callable[..., SearchResult]) -> None:
+    """A mixed reward that is not combined for each step, or not for the whole."""
+    three = 0.5 * Loudness() + 0.3 * Pace() + 0.2 * LanguageModelLikelihood()
+    result = speak("in_context_steps:n=3,width=2", reward=three)
+    names = {str(verifier) for verifier in three.verifiers}
+    assert all(set(step.scores) == names for each in result.candidates for step in each.history)
+    assert result.best.reward == max(candidate.reward for candidate in result.candidates)
+
+
+def test_all_rows_of_all_steps_may_end_at_once(speak: Callable[..., SearchResult]) -> None:
+    """A choice among histories that are alike."""
+    greedy = replace(SHORT, temperature=0)
+    result = speak("in_context_steps:n=3,width=2", sampling=greedy)
+    assert tuple(step.text for step in result.best.history) == STEPS
+
+
+def test_no_row_of_any_step_may_end_before_the_limit(speak: Callable[..., SearchResult]) -> None:
+    """A loop that waits for an end which never comes; a joined candidate that is said to be whole."""
+    endless = Sampling(min_seconds=0.4, max_seconds=0.4)
+    result = speak("in_context_steps:n=3,width=2", sampling=endless)
+    assert {len(step.codes) for step in result.best.history} == {20}
+    assert result.best.finish_reason == "length"
 
 
 class InterruptedEarly(InContextSteps):
