@@ -12,6 +12,7 @@ from tiny_verifiers import write_ctc, write_ecapa, write_emotion2vec
 from llasa_search import Budget, SearchResult, search
 from llasa_search.candidate import Utterance
 from llasa_search.llasa import Llasa
+from llasa_search.llasa.cache import KeyValueCache
 from llasa_search.verifiers import WER, CTCAlignment, Pace, SpeakerSimilarity, Verifier
 from llasa_search.verifiers.emotion import EmotionSimilarity
 from llasa_search.verifiers.flops import Line, Windows, counted
@@ -86,6 +87,10 @@ def test_the_formulas_are_what_runs() -> None:
     decoder, codec = llasa.decoder, llasa.codec
     assert decoder.flops(100, 50, 1) == pytest.approx(counted(lambda: decoder.prefill(ids)), rel=0.05)
     assert codec.flops(200) == pytest.approx(counted(lambda: codec.decode(rows)), rel=0.05)
+    cache, tokens = KeyValueCache(decoder.prefill(ids), slots=8, capacity=16), torch.arange(8)
+    decoder.step(tokens, cache)
+    # The second token of eight rows hears the prompt, the first token and itself.
+    assert decoder.flops(8, 102, 8) == pytest.approx(counted(lambda: decoder.step(tokens, cache)), rel=0.05)
 
 
 def test_verifiers_without_a_model_cost_nothing() -> None:
