@@ -103,6 +103,14 @@ def test_lookahead_compares_longer_speech(llasa: Llasa) -> None:
     assert result.ledger.row_steps == 4 * (30 + 2 * 5)
 
 
+def test_lookahead_stops_short_of_the_end(llasa: Llasa) -> None:
+    """Rows that all end while they are looked ahead at, so that nothing is ever compared."""
+    result = search(llasa, Beam(2, 2, step_tokens=10, lookahead=100), EQUAL)
+    checks = {check.tokens for node in result.trace.nodes.values() for check in node.checks}
+    assert checks == {29}
+    assert {node.start for node in result.trace.nodes.values()} == {0, 10, 20}
+
+
 def test_rejection_keeps_candidates_of_best_of_n(llasa: Llasa) -> None:
     """Survivors that say something else because others were cut."""
     rejection = search(llasa, SpeculativeRejection(8, alpha=0.5, step_tokens=6), EQUAL)
