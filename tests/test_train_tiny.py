@@ -100,10 +100,10 @@ def test_checkpoints_are_small(trained: Path) -> None:
 
 def test_no_two_populations_share_a_voice(modules: dict[str, ModuleType]) -> None:
     """Held-out voices that a model heard in training would measure its memory."""
-    populations = [everyone for everyone, _ in modules["speech"].POPULATIONS.values()]
+    populations = [population.speakers for population in modules["speech"].POPULATIONS.values()]
     voices = [(s.base, s.formant, s.pitch, s.duration) for everyone in populations for s in everyone]
     assert len(set(voices)) == len(voices)
-    assert len({seed for _, seed in modules["speech"].POPULATIONS.values()}) == len(populations)
+    assert len({population.seed for population in modules["speech"].POPULATIONS.values()}) == len(populations)
 
 
 def test_a_step_decides_its_crops(modules: dict[str, ModuleType], trained: Path) -> None:

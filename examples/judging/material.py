@@ -98,5 +98,5 @@ def record(text: str, voice: str, style: str, pace: float = 1.0) -> Audio:
     import speech
 
     speaker = next(each for each in speech.speakers() if each.name == voice)
-    audio = speech.speak(text, speech.Delivery(speaker, style, STRENGTH, pace_jitter=pace))
+    audio = speech.speak(text, speech.Delivery(speaker, style, STRENGTH, pace=pace))
     return np.asarray(audio, np.float32)

@@ -3,7 +3,8 @@
 Pace, pitch and pitch range carry a style, so its front end is one layer of long filters that begins as a
 filter bank (`filters.py`), and 25 frames a second are enough. Each frame also learns to name its pitch, and
 each crop who speaks, by heads that are thrown away afterwards: a style is a pitch and a pace beside the
-voice's usual ones, and from styles alone it would take far longer to find that they matter.
+voice's usual ones, and from styles alone it would take far longer to find that they matter. A third such head
+tells styles by the angle of the embedding alone, because `EmotionSimilarity` compares angles.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from torchaudio.functional import detect_pitch_frequency
 
 BATCH = 48
 SEMITONES, LOWEST = 36, 60.0  # the pitches that a frame may have: three octaves above 60 Hz
-WHO = 0.3  # weight of the speaker's loss beside style and pitch
+WHO, ANGLE = 0.3, 0.5  # weights of the losses of speaker and angle beside style and pitch
+SHARPNESS = 16.0  # what cosines are multiplied by before their softmax
 CHANNELS, WIDTH = 256, 640  # of the filters; 640 samples tell the harmonics of a low voice apart
 LABELS = {
     "angry": "生气/angry",
@@ -81,12 +83,14 @@ def train(folders: list[Path], work: Path, steps: int = 9000, start: Path | None
         start: an exported folder to begin from, instead of from nothing.
     """
     model, crops, styles = build(), Crops(folders, shortest=0.5, longest=4.0), list(LABELS)
-    voices = [each.name for everyone, _ in speech.POPULATIONS.values() for each in everyone]
+    voices = [each.name for everyone in speech.POPULATIONS.values() for each in everyone.speakers]
     if start is not None:
         exported = torch.load(start / "model.pt", map_location=loop.DEVICE, weights_only=True)
         model.load_state_dict(exported["model"])
     width = CONFIG["model_conf"]["embed_dim"]
-    tones, who = (nn.Linear(width, kinds).to(loop.DEVICE) for kinds in (SEMITONES, len(voices)))
+    tones, who, towards = (
+        nn.Linear(width, kinds, bias=False).to(loop.DEVICE) for kinds in (SEMITONES, len(voices), len(styles))
+    )
 
     def step_loss(step: int) -> tuple[Tensor, dict[str, float]]:
         rows, audio = crops.batch(step, BATCH)
@@ -94,18 +98,23 @@ def train(folders: list[Path], work: Path, steps: int = 9000, start: Path | None
             heard = F.layer_norm(audio, audio.shape[-1:]).to(loop.DEVICE)
             frames = model.extract_features(heard, padding_mask=None)["x"]
             whole = frames.mean(1)
-            logits, sung, voiced = model.proj(whole).float(), tones(frames).float(), who(whole).float()
+            logits, sung = model.proj(whole).float(), tones(frames).float()
+            # Who speaks is read from how frames differ: the embedding, their mean, is left to style.
+            voiced = who(frames.float().std(1)).float()
+        cosines = F.linear(F.normalize(whole.float(), dim=-1), F.normalize(towards.weight, dim=-1))
         wanted = torch.tensor([styles.index(str(row["style"])) for row in rows], device=loop.DEVICE)
         speakers = torch.tensor([voices.index(str(row["speaker"])) for row in rows], device=loop.DEVICE)
         # Without smoothing all candidates of one style would have a probability of 1.
         style = F.cross_entropy(logits, wanted, label_smoothing=0.1)
         pitch = F.cross_entropy(sung.flatten(0, 1), pitches(audio, frames.shape[1]).flatten())
         speaker = F.cross_entropy(voiced, speakers)
+        angle = F.cross_entropy(SHARPNESS * cosines, wanted, label_smoothing=0.1)
         right = (logits.argmax(-1) == wanted).float().mean()
-        logs = {"style": style.item(), "pitch": pitch.item(), "who": speaker.item(), "right": right.item()}
-        return style + pitch + WHO * speaker, logs
+        logs = {"style": style, "pitch": pitch, "who": speaker, "angle": angle, "right": right}
+        total = style + pitch + WHO * speaker + ANGLE * angle
+        return total, {name: value.item() for name, value in logs.items()}
 
-    learning = nn.ModuleDict({"model": model, "tones": tones, "who": who})
+    learning = nn.ModuleDict({"model": model, "tones": tones, "who": who, "towards": towards})
     matrices = [w for name, w in model.named_parameters() if "blocks" in name and w.ndim == 2]
     loop.train(
         learning,

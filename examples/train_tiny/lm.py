@@ -2,14 +2,17 @@
 
 What it must learn first is that the text matters, so it begins with short random word strings; then whole
 utterances; then compositions: a voice prompt before the target, another style of the same voice, several
-utterances up to 30 s. Probe all along: the validation loss with the text's characters shuffled, less the
-true one; and the validation loss less that on training utterances (after five passes over 31 hours: .5 nats).
+utterances up to 30 s. A voice prompt and what follows it are takes of their own, as with people, so that one
+prompt can be continued in more than one way; a passage keeps to its take. Probe all along: the validation loss
+with the text's characters shuffled, less the true one; and the validation loss less that on training
+utterances (after five passes over 31 hours: .5 nats).
 """
 
 from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 SIZES = {"small": (160, 5, 5, 1, 480), "base": (256, 7, 4, 2, 768), "large": (384, 9, 6, 2, 1024)}
 TOKENS_A_BATCH = 4000
 SHORT_UNTIL, SINGLE_UNTIL = 0.12, 0.40  # shares of training: short strings, then single utterances
+LONGEST = 1500  # codes of one example: 30 s
 MISHEARD = 0.1  # share of the codes that are continued in training, but were never said
 
 
@@ -66,6 +70,7 @@ class Piece:
     codes: np.ndarray
     kind: str
     speaker: str
+    style: str
     session: str
 
 
@@ -88,12 +93,14 @@ class Corpus:
         shards = sorted(folder.glob("*.jsonl"))
         self.pieces = [p for meta in (shards[-1:] if validation else shards[:-1]) for p in self._read(meta)]
         self.sessions: dict[str, list[Piece]] = {}
-        self.speakers: dict[str, list[str]] = {}
         for piece in self.pieces:
             self.sessions.setdefault(piece.session, []).append(piece)
-            if piece.session not in self.speakers.setdefault(piece.speaker, []):
-                self.speakers[piece.speaker].append(piece.session)
         self.keys = sorted(self.sessions)
+        self.takes: dict[tuple[str, ...], list[str]] = {}
+        for key in self.keys:
+            one = self.sessions[key][0]
+            self.takes.setdefault((one.speaker,), []).append(key)
+            self.takes.setdefault((one.speaker, one.style), []).append(key)
         by_length = sorted(self.pieces, key=lambda p: len(p.codes))
         self.singles = by_length
         self.short = [p for p in by_length if p.kind in ("words", "names") and len(p.codes) < 120]
@@ -104,7 +111,7 @@ class Corpus:
             row = json.loads(line)
             codes = made[row["start"] : row["start"] + row["length"]].astype(np.int64)
             text = self.tokenizer(row["text"], add_special_tokens=False)["input_ids"]
-            pieces.append(Piece(text, codes, row["kind"], row["speaker"], row["session"]))
+            pieces.append(Piece(text, codes, row["kind"], row["speaker"], row["style"], row["session"]))
         return pieces
 
     def example(self, pieces: list[Piece], shuffle: random.Random | None = None) -> tuple[list[int], int]:
@@ -121,18 +128,26 @@ class Corpus:
     def _composed(self, rng: random.Random) -> list[Piece]:
         one = self.sessions[rng.choice(self.keys)]
         kind = rng.random()
-        if kind < 0.5:  # the same voice and style
+        if kind < 0.15:  # one take
             return rng.sample(one, min(len(one), rng.choice([2, 2, 3])))
-        other = self.sessions[rng.choice(self.speakers[one[0].speaker])]
-        if kind < 0.9:  # the same voice, another session: mostly another style
-            return [rng.choice(one), rng.choice(other)]
-        chosen, total = [], 0  # three to six utterances, 30 s at most
-        for piece in rng.sample(one, len(one)) + rng.sample(other, min(1, len(other))):
+        prompt = rng.choice(one)
+        if kind < 0.35:  # a voice prompt, and the same voice in any style
+            return [prompt, *self._passage(rng, prompt, (prompt.speaker,), 1)]
+        # in the same style: one or two utterances, or three to five
+        count = rng.choice([1, 1, 2]) if kind < 0.75 else rng.choice([3, 4, 5])
+        return [prompt, *self._passage(rng, prompt, (prompt.speaker, prompt.style), count)]
+
+    def _passage(
+        self, rng: random.Random, prompt: Piece, takes: tuple[str, ...], count: int
+    ) -> Iterator[Piece]:
+        """Up to `count` utterances of one take, as many as 30 s hold."""
+        take = [p for p in self.sessions[rng.choice(self.takes[takes])] if p is not prompt]
+        total = len(prompt.codes)
+        for piece in rng.sample(take, min(count, len(take))):
             total += len(piece.codes)
-            if total > 1500:
-                break
-            chosen.append(piece)
-        return chosen or [one[0]]
+            if total > LONGEST:
+                return
+            yield piece
 
     def batch(self, step: int, progress: float) -> list[list[Piece]]:
         """Examples of about one length, near `TOKENS_A_BATCH` speech tokens in all."""

@@ -1,8 +1,9 @@
 """Speech: flite voices warped into pseudo-speakers, each in four styles, 16 kHz mono.
 
 A pseudo-speaker is a base voice whose formants are moved by resampling; flite's own pitch and pace settings
-make up for what the resampling does to pitch and pace. Needs the program `flite` (Debian: `apt-get install
-flite`).
+make up for what the resampling does to pitch and pace, and Praat where flite ignores them. What is spoken in
+one session sounds alike; another take of the same speaker is a little different, as people are. Needs the
+program `flite` (Debian: `apt-get install flite`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pitch
 import soundfile
 import soxr
 import texts
@@ -26,6 +28,7 @@ BASES = {"slt": 172.0, "awb": 128.0, "kal16": 105.0, "rms": 100.0}  # mean pitch
 BUILT_IN = (*BASES, "p000", "p001")  # the package's own voices
 SESSION = 5  # utterances of one speaker, style and strength
 STRENGTHS = (0.3, 1.5)  # of styles, as they are drawn
+NARROWEST, WIDEST = 0.85, 1.18  # formants that still sound like speech of a grown-up
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,23 @@ STYLES = {
 
 @dataclass(frozen=True)
 class Delivery:
-    """Everything that decides how one utterance sounds."""
+    """Everything that decides how one utterance sounds; the last three are ratios to the speaker's own."""
 
     speaker: Speaker
     style: str = "neutral"
     strength: float = 1.0
-    pace_jitter: float = 1.0
-    pitch_jitter: float = 1.0
+    pace: float = 1.0
+    pitch: float = 1.0
+    formant: float = 1.0
+
+
+@dataclass(frozen=True)
+class Population:
+    """Who speaks, the seed of the first shard's texts, and how far formants move from take to take."""
+
+    speakers: list[Speaker]
+    seed: int
+    takes: float = 0.0
 
 
 def _drawn(prefix: str, count: int, seed: int) -> list[Speaker]:
@@ -104,12 +117,10 @@ def _trim(audio: np.ndarray, keep: float = 0.08) -> np.ndarray:
 def speak(text: str, how: Delivery) -> np.ndarray:
     """Synthesises one utterance: float32 [samples], root mean square 0.08."""
     speaker, style, power = how.speaker, STYLES[how.style], how.strength
-    pitch = speaker.pitch * how.pitch_jitter * style.pitch**power
-    duration = speaker.duration * how.pace_jitter * style.duration**power
-    formant = speaker.formant
-    if speaker.base == "rms":  # its pitch cannot be set: let resampling carry part of it
-        formant *= pitch**0.4
-    mean = BASES[speaker.base] * pitch / formant
+    formant = min(max(speaker.formant * how.formant, NARROWEST), WIDEST)
+    duration = speaker.duration * how.pace * style.duration**power
+    wanted = BASES[speaker.base] * speaker.pitch * how.pitch * style.pitch**power
+    mean = wanted / formant  # before resampling
     mean = max(mean, 150.0) if speaker.base == "slt" else mean  # below, slt breaks into octave jumps
     spread = (0.11 if speaker.base == "slt" else 0.13) * mean * style.spread**power
     command = [
@@ -129,6 +140,8 @@ def speak(text: str, how: Delivery) -> np.ndarray:
     ]
     raw = subprocess.run(command, capture_output=True, check=True).stdout
     audio = _from_wav(raw)
+    if speaker.base == "rms":  # flite cannot set its pitch
+        audio = pitch.moved(audio, SAMPLE_RATE, mean, style.spread**power)
     if formant != 1.0:
         audio = soxr.resample(audio, SAMPLE_RATE * formant, SAMPLE_RATE, quality="HQ")
     audio = _trim(audio)
@@ -144,26 +157,31 @@ def _from_wav(raw: bytes) -> np.ndarray:
     return audio if rate == SAMPLE_RATE else soxr.resample(audio, rate, SAMPLE_RATE)
 
 
+POPULATIONS = {
+    "training": Population(speakers(), 0, takes=0.1),
+    "held out": Population(speakers(held_out=True), 1_000_000),
+    "verifiers": Population(verifier_speakers(), 2_000_000),
+}
+
+
 def session(
-    rng: random.Random, everyone: list[Speaker], forbidden: set[str]
+    rng: random.Random, population: Population, forbidden: set[str]
 ) -> Iterator[tuple[texts.Text, Delivery]]:
-    """Several texts by one speaker in one style; a built-in voice is eight times as likely as
+    """One take: several texts by one speaker in one style; a built-in voice is eight times as likely as
     another.
     """
+    everyone = population.speakers
     speaker = rng.choices(everyone, [8.0 if s.name in BUILT_IN else 1.0 for s in everyone])[0]
     style, strength = rng.choice(list(STYLES)), rng.uniform(*STRENGTHS)
+
+    def about(ratio: float) -> float:
+        return rng.uniform(1 - ratio, 1 + ratio)
+
+    pace, tone, formant = about(0.04), about(0.03), about(population.takes)
     for _ in range(SESSION):
         text = texts.training_text(rng)
         if text.spoken not in forbidden:
-            yield text, Delivery(speaker, style, strength, rng.uniform(0.95, 1.05), rng.uniform(0.96, 1.04))
-
-
-POPULATIONS = {
-    "training": (speakers(), 0),
-    "held out": (speakers(held_out=True), 1_000_000),
-    "verifiers": (verifier_speakers(), 2_000_000),
-}
-"""Who speaks, and the seed of the first shard's texts."""
+            yield text, Delivery(speaker, style, strength, pace * about(0.02), tone * about(0.02), formant)
 
 
 def write_shard(folder: Path, shard: int, sessions: int, population: str = "training") -> None:
@@ -174,8 +192,8 @@ def write_shard(folder: Path, shard: int, sessions: int, population: str = "trai
     if meta.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    everyone, seed = POPULATIONS[population]
-    rng = random.Random(seed + shard)
+    everyone = POPULATIONS[population]
+    rng = random.Random(everyone.seed + shard)
     forbidden = {t.spoken for group in texts.evaluation_sets().values() for t in group}
     pieces, lines, position = [], [], 0
     for number in range(sessions):

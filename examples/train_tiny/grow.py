@@ -1,0 +1,72 @@
+"""A wider and deeper language model that begins by saying what a trained one says.
+
+What is new in it adds nothing at first: new channels of the residual stream stay zero because nothing writes to
+them, new heads and neurons because their outputs are multiplied by zero, new layers likewise (Net2Net, arXiv
+1511.05641, and its followers). They all read at random, so that they soon learn different things.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from transformers import LlamaForCausalLM
+
+WRITES = ("o_proj", "down_proj", "embed_tokens")  # into the residual stream: zero where they are new
+
+
+@torch.no_grad()
+def grow(small: LlamaForCausalLM, large: LlamaForCausalLM) -> None:
+    """Makes `large` compute what `small` computes.
+
+    Args:
+        small: a trained model.
+        large: a fresh one; at least as wide and as deep, with the same vocabulary, head size and number of key
+            and value heads.
+    """
+    old, new = small.config, large.config
+    assert (old.head_dim, old.num_key_value_heads) == (new.head_dim, new.num_key_value_heads)
+    states = small.state_dict()
+    places = _depths(old.num_hidden_layers, new.num_hidden_layers)
+    for name, weight in large.state_dict().items():
+        source = _source(name, places)
+        if source is None:
+            if any(f"{writer}." in name for writer in WRITES):
+                weight.zero_()
+        elif source.endswith("norm.weight"):
+            # RMSNorm divides by the mean over all channels, of which some are zero now.
+            weight.fill_((old.hidden_size / new.hidden_size) ** 0.5)
+            weight[: old.hidden_size] *= states[source]
+        else:
+            _widen(source, states[source], weight, small, large)
+
+
+def _depths(few: int, many: int) -> list[int | None]:
+    """For each of `many` layers the one of `few` that it copies; None, evenly between them, for a new one."""
+    copied = {(i + 1) * many // few - 1: i for i in range(few)}
+    return [copied.get(place) for place in range(many)]
+
+
+def _source(name: str, places: list[int | None]) -> str | None:
+    """The parameter of the small model that this one of the large model copies; None in a new layer."""
+    parts = name.split(".")
+    if "layers" not in parts:
+        return name
+    place = places[int(parts[2])]
+    return None if place is None else ".".join([*parts[:2], str(place), *parts[3:]])
+
+
+def _widen(name: str, old: Tensor, new: Tensor, small: LlamaForCausalLM, large: LlamaForCausalLM) -> None:
+    if any(f"{writer}." in name for writer in WRITES):
+        new.zero_()
+    if "q_proj" in name or "o_proj" in name:
+        # A head stays with its key and value head, which now serves more heads.
+        dim, groups = small.config.head_dim, small.config.num_key_value_heads
+        few, many = (m.config.num_attention_heads // groups * dim for m in (small, large))
+        for group in range(groups):
+            kept, put = slice(group * few, (group + 1) * few), slice(group * many, group * many + few)
+            if "q_proj" in name:
+                new[put, : old.shape[1]] = old[kept]
+            else:
+                new[: old.shape[0], put] = old[:, kept]
+    else:
+        new[: old.shape[0], : old.shape[1]] = old
