@@ -1,8 +1,8 @@
 """A wider and deeper language model that begins by saying what a trained one says.
 
-What is new in it adds nothing at first: new channels of the residual stream stay zero because nothing writes to
-them, new heads and neurons because their outputs are multiplied by zero, new layers likewise (Net2Net, arXiv
-1511.05641, and its followers). They all read at random, so that they soon learn different things.
+What is new in it adds nothing at first: new channels of the residual stream stay zero because nothing writes
+to them, new heads and neurons because their outputs are multiplied by zero, new layers likewise (Net2Net,
+arXiv 1511.05641, and its followers). They all read at random, so that they soon learn different things.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def grow(small: LlamaForCausalLM, large: LlamaForCausalLM) -> None:
 
     Args:
         small: a trained model.
-        large: a fresh one; at least as wide and as deep, with the same vocabulary, head size and number of key
-            and value heads.
+        large: a fresh one; at least as wide and as deep, with the same vocabulary, head size and number of
+            key and value heads.
     """
     old, new = small.config, large.config
     assert (old.head_dim, old.num_key_value_heads) == (new.head_dim, new.num_key_value_heads)
