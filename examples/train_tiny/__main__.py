@@ -30,7 +30,7 @@ SHARDS = 134  # of about 40 minutes
 
 def _assemble(work: Path, further: bool) -> None:
     """Copies what this work has trained into the package."""
-    for name in ("codec", "language_model", *verifier_models.FOLDERS):
+    for name in ("codec", *lm.FOLDERS.values(), *verifier_models.FOLDERS):
         if (work / name).exists():
             shutil.copytree(work / name, TINY / name, dirs_exist_ok=True)
     if (work / "asr.pt").exists():
@@ -47,7 +47,6 @@ def main(
     codec_steps: int = 8000,
     lm_steps: int = 6500,
     asr_steps: int = 5500,
-    size: Annotated[str, typer.Option(help="Language model: small, base or large.")] = "base",
     further: Annotated[
         bool, typer.Option(help="Begin from the package's checkpoints, and train them further.")
     ] = False,
@@ -69,7 +68,21 @@ def main(
         ),
         "codes": lambda: codes.encode(work / "codec", work / "speech", work / "codes", processes),
         "language model": lambda: lm.train(
-            work / "codes", work, lm_steps, size, start=TINY / "language_model" if further else None
+            work / "codes", work, lm_steps, start=TINY / "language_model" if further else None
+        ),
+        "small language model": lambda: lm.train(
+            work / "codes",
+            work,
+            lm_steps,
+            "small",
+            start=TINY / "language_model-small" if further else None,
+        ),
+        "large language model": lambda: lm.train(
+            work / "codes",
+            work,
+            lm_steps // 4,
+            "large",
+            start=TINY / "language_model-large" if further else work / "language_model",
         ),
         "resynthesis": lambda: codes.resynthesise(
             work / "codec", work / "codes", work / "resynthesis", processes, limit=12

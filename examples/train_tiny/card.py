@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,8 +26,8 @@ All in half precision, {total:.1f} MB with voices and texts; codec, language mod
 
 - **Data.** {utterances} utterances, {hours:.1f} hours, made by flite (voices slt, awb, kal16, rms) and
   warped into 32 further pseudo-speakers, each in four styles (neutral, happy, sad, angry) of a strength
-  drawn from .3 to 1, for the verifiers to 1.5. Texts by our own generator: sentences, random word strings,
-  numbers, names. No human recording, no scraped text.
+  drawn from .3 to 1, at last to 1.5. Texts by our own generator: sentences, random word strings, numbers,
+  names. No human recording, no scraped text.
 - **Evaluation.** `texts/dev.jsonl` (50), `standard.jsonl` (100) and `hard.jsonl` (100: long sentences,
   numbers, rare words, words held out of training) are in no training text.
 - **Remaking them.** `python examples/train_tiny` (see its README).
@@ -37,9 +38,10 @@ All in half precision, {total:.1f} MB with voices and texts; codec, language mod
 {verifiers}Measured quality, judged by recognisers of another family with two language models (more in
 `docs/benchmarks.md` in the repository, whose script writes this table too):
 
-<!-- quality:begin -->
-<!-- quality:end -->
+{quality}
 """
+QUALITY = re.compile("<!-- quality:begin -->.*<!-- quality:end -->", re.DOTALL)
+"""What the script of the quality writes, and what is kept of it here."""
 
 
 VERIFIERS = """\
@@ -89,7 +91,8 @@ def write(tiny: Path, work: Path, further: bool) -> None:
     """Writes `tiny/README.md`; steps and measures come from `work`, hours from its codes.
 
     Args:
-        tiny: the package's folder; its `steps.json` counts the steps that each part has been trained for.
+        tiny: the package's folder; its `steps.json` counts the steps that each part has been trained for, and
+            what the language models have heard.
         work: where training was.
         further: whether training began from the parts that were in the package, and adds to their steps.
     """
@@ -102,29 +105,48 @@ def write(tiny: Path, work: Path, further: bool) -> None:
         ("speaker encoder", "speechbrain ECAPA-TDNN", tiny / "speaker" / "embedding_model.ckpt", ["speaker"]),
         ("emotion model", "funasr emotion2vec", tiny / "emotion" / "model.pt", ["emotion"]),
         ("CTC model", "`Wav2Vec2ForCTC`", tiny / "ctc" / "model.safetensors", ["ctc"]),
+        (
+            "smaller language model",
+            "`LlamaForCausalLM`",
+            tiny / "language_model-small" / "model.safetensors",
+            ["lm_small"],
+        ),
+        (
+            "larger language model",
+            "`LlamaForCausalLM`",
+            tiny / "language_model-large" / "model.safetensors",
+            ["lm_large"],
+        ),
     ]
     present = [part for part in parts if part[2].exists()]
     steps = {name: before.get(name, 0) + _steps(work, states) for name, _, _, states in present}
-    counted.write_text(json.dumps(steps, indent=1) + "\n")
+    lengths = [
+        json.loads(line)["length"]
+        for meta in sorted((work / "codes").glob("*.jsonl"))
+        for line in meta.read_text().splitlines()
+    ]
+    heard = {
+        "utterances": before.get("utterances", 0) + len(lengths),
+        "seconds": before.get("seconds", 0) + sum(lengths) // 50,
+    }
+    counted.write_text(json.dumps({**steps, **heard}, indent=1) + "\n")
     rows = [
         f"| {name} | {form} | {_parameters(path) / 1e6:.2f} M | {_megabytes(path):.1f} | {steps[name]:,} |"
         for name, form, path, _ in present
     ]
     measures = work / "measures.json"
     measured = json.loads(measures.read_text()) if measures.exists() else {}
-    lengths = [
-        json.loads(line)["length"]
-        for meta in sorted((work / "codes").glob("*.jsonl"))
-        for line in meta.read_text().splitlines()
-    ]
-    (tiny / "README.md").write_text(
+    readme = tiny / "README.md"
+    kept = QUALITY.search(readme.read_text(encoding="utf-8")) if readme.exists() else None
+    readme.write_text(
         TEXT.format(
             rows="\n".join(rows),
             verifiers=VERIFIERS + "\n".join(_measured(measured)) + "\n\n" if measured else "",
             total=_megabytes(tiny),
             core=sum(_megabytes(path) for _, _, path, _ in present[:3]),
-            utterances=f"{len(lengths):,}",
-            hours=sum(lengths) / 180_000,
+            utterances=f"{heard['utterances']:,}",
+            hours=heard["seconds"] / 3600,
+            quality=kept[0] if kept else "<!-- quality:begin -->\n<!-- quality:end -->",
         ),
         encoding="utf-8",
     )

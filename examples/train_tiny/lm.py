@@ -20,9 +20,15 @@ import loop
 import numpy as np
 import tokenizer as tokens
 import torch
+from grow import grow
 from transformers import LlamaConfig, LlamaForCausalLM
 
 SIZES = {"small": (160, 5, 5, 1, 480), "base": (256, 7, 4, 2, 768), "large": (384, 9, 6, 2, 1024)}
+FOLDERS = {
+    "small": "language_model-small",
+    "base": "language_model",
+    "large": "language_model-large",
+}
 TOKENS_A_BATCH = 4000
 SHORT_UNTIL, SINGLE_UNTIL = 0.12, 0.40  # shares of training: short strings, then single utterances
 LONGEST = 1500  # codes of one example: 30 s
@@ -256,14 +262,17 @@ def train(
     rate: float = 1.5e-3,
     start: Path | None = None,
 ) -> None:
-    """Trains, and writes `work/language_model[-size]` with its tokenizer in transformers' format.
+    """Trains, and writes its folder of `FOLDERS` in `work` with its tokenizer in transformers' format.
 
     Args:
-        start: a folder of that format to begin from; then all compositions are trained from the first step.
+        start: a folder of that format to begin from, perhaps of a smaller model; then all compositions are
+            trained from the first step.
     """
-    model = build(size)
+    model, keep = build(size), 0.0
     if start is not None:
-        model.load_state_dict(LlamaForCausalLM.from_pretrained(start, dtype=torch.float32).state_dict())
+        began = LlamaForCausalLM.from_pretrained(start, dtype=torch.float32)
+        grow(began, model)
+        keep = 0.25 if began.num_parameters() == model.num_parameters() else 0.0
     trainee = Trainee(model)
     corpus, held = Corpus(codes_folder), Corpus(codes_folder, validation=True)
     print(
@@ -299,7 +308,7 @@ def train(
         rate=rate,
         weight_decay=0.05,
         by_muon=[p for p in model.model.layers.parameters() if p.ndim == 2],
-        keep=0.0 if start is None else 0.25,
+        keep=keep,
         probe=probe,
         probe_every=500,
     )
@@ -315,7 +324,7 @@ def _singles(corpus: Corpus) -> list[list[list[Piece]]]:
 
 def export(model: LlamaForCausalLM, work: Path, size: str) -> None:
     """Half precision, safetensors, with the tokenizer and its chat template."""
-    out = work / ("language_model" if size == "base" else f"language_model-{size}")
+    out = work / FOLDERS[size]
     half = LlamaForCausalLM(model.config)
     half.load_state_dict(model.state_dict())
     half.half().save_pretrained(out)
