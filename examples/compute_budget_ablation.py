@@ -31,6 +31,7 @@ from llasa_search.versions import versions
 
 MEASURE, VALUE = "judged WER", "judged value"
 DEV_N = 4  # candidates of each dev text and temperature
+MIDDLE = 16  # beside the whole pool, the size whose gain is tested
 BAD = 0.5
 
 
@@ -58,8 +59,9 @@ def main(
     """Draws the curves, and writes the report."""
     if quick:
         limit, ns, temperatures, strategy, seeds = 4, "1,2,4", "0.6", ["rejection:n=4"], 1
-    sizes = [int(n) for n in ns.split(",")]
-    judges = dict(each.split("=", 1) for each in judge) if judge else pocketsphinx(folder)
+    sizes = sorted({int(n) for n in ns.split(",")})
+    folder.mkdir(parents=True, exist_ok=True)
+    judges = named_judges(judge) if judge else embedded_judges(folder)
     study = Study(folder / "runs", judges, model=model, codec=codec, processes=processes)
     choices = [Sampling(temperature=float(t), top_p=top_p) for t in temperatures.split(",")]
     sampling = choose(study, read_cases(dev, limit), choices, verifiers)
@@ -69,9 +71,8 @@ def main(
         replace(pool, name=spec, strategy=spec, seeds=tuple(range(seeds)), pool=False)
         for spec in expanded(strategy or [], sizes)
     ]
-    by_arm = {arm.name: study.rows(cases, [arm]) for arm in (pool, *arms)}
+    by_arm = study.by_arm(cases, [pool, *arms])
     points = measured(by_arm, list(judges), sizes)
-    folder.mkdir(parents=True, exist_ok=True)
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for rows in by_arm.values() for row in rows)
     (folder / "rows.jsonl").write_text("".join(lines), encoding="utf-8")
     (folder / "points.csv").write_text(as_csv(points), encoding="utf-8")
@@ -125,19 +126,21 @@ def measured(by_arm: Mapping[str, Sequence[Row]], judges: Sequence[str], sizes: 
             "likeliest": curves.likeliest,
             "shortest": curves.shortest,
         }
-        controls |= {f"oracle: {other}": curves.oracle(other) for other in judges}
+        controls |= {f"oracle: {other}": curves.oracle(other) for other in alike(pool, judge, judges)}
         for name, key in controls.items():
             points += pool_points(pool, judge, sizes, key, name)
         points += [arm_point(rows, judge, pool) for rows in others]
     return points
 
 
+def alike(pool: Sequence[Row], judge: str, judges: Sequence[str]) -> list[str]:
+    """The judges that measure the same as this one: errors, or a value."""
+    return [other for other in judges if counts_errors(pool, other) == counts_errors(pool, judge)]
+
+
 def drawn(points: Sequence[Point]) -> list[Point]:
     """Without the oracle that a judge makes for itself: it is no bound on what a search could find."""
-    others = [point for point in points if point.curve != f"oracle: {point.judge}"]
-    if len({point.judge for point in points}) != 2:
-        return others
-    return [replace(p, curve="oracle of the other judge") if "oracle" in p.curve else p for p in others]
+    return [point for point in points if point.curve != f"oracle: {point.judge}"]
 
 
 def report(
@@ -190,12 +193,21 @@ def counts_errors(rows: Sequence[Row], judge: str) -> bool:
 def remarks(pool: Sequence[Row], judge: str, judges: Mapping[str, str], size: int) -> str:
     """What else a judge says of the largest best-of-n: the search's own view, headroom, bad speech."""
     plain, best = curves.best_of(pool, judge, 1), curves.best_of(pool, judge, size)
-    lines = [f"- Best of {size} less a plain sample: {outcomes.difference(best, plain)}, "
-             f"p = {outcomes.p_value(best, plain):.4f}."]  # fmt: skip
-    for other in judges:
+    sizes = [n for n in (MIDDLE, size) if n <= size]
+    chosen = [curves.best_of(pool, judge, n) for n in dict.fromkeys(sizes)]
+    tested = outcomes.holm([outcomes.p_value(each, plain) for each in chosen])
+    lines = [
+        f"- Best of {n} less a plain sample: {signed(outcomes.difference(each, plain))}, p = {p:.4f} (Holm)."
+        for n, each, p in zip(dict.fromkeys(sizes), chosen, tested, strict=True)
+    ]
+    for other in alike(pool, judge, list(judges)):
         if other != judge:
             oracle = curves.best_of(pool, judge, size, curves.oracle(other))
-            share = outcomes.recovered(plain, best, oracle)
+            room = outcomes.difference(plain, oracle)
+            if room.low > 0 or room.high < 0:
+                share = str(outcomes.recovered(plain, best, oracle))
+            else:
+                share = f"not known, for there is no certain headroom ({signed(room)})"
             lines.append(
                 f"- Share of the headroom of the oracle by {other} that the search recovers: {share}."
             )
@@ -212,12 +224,19 @@ def remarks(pool: Sequence[Row], judge: str, judges: Mapping[str, str], size: in
     return "\n".join(lines)
 
 
-def pocketsphinx(folder: Path) -> dict[str, str]:
-    """The judges of the embedded model's own sets: their language models know the words that can occur."""
+def named_judges(given: Sequence[str]) -> dict[str, str]:
+    """From `name=verifier` to both."""
+    if wrong := [each for each in given if "=" not in each.partition("(")[0]]:
+        raise typer.BadParameter(f"--judge {wrong[0]}: give it a name, such as words={wrong[0]}")
+    return dict(each.split("=", 1) for each in given)
+
+
+def embedded_judges(folder: Path) -> dict[str, str]:
+    """The judges of the embedded model's own sets, of two families: see `judging/listening.py`."""
     sys.path.append(str(Path(__file__).parent / "judging"))
     import listening
 
-    return {name: str(judge) for name, judge in listening.judges(folder / "judges").items()}
+    return {name: str(judge) for name, judge in listening.families(folder / "judges").items()}
 
 
 if __name__ == "__main__":

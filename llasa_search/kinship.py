@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable
 
 from llasa_search.verifiers.base import Verifier
+from llasa_search.verifiers.checkpoints import EMBEDDED
 
 
 def warn_of_kin(judges: Iterable[Verifier], choosers: Iterable[Verifier]) -> None:
@@ -32,7 +33,7 @@ def warn_of_strangers(verifiers: Iterable[Verifier]) -> None:
         verifiers: those that listen to speech that the embedded model has not made.
     """
     embedded = dict.fromkeys(
-        str(each) for each in verifiers if each.part and getattr(each, "model", "") == "tiny"
+        str(each) for each in verifiers if each.part and getattr(each, "model", "") in EMBEDDED
     )
     if embedded:
         warnings.warn(

@@ -105,12 +105,15 @@ def share_removed(before: ArrayLike, after: ArrayLike, floor: ArrayLike) -> Esti
 def share_within(values: ArrayLike) -> float:
     """Share of the variance of `values` [texts, candidates] that lies within texts, in [0, 1].
 
-    The sum of squares around each text's mean over that around the common mean; NaN where nothing varies.
+    The sum of squares around each text's mean over that around the common mean; NaN where nothing varies,
+    or without texts.
 
     >>> share_within([[0.0, 2.0], [0.0, 2.0]])
     1.0
     """
     table = np.asarray(values, np.float64)
+    if not table.size:
+        return float("nan")
     within = ((table - table.mean(axis=1, keepdims=True)) ** 2).sum()
     total = ((table - table.mean()) ** 2).sum()
     return float(within / total) if total else float("nan")

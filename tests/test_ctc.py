@@ -19,7 +19,8 @@ from llasa_search.arrays import Audio, FloatArray
 from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError, ModelError
 from llasa_search.verifiers import CTCAlignment
-from llasa_search.verifiers.ctc import _Recogniser, partial_loss, prefix_losses
+from llasa_search.verifiers.ctc import partial_loss, prefix_losses
+from llasa_search.verifiers.ctc_model import CTCModel
 from llasa_search.voice import Prompt
 
 Noise = Callable[..., Audio]
@@ -32,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_loss_equals_the_sum_over_all_paths(folder: Path, noise: Noise) -> None:
     """Guards against a wrong blank, and losses not by character: its slow twin sums every path of frames."""
-    recogniser = _Recogniser(str(folder))
+    recogniser = CTCModel(str(folder))
     audio, target = noise(0.08), recogniser.spell("No", "en")
     ((frames, _),) = recogniser.hear([audio])
     total = 0.0

@@ -174,6 +174,17 @@ def test_a_candidate_that_the_judge_could_not_hear_leaves_the_text() -> None:
     assert np.isnan(outcomes.rate(curves.best_of(pool, "ear", 3)).value)
 
 
+def test_a_share_that_some_resamples_do_not_have_keeps_its_interval() -> None:
+    """An interval lost because one resample in ten thousand finds no headroom."""
+    plain, chosen, oracle = (
+        _outcome([[9], [4], [7], [5]]),
+        _outcome([[7], [4], [6], [4]]),
+        _outcome([[5], [4], [5], [3]]),
+    )
+    share = outcomes.recovered(plain, chosen, oracle)
+    assert 0 < share.low <= share.value <= share.high <= 1
+
+
 def test_one_text_has_no_p_value() -> None:
     """A study of one text that ends in scipy's error after all its searches."""
     one, other = (outcomes.chosen([_row("a", 0, 1.0, edits)], "ear") for edits in (1, 5))

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tiny_recognisers import write_paraformer, write_whisper
+from tiny_verifiers import write_ctc
 
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Utterance
@@ -20,7 +21,7 @@ from llasa_search.verifiers.asr import load_asr
 from llasa_search.verifiers.hearing import windows
 from llasa_search.verifiers.paraformer import Paraformer
 from llasa_search.verifiers.transformers_whisper import TransformersWhisper
-from llasa_search.voice import Prompt
+from llasa_search.voice import Prompt, Voice
 
 Noise = Callable[..., Audio]
 
@@ -130,6 +131,31 @@ def test_characters_are_counted(paraformer: Path, noise: Noise) -> None:
     assert verifier.family == "paraformer"
 
 
+def test_ctc_writes_what_transformers_decodes(tmp_path: Path, noise: Noise) -> None:
+    """Guards against a CTC model taken for a Whisper; its slow twin is transformers' own pipeline by hand."""
+    import torch
+    from transformers import AutoModelForCTC, AutoTokenizer
+
+    folder, audio = write_ctc(tmp_path / "ctc"), noise(1.0)
+    verifier = WER(model=str(folder))
+    assert verifier.family == "ctc"
+    model, tokenizer = AutoModelForCTC.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    heard = torch.from_numpy((audio - audio.mean()) / np.sqrt(audio.var() + 1e-7))
+    with torch.inference_mode():
+        expected = tokenizer.decode(model(heard[None]).logits[0].argmax(-1))
+    assert verifier.transcribe([audio], [16_000], "en") == [expected] != [""]
+    with pytest.raises(InputError, match="English only"):
+        verifier.check(Prompt("今天", "zh"))
+
+
+def test_the_embedded_ctc_model_hears_a_built_in_voice() -> None:
+    """Guards against a name that means another model, or whose scores nobody can trace to its files."""
+    verifier, voice = WER(model="tiny-ctc"), Voice.builtin("slt")
+    score = verifier.score([Utterance(voice.text or "", "en", voice.audio, 16_000)])[0]
+    assert verifier.family == "ctc" and 0 <= score.value < 0.8
+    assert verifier.counts(voice.text or "", "en", score.detail)[1] == len((voice.text or "").split())
+
+
 def test_recogniser_is_shared(whisper: Path) -> None:
     """Guards against a large checkpoint loaded once for each protocol."""
     verifiers = [WER(model=str(whisper)), WER(model=str(whisper), protocol="seed-tts-eval")]
@@ -193,7 +219,7 @@ def test_whisper_without_a_weight_is_refused(whisper: Path, tmp_path: Path) -> N
 def test_folders_of_another_kind_are_refused(pair_path: Path, tmp_path: Path) -> None:
     """Guards against a traceback from the wrong back-end."""
     for folder in (pair_path / "language_model", tmp_path):
-        with pytest.raises(ModelError, match="no speech recogniser: neither a Whisper of transformers"):
+        with pytest.raises(ModelError, match="no speech recogniser: neither a Whisper nor a Wav2Vec2"):
             WER(model=str(folder)).load()
 
 

@@ -71,21 +71,22 @@ def test_the_quick_ablation_runs_and_says_how_it_was_made(tmp_path: Path) -> Non
     """A script that only its author's machine can run, or a report without what is needed to reproduce it."""
     pytest.importorskip("pocketsphinx")
     command = [sys.executable, str(ROOT / "examples" / "compute_budget_ablation.py"), "--quick"]
-    options = ["--judge", "general=pocketsphinx_wer", "--folder", str(tmp_path / "work")]
-    done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    options = ["--folder", str(tmp_path / "work")]
+    done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     report = (tmp_path / "work" / "report.md").read_text()
     for stated in (
         "openai-whisper",
         "temperature",
         "4 texts",
-        "PocketsphinxWER()",
+        "PocketsphinxWER(",
+        "WER(model='tiny-ctc')",
         "rejection:n=4",
         "model tiny, protocol whisper",
     ):
         assert stated in report
     rows = [json.loads(line) for line in (tmp_path / "work" / "rows.jsonl").read_text().splitlines()]
     assert len(rows) == 4 * 4 + 4
-    assert all(math.isfinite(row["judges"]["general"]["value"]) for row in rows)
+    assert all(math.isfinite(row["judges"]["unigram"]["value"]) for row in rows)
     for axis in ("row_steps", "flops", "candidates", "seconds"):
         assert (tmp_path / "work" / f"{axis}.svg").stat().st_size > 1000

@@ -70,6 +70,7 @@ def test_shares_at_their_ends() -> None:
     assert statistics.share_within([[1, 3], [3, 1]]) == 1
     assert statistics.share_within([[0, 2], [2, 4]]) == 0.5
     assert np.isnan(statistics.share_within([[1, 1], [1, 1]]))
+    assert np.isnan(statistics.share_within([]))
 
 
 def test_one_text_has_no_interval() -> None:

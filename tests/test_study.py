@@ -104,6 +104,22 @@ def test_other_words_are_judged_anew(study: Study, arms: list[Arm]) -> None:
     assert [path.name for path in study.folder.glob("a*")] == ["a_.._b_50_"]
 
 
+def test_a_case_without_the_voice_that_an_arm_needs_is_refused_before_any_search(study: Study) -> None:
+    """An error after hours, at the first text without a voice prompt; and no word about which."""
+    arms = [Arm("plain", verifiers="lm_likelihood"), Arm("steered", "beam_short:prefix_verifiers=speaker")]
+    with pytest.raises(InputError, match=r"case one, arm 'steered'.*reference voice"):
+        study.rows(CASES, arms)
+    assert not (study.folder / "plain").exists()
+
+
+def test_rows_by_arm(study: Study, arms: list[Arm]) -> None:
+    """Rows under another arm's name; an arm that has none left out."""
+    found = study.by_arm(CASES[:1], arms)
+    assert list(found) == ["pool", "rejection"]
+    assert all(row["arm"] == name for name, rows in found.items() for row in rows)
+    assert [len(rows) for rows in found.values()] == [3, 2]
+
+
 def test_names_must_differ(study: Study) -> None:
     """Two arms that share one folder, or one line of a table."""
     with pytest.raises(InputError, match="two arms share a name"):

@@ -18,6 +18,8 @@ FUNASR = {"paraformer-zh": "funasr/paraformer-zh", "paraformer-en": "funasr/para
 
 def family_of(model: str) -> str:
     """What kind of model hears, as far as its name or folder tells; the loaded recogniser knows it surely."""
+    if model == "tiny-ctc" or _said(Path(model) / "config.json", "model_type") == "wav2vec2":
+        return "ctc"
     known = (*FUNASR, *FUNASR.values())
     return "paraformer" if model in known or (Path(model) / "config.yaml").is_file() else "whisper"
 
@@ -53,8 +55,9 @@ def load_asr(model: str) -> ASR:
     """The recogniser, loaded once for all verifiers that hold it at the time.
 
     Args:
-        model: "tiny" (the one in this package); one of openai-whisper's names, or the path of its `.pt` file;
-            a Whisper of transformers or a Paraformer of funasr, by folder or hub id; "paraformer-zh".
+        model: "tiny" or "tiny-ctc" (those in this package); one of openai-whisper's names, or the path of its
+            `.pt` file; a Whisper or a Wav2Vec2 with CTC of transformers, or a Paraformer of funasr, by folder
+            or hub id; "paraformer-zh".
 
     Raises:
         InputError: there is no such recogniser.
@@ -66,22 +69,28 @@ def load_asr(model: str) -> ASR:
 
 
 def _open(model: str) -> ASR:
-    from llasa_search.verifiers import paraformer, transformers_whisper, whisper_asr
+    from llasa_search.verifiers import ctc_model, paraformer, transformers_whisper, whisper_asr
 
     names = whisper_asr.names()
     if model in names or Path(model).is_file():
         return whisper_asr.WhisperASR(model)
+    if model == "tiny-ctc":
+        return ctc_model.CTCModel("tiny")
     if model not in FUNASR and "/" not in model and not Path(model).exists():
-        hint = suggest(model, [*names, *FUNASR])
+        hint = suggest(model, [*names, "tiny-ctc", *FUNASR])
         raise InputError(f"no speech recogniser {model!r}: neither a path nor a known name; {hint}")
     folder = locate(FUNASR.get(model, model), [*transformers_whisper.FILES, *paraformer.FILES])
-    if _said(folder / "config.json", "model_type") == "whisper":
+    kind = _said(folder / "config.json", "model_type")
+    if kind == "wav2vec2":
+        return ctc_model.CTCModel(str(folder))
+    if kind == "whisper":
         return transformers_whisper.TransformersWhisper(folder)
     if "Paraformer" in _said(folder / "config.yaml", "model"):
         return paraformer.Paraformer(folder)
     raise ModelError(
-        f"{model} is no speech recogniser: neither a Whisper of transformers (config.json with model_type "
-        "'whisper'), nor a Paraformer of funasr (config.yaml), nor an openai-whisper .pt file"
+        f"{model} is no speech recogniser: neither a Whisper nor a Wav2Vec2 with CTC of transformers "
+        "(config.json with model_type 'whisper' or 'wav2vec2'), nor a Paraformer of funasr (config.yaml), "
+        "nor an openai-whisper .pt file"
     )
 
 

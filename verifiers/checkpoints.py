@@ -13,10 +13,14 @@ from llasa_search.hub import TINY, first_lines, from_hub, require_id
 from llasa_search.isolation import without_progress_bars
 from llasa_search.weights import require_complete
 
+EMBEDDED = ("tiny", "tiny-ctc")
+"""Names of the package's own checkpoints."""
+
 
 def named(model: str, part: str) -> str:
     """What `locate` finds a model by: for "tiny" the package's own `part`, such as "speaker" ("" is all)."""
-    return str(TINY / part) if model == "tiny" else model
+    part = "ctc" if model == "tiny-ctc" else part
+    return str(TINY / part) if model in EMBEDDED else model
 
 
 def locate(model: str, files: Sequence[str]) -> Path:

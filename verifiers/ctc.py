@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from llasa_search.arrays import Audio, FloatArray
+from llasa_search.arrays import FloatArray
 from llasa_search.candidate import Score, Utterance
-from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.checkpoints import loading, locate, named, pick_device, pretrained, stored_scale
-from llasa_search.verifiers.flops import Line
-from llasa_search.verifiers.hearing import SAMPLE_RATE, at_16k, of_one_length
+from llasa_search.verifiers.checkpoints import named, stored_scale
+from llasa_search.verifiers.ctc_model import CTCModel, written
+from llasa_search.verifiers.hearing import at_16k
 from llasa_search.verifiers.prefix import MIN_SECONDS, expected_units, units_a_second
-from llasa_search.verifiers.spelling import letters
 from llasa_search.verifiers.word_errors import errors
 from llasa_search.voice import Prompt
-
-FILES = (
-    "config.json",
-    "preprocessor_config.json",
-    "vocab.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "model*.safetensors*",
-    "pytorch_model.bin",
-)
-
 
 CHARACTERS_A_SECOND = {"en": 17.0, "zh": 5.2}
 """Pace without a voice prompt: in English three words (see `WER`) of 4.7 letters and a space."""
@@ -60,10 +45,10 @@ class CTCAlignment(Verifier):
     def __init__(self, model: str = "tiny") -> None:
         self.model = str(model)
         self.scale = stored_scale(named(self.model, self.part)) or (2.0, 0.0)
-        self._loaded: _Recogniser | None = None
+        self._loaded: CTCModel | None = None
 
     def load(self) -> None:
-        self._loaded = self._loaded or _Recogniser(self.model)
+        self._loaded = self._loaded or CTCModel(self.model)
 
     def check(self, prompt: Prompt) -> None:
         super().check(prompt)
@@ -90,7 +75,7 @@ class CTCAlignment(Verifier):
             return Score(math.nan, f"shorter than {MIN_SECONDS:g} s", "abstained")
         language = utterance.language
         pace = units_a_second(
-            utterance.voice, language, lambda text: len(_written(text, language)), CHARACTERS_A_SECOND
+            utterance.voice, language, lambda text: len(written(text, language)), CHARACTERS_A_SECOND
         )
         said, value = partial_loss(losses, expected_units(utterance.seconds, pace), self.scale[0])
         detail = f"{said} of {len(losses) - 1} characters, {-losses[said] / max(1, frames):.2f} nats a frame"
@@ -100,71 +85,10 @@ class CTCAlignment(Verifier):
         return self._recogniser.flops(seconds)
 
     @property
-    def _recogniser(self) -> _Recogniser:
+    def _recogniser(self) -> CTCModel:
         self.load()
         assert self._loaded is not None
         return self._loaded
-
-
-class _Recogniser:
-    """A loaded checkpoint with its characters."""
-
-    def __init__(self, model: str) -> None:
-        from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
-
-        folder = locate(named(model, "ctc"), FILES)
-        with loading(folder):
-            self.features: Any = Wav2Vec2FeatureExtractor.from_pretrained(folder)
-            self.tokenizer: Any = Wav2Vec2CTCTokenizer.from_pretrained(folder)
-        self.device = pick_device()
-        self.model = pretrained(Wav2Vec2ForCTC, folder).to(self.device)
-        self.name = model
-        self.flops = Line(lambda audio: self._logprobs(audio[None]))
-        self.vocabulary: dict[str, int] = self.tokenizer.get_vocab()
-        # What padding is to the tokenizer is CTC's blank to the model.
-        self.blank = int(self.tokenizer.pad_token_id)
-
-    def spell(self, text: str, language: str) -> list[int]:
-        """Tokens of the text's characters.
-
-        Raises:
-            InputError: the checkpoint cannot write one of them, or there are none.
-        """
-        plain = _written(text, language)
-        if "A" in self.vocabulary and "a" not in self.vocabulary:
-            plain = plain.upper()
-        plain = plain.replace(" ", self.tokenizer.word_delimiter_token)
-        if unknown := sorted({character for character in plain if character not in self.vocabulary}):
-            raise InputError(
-                f"{self.name} cannot write {' '.join(unknown[:5])} of the text {text!r:.60}: "
-                "take a CTC checkpoint of that language"
-            )
-        if not plain:
-            raise InputError(f"the text {text!r} has no letters to hear")
-        return [self.vocabulary[character] for character in plain]
-
-    def hear(self, audios: Sequence[Audio]) -> list[tuple[FloatArray, str]]:
-        """Log-probabilities [frames, vocabulary] of each recording, and its greedy transcript."""
-        heard: dict[int, tuple[FloatArray, str]] = {}
-        for places in of_one_length(audios):
-            # Less than one frame of speech.
-            if int(self.model._get_feat_extract_output_lengths(len(audios[places[0]]))) < 1:
-                heard |= dict.fromkeys(places, (np.zeros((0, len(self.vocabulary))), ""))
-                continue
-            logprobs = self._logprobs(np.stack([audios[i] for i in places]))
-            transcripts = self.tokenizer.batch_decode(logprobs.argmax(-1))
-            for i, frames, transcript in zip(places, logprobs.double().numpy(), transcripts, strict=True):
-                heard[i] = frames, transcript
-        return [heard[i] for i in range(len(audios))]
-
-    def _logprobs(self, batch: Audio) -> Any:
-        """Log-probabilities [batch, frames, vocabulary] of audio [batch, samples]."""
-        import torch
-
-        inputs = self.features(list(batch), sampling_rate=SAMPLE_RATE, return_tensors="pt")
-        with torch.inference_mode():
-            logits = self.model(inputs["input_values"].to(self.device)).logits
-            return logits.float().log_softmax(-1).cpu()
 
 
 def prefix_losses(logprobs: FloatArray, target: Sequence[int], blank: int) -> FloatArray:
@@ -211,8 +135,3 @@ def partial_loss(losses: FloatArray, expected: int, lag: float) -> tuple[int, fl
     said = int(losses.argmin())
     value = (float(losses[said]) + lag * max(0, expected - said)) / max(1, expected, said)
     return said, value
-
-
-def _written(text: str, language: str) -> str:
-    """What a checkpoint over characters has to write: letters and spaces, Chinese without spaces."""
-    return letters(text) if language == "en" else "".join(filter(str.isalnum, text))

@@ -44,7 +44,9 @@ class WER(Verifier):
     Args:
         model: who listens. "tiny" (in this package, English); one of openai-whisper's names, such as
             "large-v3", or the path of its `.pt` file (its own "tiny" is reached that way); a Whisper of
-            transformers or a Paraformer of funasr, by folder or hub id; "paraformer-zh".
+            transformers or a Paraformer of funasr, by folder or hub id; "paraformer-zh". Of another family,
+            and without a language model to guess by: "tiny-ctc", or a Wav2Vec2 with CTC of transformers,
+            such as "facebook/wav2vec2-base-960h".
         protocol: how text and transcript are normalised before they are compared, "whisper" or
             "seed-tts-eval"; see `normaliser`.
     """

@@ -1,4 +1,5 @@
-"""The judges: pocketsphinx with a unigram and with a bigram language model over generated training texts.
+"""The judges: pocketsphinx with a unigram and with a bigram language model over generated training texts, and
+the package's CTC model, which spells without a language model and is weak as a transcriber.
 
 None of these is an evaluation text. Every word of the vocabulary gets one count more, also those that are
 held out of training: without it they could not be recognised.
@@ -11,6 +12,8 @@ from pathlib import Path
 import arpa
 from material import training_sentences, vocabulary
 
+from llasa_search.verifiers import WER
+from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.pocketsphinx_wer import PocketsphinxWER
 
 ORDERS = {"unigram": 1, "bigram": 2}
@@ -22,6 +25,11 @@ def judges(folder: Path) -> dict[str, PocketsphinxWER]:
     return {
         name: PocketsphinxWER(str(_language_model(folder / f"{name}.arpa", n))) for name, n in ORDERS.items()
     }
+
+
+def families(folder: Path) -> dict[str, Verifier]:
+    """The judges of words, of two families that share no errors; for searches that do not listen to CTC."""
+    return {**judges(folder), "ctc": WER(model="tiny-ctc")}
 
 
 def _language_model(path: Path, order: int) -> Path:

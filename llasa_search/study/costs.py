@@ -16,7 +16,7 @@ AXES = {
     "candidates": "finished candidates",
     "row_steps": "sampled tokens, all rows (row-steps)",
     "flops": "floating-point operations: language model, codec, verifiers",
-    "seconds": "seconds of work",
+    "seconds": "seconds of work (best-of-n: its share of the whole pool's)",
 }
 
 

@@ -175,7 +175,11 @@ def _estimate(outcomes: Sequence[Outcome], combine: Callable[..., FloatArray], s
     with np.errstate(divide="ignore", invalid="ignore"):  # a share of nothing is NaN
         value = float(combine(*(totals.mean(axis=1).sum() / lengths.sum() for totals, lengths in data)))
         drawn = combine(*(_resampled(totals, lengths, texts, rng) for totals, lengths in data))
-        low, high = (np.nan, np.nan) if len(data[0][1]) == 1 else np.quantile(drawn, [0.025, 0.975])
+    drawn = drawn[~np.isnan(drawn)]  # of nothing to nothing, as in `statistics.estimate`
+    if len(data[0][1]) == 1 or not drawn.size:
+        return Estimate(value, np.nan, np.nan)
+    # Of two infinite ratios there is no mean: the ends are resamples themselves.
+    low, high = np.quantile(drawn, [0.025, 0.975], method="closest_observation")
     return Estimate(value, float(low), float(high))
 
 

@@ -75,6 +75,7 @@ def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: st
     )
     if title:
         figure.suptitle(title)
+    path.parent.mkdir(parents=True, exist_ok=True)
     files = [path.with_name(f"{path.name}{ending}") for ending in (".png", ".svg")]
     for file in files:
         # Without the date, the same figure is the same file.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import multiprocessing
 import os
@@ -15,19 +14,18 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from llasa_search.candidate import Candidate, Score, Utterance
-from llasa_search.errors import InputError
+from llasa_search.candidate import Candidate
+from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.expression import RewardLike, as_reward
-from llasa_search.files import write_text
-from llasa_search.judgement import score
 from llasa_search.kinship import warn_of_kin
-from llasa_search.result import SearchError, SearchResult
+from llasa_search.result import SearchResult
 from llasa_search.selection import recorded
 from llasa_search.speech import SAMPLE_RATE, read_speech
 from llasa_search.study.cases import Case
 from llasa_search.study.plan import Arm, Row, Verdict, fingerprint
+from llasa_search.study.verdicts import as_verdict, checkpoints_of, digest, judged
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.checkpoints import named
+from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
     from llasa_search.llasa import Llasa
@@ -97,7 +95,8 @@ class Study:
         In order of arms, cases, seeds and indices, whatever the number of processes.
 
         Raises:
-            InputError: two cases or arms share a name, or a request cannot be met.
+            InputError: two cases or arms share a name, or a verifier needs a voice that a case has not;
+                nothing has been searched.
             SearchError: a search found nothing; a note names its case, arm and seed.
         """
         for kind, names in (("cases", [c.id for c in cases]), ("arms", [a.name for a in arms])):
@@ -105,12 +104,20 @@ class Study:
                 raise InputError(f"two {kind} share a name: {sorted(names)}")
         for arm in arms:
             warn_of_kin((judge for _, judge in self.judges), arm.listeners())
+            _check(arm, cases)
         jobs = [
             _Job(case, arm, seed, self.model, self.codec, self.judges, self.folder)
             for arm, case in product(arms, cases)
             for seed in arm.seeds
         ]
         return [row for rows in spread(_perform, jobs, "searches", self.processes) for row in rows]
+
+    def by_arm(self, cases: Sequence[Case], arms: Sequence[Arm]) -> dict[str, list[Row]]:
+        """`rows`, by the names of the arms."""
+        found: dict[str, list[Row]] = {arm.name: [] for arm in arms}
+        for row in self.rows(cases, arms):
+            found[row["arm"]].append(row)
+        return found
 
     def recorded(self, name: str, cases: Sequence[Case], wavs: Mapping[str, Path]) -> list[Row]:
         """Rows of an arm that nobody searched for: recordings to compare with, such as a human's.
@@ -146,13 +153,22 @@ def spread(work: Callable[[J], R], jobs: Sequence[J], named: str, processes: int
         yield from tqdm(pool.imap(work, jobs), named, len(jobs), disable=None)
 
 
+def _check(arm: Arm, cases: Sequence[Case]) -> None:
+    """Refuses what would otherwise end a study hours later."""
+    for case, listener in product(cases, arm.listeners()):
+        try:  # what a verifier refuses only with its model at hand has to wait for the search
+            Verifier.check(listener, Prompt(case.text, case.language, case.voice))
+        except InputError as error:
+            raise InputError(f"case {case.id}, arm {arm.name!r}: {error}") from error
+
+
 def _hear(job: _Recording) -> Row:
     """The row of one recording."""
     audio = read_speech(job.wav, f"the recording of {job.case.id}")
     candidate = recorded(0, job.case.text, audio)
-    home = job.folder / _folder(job.arm) / f"{job.case.id}-{_digest(audio.tobytes())}"
+    home = job.folder / _folder(job.arm) / f"{job.case.id}-{digest(audio.tobytes())}"
     home.mkdir(parents=True, exist_ok=True)
-    judges = {name: _judged(judge, job.case, [candidate], SAMPLE_RATE, home)[0] for name, judge in job.judges}
+    judges = {name: judged(judge, job.case, [candidate], SAMPLE_RATE, home)[0] for name, judge in job.judges}
     return _row(job.arm, job.case, 0, candidate, judges)
 
 
@@ -161,12 +177,12 @@ def _perform(job: _Job) -> list[Row]:
     run = job.folder / _folder(job.arm.name) / f"{job.case.id}-{job.seed}-{_key(job)}"
     try:
         result = SearchResult.load_run(run) if run.exists() else _search(job, run)
-    except SearchError as error:
+    except LlasaSearchError as error:
         error.add_note(f"case {job.case.id}, arm {job.arm.name!r}, seed {job.seed}")
         raise
     heard = result.candidates if job.arm.pool else [result.best]
     rate = result.sample_rate
-    verdicts = {name: _judged(judge, job.case, heard, rate, run) for name, judge in job.judges}
+    verdicts = {name: judged(judge, job.case, heard, rate, run) for name, judge in job.judges}
     rows = []
     for i, candidate in enumerate(heard):
         judges = {name: found[i] for name, found in verdicts.items()}
@@ -178,7 +194,8 @@ def _perform(job: _Job) -> list[Row]:
 def _search(job: _Job, run: Path) -> SearchResult:
     arm, case = job.arm, job.case
     seed = int.from_bytes(hashlib.blake2b(f"{case.id} {job.seed}".encode(), digest_size=6).digest())
-    result = _searcher(job.model, job.codec, arm.verifiers, arm.strategy).generate(
+    searcher = _searcher(job.model, job.codec, arm.verifiers, arm.strategy)
+    result = searcher.generate(
         case.text,
         case.voice,
         budget=arm.budget,
@@ -187,7 +204,7 @@ def _search(job: _Job, run: Path) -> SearchResult:
         seed=seed,
     )
     if arm.pool:  # the cascade has left out what could no longer win; the subsets of a pool need it
-        complete = result.rerank(result.reward)
+        complete = result.rerank(searcher.reward)
         result.ledger.add_flops("verifiers", complete.ledger.flops.get("verifiers", 0.0))
         seconds = result.ledger.stage_seconds
         seconds["verify"] = seconds.get("verify", 0.0) + complete.ledger.stage_seconds.get("verify", 0.0)
@@ -195,37 +212,6 @@ def _search(job: _Job, run: Path) -> SearchResult:
     run.parent.mkdir(parents=True, exist_ok=True)
     result.save_run(run)
     return result
-
-
-def _judged(
-    judge: Verifier, case: Case, heard: Sequence[Candidate], sample_rate: int, home: Path
-) -> list[Verdict]:
-    """One verdict a candidate, kept in the folder `home`."""
-    verifier = _loaded.setdefault(str(judge), judge)
-    voice = None if case.voice is None else case.voice.id
-    heard_as = repr((str(judge), fingerprint(*_models(verifier)), case.spoken, case.language, voice))
-    path = home / f"judged-{_digest(heard_as)}.json"
-    known: dict[str, Verdict] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    new = [candidate for candidate in heard if str(candidate.index) not in known]
-    if new:
-        utterances = [
-            Utterance(case.spoken, case.language, candidate.audio, sample_rate, voice=case.voice)
-            for candidate in new
-            if candidate.audio is not None
-        ]
-        verifier.load()
-        for candidate, verdict in zip(new, score(verifier, utterances), strict=True):
-            known[str(candidate.index)] = _verdict(verifier, case.spoken, case.language, verdict)
-        write_text(path, json.dumps(known, ensure_ascii=False, indent=1))
-    return [known[str(candidate.index)] for candidate in heard]
-
-
-def _verdict(verifier: Verifier, text: str, language: str, found: Score) -> Verdict:
-    value = None if math.isnan(found.value) else found.value
-    verdict: Verdict = {"value": value, "detail": found.detail, "status": found.status}
-    if found.status == "scored" and (counted := verifier.counts(text, language, found.detail)) is not None:
-        verdict["edits"], verdict["length"] = counted
-    return verdict
 
 
 def _row(
@@ -250,7 +236,7 @@ def _row(
         "tokens": len(candidate.logprobs),
         "mean_logprob": None if math.isnan(candidate.mean_logprob) else candidate.mean_logprob,
         "scores": {
-            name: _verdict(by_name[name], candidate.text, case.language, found)
+            name: as_verdict(by_name[name], candidate.text, case.language, found)
             for name, found in candidate.scores.items()
             if name in by_name
         },
@@ -281,16 +267,11 @@ def _key(job: _Job) -> str:
     """Everything that a search's outcome depends on."""
     arm, case = job.arm, job.case
     voice = None if case.voice is None else case.voice.id
-    models = [model for verifier in arm.listeners() for model in _models(verifier)]
+    models = [model for verifier in arm.listeners() for model in checkpoints_of(verifier)]
     made_by = _fingerprints(job.model, job.codec), fingerprint(*models)
     wanted = (arm.strategy, arm.verifiers, asdict(arm.budget), asdict(arm.sampling), arm.pool)
     content = repr((case.text, case.language, voice, job.seed, made_by, wanted))
-    return _digest(content)
-
-
-def _digest(content: str | bytes) -> str:
-    given = content.encode() if isinstance(content, str) else content
-    return hashlib.blake2b(given, digest_size=6).hexdigest()
+    return digest(content)
 
 
 def _folder(name: str) -> str:
@@ -312,10 +293,6 @@ def _single(judge: RewardLike) -> Verifier:
     return reward.verifiers[0]
 
 
-_loaded: dict[str, Verifier] = {}
-"""This process's judges: one that comes with a job has not loaded its model."""
-
-
 @cache
 def _searcher(model: str, codec: str | None, verifiers: str, strategy: str) -> Searcher:
     from llasa_search.search import Searcher
@@ -328,10 +305,3 @@ def _llasa(model: str, codec: str | None) -> Llasa:
     from llasa_search.llasa import Llasa
 
     return Llasa.from_pretrained(model, codec=codec)
-
-
-def _models(verifier: Verifier) -> list[str]:
-    """The checkpoints, files or folders, that a verifier's arguments name."""
-    arguments = [value for name, value in vars(verifier).items() if name[0] != "_" and isinstance(value, str)]
-    paths = [named(each, verifier.part) for each in arguments if each]
-    return [path for path in paths if Path(path).exists()]
