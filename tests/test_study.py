@@ -104,6 +104,7 @@ def test_other_words_are_judged_anew(study: Study, arms: list[Arm]) -> None:
     assert [path.name for path in study.folder.glob("a*")] == ["a_.._b_50_"]
 
 
+@pytest.mark.filterwarnings("ignore:.*flatter the search")
 def test_a_case_without_the_voice_that_an_arm_needs_is_refused_before_any_search(study: Study) -> None:
     """An error after hours, at the first text without a voice prompt; and no word about which."""
     arms = [Arm("plain", verifiers="lm_likelihood"), Arm("steered", "beam_short:prefix_verifiers=speaker")]
@@ -112,6 +113,7 @@ def test_a_case_without_the_voice_that_an_arm_needs_is_refused_before_any_search
     assert not (study.folder / "plain").exists()
 
 
+@pytest.mark.filterwarnings("ignore:.*flatter the search")
 def test_rows_by_arm(study: Study, arms: list[Arm]) -> None:
     """Rows under another arm's name; an arm that has none left out."""
     found = study.by_arm(CASES[:1], arms)

@@ -28,9 +28,11 @@ from llasa_search.arrays import Audio
 from llasa_search.candidate import Utterance
 from llasa_search.expression import as_reward
 from llasa_search.files import write_wav
+from llasa_search.hub import TINY
 from llasa_search.statistics import Estimate, share_within
 from llasa_search.study import Arm, Case, Row, Study, curves, outcomes, read_cases
 from llasa_search.study.outcomes import Outcome
+from llasa_search.study.plan import fingerprint
 from llasa_search.study.report import signed
 from llasa_search.voice import Voice
 
@@ -68,7 +70,7 @@ def main(
     voiced, styles = in_held_out_voices(read_cases("standard", limit), folder / "aims" / "voices")
     arm = Arm("held-out voices", f"best_of_n:n={n}", HEARD, sampling=sampling, pool=True)
     pool = with_style(study.rows(voiced, [arm]), styles)
-    made = resynthesised(voiced, styles, folder / "aims" / "recordings")
+    made = resynthesised(voiced, styles, folder / "aims" / f"recordings-{fingerprint(str(TINY / 'codec'))}")
     recordings = with_style(study.recorded("resynthesis", voiced, made), styles)
     tables = [of_aims(pool, recordings, n), within(pool)]
     tables += labelled(study, read_cases("standard", limit), sampling, n, folder / "aims" / "references")

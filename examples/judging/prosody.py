@@ -89,7 +89,9 @@ def train(folder: Path, model: str = "tiny") -> dict[str, float]:
         known = HistGradientBoostingClassifier(max_iter=150, learning_rate=0.08, random_state=0)
         known.fit(*(np.concatenate(parts) for parts in zip(*heard["training"].values(), strict=True)))
         accuracy = {channel: float(known.score(*data)) for channel, data in heard["held out"].items()}
-        joblib.dump({"classifier": known, "accuracy": accuracy}, path)
+        unfinished = path.with_suffix(".unfinished")
+        joblib.dump({"classifier": known, "accuracy": accuracy}, unfinished)
+        unfinished.rename(path)
     return dict(joblib.load(path)["accuracy"])
 
 

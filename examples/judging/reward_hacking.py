@@ -6,17 +6,19 @@ what it chooses out of n stands beside what judges of other families hear in the
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import listening
+import prosody
 import sections
 import typer
 
 from llasa_search import Sampling
 from llasa_search.arrays import FloatArray
-from llasa_search.study import Arm, Row, Study, curves, outcomes, read_cases
+from llasa_search.study import Arm, Case, Row, Study, curves, outcomes, read_cases
 from llasa_search.study.report import signed
 
 HEARD = "wer + 0 * likelihood + 0 * speaker + 0 * emotion + 0 * ctc + 0 * pace + 0 * signal"
@@ -27,7 +29,12 @@ REWARDS = {
     "emotion": "EmotionSimilarity()",
     "RankAverage(wer, ctc)": None,  # has no value of its own
 }
-JUDGES = {"unigram": "judged WER, unigram", "bigram": "judged WER, bigram", "voice": "judged cosine"}
+JUDGES = {
+    "unigram": "judged WER, unigram",
+    "bigram": "judged WER, bigram",
+    "voice": "judged cosine",
+    "style": "share of the prompt's style",
+}
 
 
 def main(
@@ -40,11 +47,20 @@ def main(
     page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
 ) -> None:
     """Writes the section on reward hacking, and its figure."""
-    judges = listening.judges(folder)
-    study = Study(folder / "hacking", {**judges, "voice": "resemblyzer_similarity"}, processes=processes)
+    prosody.train(folder)
+    judges = {
+        **listening.judges(folder),
+        "voice": "resemblyzer_similarity",
+        "style": prosody.StyleByProsody(str(folder / "prosody.joblib")),
+    }
+    study = Study(folder / "hacking", judges, processes=processes)
     cases = [case for case in read_cases("standard") if case.voice is not None][:limit]
     sampling = Sampling(temperature=temperature, top_p=top_p)
     pool = study.rows(cases, [Arm("pool", f"best_of_n:n={n}", HEARD, sampling=sampling, pool=True)])
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in pool)
+    (folder / "reward_hacking.jsonl").write_text(lines, encoding="utf-8")
+    styles = {case.id: style_of(case) for case in cases}
+    pool = outcomes.share_where(pool, "style", lambda row, said: said["detail"] == styles[row["case"]])
     sizes = [2**power for power in range(n.bit_length()) if 2**power <= n]
     draw(pool, sizes, page.parent / "reward_hacking.png")
     text = f"""
@@ -61,6 +77,12 @@ own value beside the judges', with 95 % bootstrap intervals over texts.
 """ + "\n\n".join(table(pool, reward, own, sizes) for reward, own in REWARDS.items())
     sections.write(page, "reward-hacking", text)
     typer.echo(text)
+
+
+def style_of(case: Case) -> str:
+    """The style of a built-in voice prompt."""
+    assert case.voice is not None and case.voice.name is not None
+    return case.voice.name.rpartition("-")[2]
 
 
 def table(pool: Sequence[Row], reward: str, own: str | None, sizes: Sequence[int]) -> str:
@@ -107,7 +129,12 @@ def draw(pool: Sequence[Row], sizes: Sequence[int], path: Path) -> None:
                 sizes, [outcomes.rate(each[0]).value for each in found], color="#000000", marker="o"
             )
         for place, (judge, colour, marker) in enumerate(
-            zip(JUDGES.values(), ("#0072B2", "#56B4E9", "#D55E00"), ("s", "^", "D"), strict=True)
+            zip(
+                JUDGES.values(),
+                ("#0072B2", "#56B4E9", "#D55E00", "#009E73"),
+                ("s", "^", "D", "v"),
+                strict=True,
+            )
         ):
             values = [outcomes.rate(each[len(each) - len(JUDGES) + place]) for each in found]
             middle = [value.value for value in values]
@@ -120,7 +147,8 @@ def draw(pool: Sequence[Row], sizes: Sequence[int], path: Path) -> None:
             panel.grid(alpha=0.3)
     panels[1][0].set_ylabel("judged")
     panels[1][0].legend(frameon=False, fontsize="small")
-    figure.savefig(path, dpi=130)
+    for ending in (".png", ".svg"):
+        figure.savefig(path.with_suffix(ending), dpi=130)
     pyplot.close(figure)
 
 

@@ -22,10 +22,10 @@ from llasa_search.scorer import load_verifiers
 from llasa_search.study import Arm, Case, Row, Study, curves, outcomes, read_cases
 from llasa_search.study.plots import plot
 from llasa_search.study.points import Point, arm_point, pool_points
-from llasa_search.study.report import markdown, signed
+from llasa_search.study.report import corrected, markdown, signed
 
 WORDS = "Lexicographic(wer, likelihood)"
-WORD_JUDGES = ("unigram", "bigram")
+WORD_JUDGES = ("unigram", "bigram", "ctc")
 SIZES = (1, 2, 4, 8, 16, 32)
 TUNED = {
     "rejection": [
@@ -56,7 +56,7 @@ def main(
 ) -> None:
     """Writes the section on strategies, its figure, and `spending.jsonl`."""
     load_verifiers(as_reward(f"{WORDS} + speaker").verifiers)  # what is missing is to be known now
-    judges = listening.judges(folder)
+    judges = listening.families(folder)
     study = Study(folder / "spending", {**judges, "voice": "resemblyzer_similarity"}, processes=processes)
     sampling = Sampling(temperature=temperature, top_p=top_p)
     settings = tuned(study, read_cases("dev", limit), sampling)
@@ -91,15 +91,17 @@ that the script lists, by judged WER less that of best-of-n at the same row-step
 
 def tuned(study: Study, cases: Sequence[Case], sampling: Sampling) -> dict[str, str]:
     """The setting of each strategy that gains most over best-of-n at its own cost, under both judges."""
-    pool = study.rows(cases, [_pool(sampling)])
+    every = [strategy for strategies in TUNED.values() for strategy in strategies]
+    arms = [Arm(strategy, strategy, WORDS, sampling=sampling) for strategy in every]
+    pool, *found = study.by_arm(cases, [_pool(sampling), *arms]).values()
 
-    def gain(strategy: str) -> float:
-        rows = study.rows(cases, [Arm(strategy, strategy, WORDS, sampling=sampling)])
+    def gain(rows: Sequence[Row]) -> float:
         gains = [arm_point(rows, judge, pool).gain for judge in WORD_JUDGES]
-        # What costs more or less than any n cannot be compared, and is not taken.
+        # What costs more or less than any n cannot be compared, and is taken last.
         return sum(math.inf if each is None else each.value for each in gains)
 
-    return {name: min(strategies, key=gain) for name, strategies in TUNED.items()}
+    gains = dict(zip(every, map(gain, found), strict=True))
+    return {name: min(strategies, key=lambda each: gains[each]) for name, strategies in TUNED.items()}
 
 
 def searched(
@@ -111,7 +113,7 @@ def searched(
     arms += [
         Arm(name, strategy, WORDS, sampling=sampling, seeds=draws) for name, strategy in settings.items()
     ]
-    return {arm.name: study.rows(cases, [arm]) for arm in arms}
+    return study.by_arm(cases, arms)
 
 
 def steered(
@@ -127,7 +129,7 @@ def steered(
     for share in SHARES:
         name, strategy = f"PRM over {share:.0%}, then ORM", f"{BEAM},prefix_share={share}"
         arms.append(Arm(name, strategy, WORDS, sampling=sampling, seeds=draws))
-    found = {arm.name: study.rows(list(voiced.values()), [arm]) for arm in arms}
+    found = study.by_arm(list(voiced.values()), arms)
     return {"best of n": [row for row in pool if row["case"] in voiced], **found}
 
 
@@ -149,17 +151,19 @@ def of_words(name: str, by_arm: Mapping[str, Sequence[Row]], points: Sequence[Po
         for judge in WORD_JUDGES:
             mine = [point for point in of_axis if point.judge == judge]
             parts.append(f"Judge {judge}, at equal {title}:\n\n{markdown(mine, 'judged WER')}")
-    parts.append("At equal row-steps:\n\n" + "\n".join(verdict(point) for point in points if point.n is None))
+    arms = [point for point in points if point.n is None]
+    said = "\n".join(verdict(point, p) for point, p in zip(arms, corrected(arms), strict=True))
+    parts.append(f"At equal row-steps, p-values corrected for all of these (Holm):\n\n{said}")
     return "\n\n".join(parts)
 
 
-def verdict(point: Point) -> str:
-    """What an arm's words say of it."""
+def verdict(point: Point, p: float | None) -> str:
+    """What an arm's words say of it, with its p-value among all."""
     about = f"{point.name} ({point.judge})"
     if point.gain is None:
         return f"- {about}: no n of the pool costs as much"
     worth = "better than best-of-n" if point.gain.high < 0 else "no better than a smaller N"
-    return f"- {about}: {worth}: {signed(point.gain)}"
+    return f"- {about}: {worth}: {signed(point.gain)}" + ("" if p is None else f", p = {p:.3f}")
 
 
 def of_voices(name: str, by_arm: Mapping[str, Sequence[Row]]) -> str:

@@ -1,12 +1,12 @@
 """Studies: quality against compute, for any texts, ways to search, budgets and seeds, under judges.
 
 from llasa_search.study import Arm, Study, read_cases
-from llasa_search.study import curves
+from llasa_search.study import curves, outcomes
 
 study = Study("work", judges={"large": "WER(model='large-v3')"})
 pool = Arm("best of n", "best_of_n:n=16", verifiers="wer", pool=True)
 rows = study.rows(read_cases("standard"), [pool])
-curves.error_rate(curves.best_of(rows, "large", n=4))
+outcomes.rate(curves.best_of(rows, "large", n=4))
 """
 
 from llasa_search.study.cases import Case, read_cases
