@@ -15,12 +15,14 @@ from llasa_search.study.plan import Row, Verdict
 pytest.importorskip("scipy")
 pytest.importorskip("librosa")
 pytest.importorskip("matplotlib")
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
 sys.path.append(str(Path(__file__).parents[1] / "examples" / "judging"))
 
 import aims
 import long_texts
 import prosody
 import reward_hacking
+import scaling_study
 import spending
 
 SCORES = {
@@ -49,7 +51,7 @@ def _pool(better: float) -> list[Row]:
             edits = 6 - round(4 * gain) + number % 2
             judges: dict[str, Any] = {
                 judge: {**_verdict(edits / 10), "edits": edits, "length": 10}
-                for judge in ("unigram", "bigram")
+                for judge in ("unigram", "bigram", "ctc")
             }
             judges |= {"voice": _verdict(0.5 + 0.4 * gain), "style": _verdict(float(gain > 0.5))}
             rows.append(_row(f"t{number:02d}", index, gain, edits, scores=scores, judges=judges, finished=2))
@@ -96,8 +98,44 @@ def test_strategies_stand_beside_best_of_n() -> None:
     arm = [{**row, "chosen": True} for row in arm]
     points = spending.compared({"best of n": pool, "rejection": arm}, "row_steps", (1, 2))  # type: ignore[dict-item]
     compared = [point for point in points if point.gain is not None]
-    assert [point.judge for point in compared] == ["unigram", "bigram"]
+    assert [point.judge for point in compared] == ["unigram", "bigram", "ctc"]
     assert all(point.gain is not None and point.gain.high < 0 for point in compared)
+
+
+def _of_a_size(worse: int) -> dict[str, list[Row]]:
+    """The arms of one model of the scaling study, whose speech has `worse` errors more in every text."""
+
+    def of(row: Row, arm: str, **changed: Any) -> Row:
+        judges = {
+            judge: {**heard, "edits": heard["edits"] + worse} if "edits" in heard else heard
+            for judge, heard in row["judges"].items()
+        }
+        return {**row, "arm": arm, "judges": judges, **changed}  # type: ignore[typeddict-item]
+
+    pool = _pool(1.0)
+    return {
+        "direct": [of(row, "direct") for row in pool],
+        "pool": [of(row, "pool") for row in pool],
+        "PRM + ORM": [of(row, "PRM + ORM", chosen=True) for row in pool if row["index"] == 1],
+    }
+
+
+def test_the_scaling_study_says_which_claims_hold(tmp_path: Path) -> None:
+    """A claim with its sign the wrong way round; a page that cannot be written after hours of search."""
+    runs = {"small": _of_a_size(2), "base": _of_a_size(1), "large": _of_a_size(0)}
+    said = scaling_study.claims(runs, 2).splitlines()
+    verdicts = {line.partition(": ")[2].rpartition(": ")[0]: line.partition(":")[0] for line in said}
+    assert verdicts["more compute helps the small model: best of 2 less direct (ctc)"] == "- holds"
+    assert verdicts["the base model, best of 2, beats the large one unsearched (bigram)"] == "- holds"
+    worse = scaling_study.Claim(
+        "worse", *(scaling_study.heard(runs, s, "direct", "ctc") for s in ("small", "large"))
+    )
+    assert scaling_study.tested([worse])[0].startswith("- **does not hold**")
+    assert len(scaling_study.table(runs, 2).splitlines()) == 2 + 9
+    assert "decode" in scaling_study.spent(runs)
+    assert len(scaling_study.drawn(runs, 2, "standard", tmp_path)) == 3 * 3 * (2 + 1)
+    assert (tmp_path / "scaling_standard.svg").exists()
+    assert scaling_study.beside_the_paper({"standard": runs}).count("| 8B |") == 2
 
 
 def test_own_and_judged_values_stand_side_by_side(tmp_path: Path) -> None:
