@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from llasa_search.arrays import Audio
 from llasa_search.errors import InputError, ModelError
 from llasa_search.registry import suggest
-from llasa_search.verifiers.checkpoints import loading, locate
+from llasa_search.verifiers.checkpoints import EMBEDDED, loading, locate, named
 
 FUNASR = {"paraformer-zh": "funasr/paraformer-zh", "paraformer-en": "funasr/paraformer-en"}
 """funasr's short names, and their places on the Hugging Face hub."""
@@ -18,7 +18,8 @@ FUNASR = {"paraformer-zh": "funasr/paraformer-zh", "paraformer-en": "funasr/para
 
 def family_of(model: str) -> str:
     """What kind of model hears, as far as its name or folder tells; the loaded recogniser knows it surely."""
-    if model == "tiny-ctc" or _said(Path(model) / "config.json", "model_type") == "wav2vec2":
+    said = _said(Path(named(model, "")) / "config.json", "model_type")
+    if said == "wav2vec2" or "wav2vec2" in Path(model).name:
         return "ctc"
     known = (*FUNASR, *FUNASR.values())
     return "paraformer" if model in known or (Path(model) / "config.yaml").is_file() else "whisper"
@@ -74,12 +75,10 @@ def _open(model: str) -> ASR:
     names = whisper_asr.names()
     if model in names or Path(model).is_file():
         return whisper_asr.WhisperASR(model)
-    if model == "tiny-ctc":
-        return ctc_model.CTCModel("tiny")
-    if model not in FUNASR and "/" not in model and not Path(model).exists():
-        hint = suggest(model, [*names, "tiny-ctc", *FUNASR])
+    if model not in (*FUNASR, *EMBEDDED) and "/" not in model and not Path(model).exists():
+        hint = suggest(model, [*names, *EMBEDDED, *FUNASR])
         raise InputError(f"no speech recogniser {model!r}: neither a path nor a known name; {hint}")
-    folder = locate(FUNASR.get(model, model), [*transformers_whisper.FILES, *paraformer.FILES])
+    folder = locate(named(FUNASR.get(model, model), ""), [*transformers_whisper.FILES, *paraformer.FILES])
     kind = _said(folder / "config.json", "model_type")
     if kind == "wav2vec2":
         return ctc_model.CTCModel(str(folder))
@@ -96,9 +95,9 @@ def _open(model: str) -> ASR:
 
 def _said(path: Path, key: str) -> str:
     """What a configuration file says, "" where there is none; JSON is also YAML."""
-    import yaml
-
     if not path.is_file():
         return ""
+    import yaml
+
     with loading(path):
         return str(yaml.safe_load(path.read_text(encoding="utf-8")).get(key, ""))
