@@ -28,7 +28,7 @@ BASES = {"slt": 172.0, "awb": 128.0, "kal16": 105.0, "rms": 100.0}  # mean pitch
 BUILT_IN = (*BASES, "p000", "p001")  # the package's own voices
 SESSION = 5  # utterances of one speaker, style and strength
 STRENGTHS = (0.3, 1.5)  # of styles, as they are drawn
-NARROWEST, WIDEST = 0.85, 1.18  # formants that still sound like speech of a grown-up
+NARROWEST, WIDEST = 0.82, 1.22  # formants that still sound like speech of a grown-up
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _from_wav(raw: bytes) -> np.ndarray:
 
 
 POPULATIONS = {
-    "training": Population(speakers(), 0, takes=0.1),
+    "training": Population(speakers(), 0, takes=0.15),
     "held out": Population(speakers(held_out=True), 1_000_000),
     "verifiers": Population(verifier_speakers(), 2_000_000),
 }
