@@ -147,3 +147,10 @@ def test_checkpoints_that_do_not_fit(folder: Path, tmp_path: Path, change: str) 
     }[change]
     with pytest.raises(ModelError, match=message):
         Emotion2Vec(str(copy))
+
+
+def test_the_list_of_verifiers_says_what_emotion_needs(cli: Callable[..., object]) -> None:
+    """The list reads classes, none of which has been made yet: a need that only an instance knows is lost."""
+    lines = cli("verifiers").out.splitlines()  # type: ignore[attr-defined]
+    (row,) = [line for line in lines if line.split()[:1] == ["emotion"]]
+    assert "voice" in row

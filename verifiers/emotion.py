@@ -56,9 +56,12 @@ class EmotionSimilarity(_Emotion):
             as "iic/emotion2vec_plus_large".
     """
 
+    needs = frozenset({"voice"})
+
     def __init__(self, reference: str | None = None, model: str = "tiny") -> None:
         self.reference = None if reference is None else str(reference)
-        self.needs = frozenset({"voice"} if reference is None else ())
+        if reference is not None:
+            self.needs = frozenset()
         self.model = str(model)
         self.scale = stored_scale(named(self.model, self.part)) or (0.5, 1.0)
         self._heard: tuple[str, NDArray[np.float64]] | None = None
