@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -29,6 +30,13 @@ class Score:
     value: float
     detail: str = ""
     status: Status = "scored"
+
+
+def why_unscored(scores: Mapping[str, Score]) -> str:
+    """What the verifiers that gave no value have said, by their printed names."""
+    unscored = {name: score.detail for name, score in scores.items() if score.status != "scored"}
+    reasons = [detail if name in detail else f"{name}: {detail}" for name, detail in unscored.items()]
+    return "; ".join(reasons) or "every verifier gave a value that has no utility"
 
 
 @dataclass

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from llasa_search.arrays import FloatArray
 from llasa_search.errors import InputError
-from llasa_search.reward import Condition, Reward, counting, distinct
+from llasa_search.reward import Condition, Gated, Reward, WeightedSum, counting, distinct
 
 if TYPE_CHECKING:
     from llasa_search.verifiers.base import Verifier
@@ -132,7 +133,7 @@ class Pareto(Combination):
     """
 
     def combine(self, values: FloatArray) -> FloatArray:
-        no_worse = np.all(values[:, :, None] >= values[:, None, :], axis=(0,), keepdims=True)[0]
+        no_worse: NDArray[np.bool_] = np.all(values[:, :, None] >= values[:, None, :], axis=0)
         dominates = no_worse & ~no_worse.T
         front = np.zeros(values.shape[1], np.float64)
         # Who is dominated by many comes late, so everyone's dominators have their front already.
@@ -165,6 +166,27 @@ class ZScore(Combination):
         spread = math.sqrt(math.fsum(deviation**2) / len(term))
         standardised: FloatArray = deviation / spread if spread else deviation
         return standardised
+
+
+def part_of(reward: Reward, able: Callable[[Verifier], bool]) -> Reward | None:
+    """What is left of a reward without the verifiers that are not `able`, or None.
+
+    Their terms and gates are left out, and a term alone stands for its combination.
+    """
+    if isinstance(reward, WeightedSum):
+        weighted = [
+            (weight, part) for weight, term in reward.terms if weight and (part := part_of(term, able))
+        ]
+        return WeightedSum(weighted) if weighted else None
+    if isinstance(reward, Combination):
+        parts = [part for term in reward.terms if (part := part_of(term, able))]
+        if len(parts) == 1 < len(reward.terms):
+            return parts[0]
+        return type(reward)(*parts) if parts else None
+    if isinstance(reward, Gated):
+        part = part_of(reward.reward, able)
+        return part.given(reward.condition) if part and able(reward.condition.verifier) else part
+    return reward if all(map(able, reward.required)) else None
 
 
 def ranks(columns: FloatArray) -> FloatArray:

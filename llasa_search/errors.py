@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -17,6 +18,21 @@ class InputError(LlasaSearchError, ValueError):
 
 class ModelError(LlasaSearchError):
     """A checkpoint cannot be found, loaded, or is not what it should be."""
+
+
+def shown(value: object) -> str:
+    """A value for a message: short, and whatever its own `__repr__` does."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = 80
+    return short.repr(value)
+
+
+def said(error: BaseException) -> str:
+    """An error's kind and text, whatever its own `__str__` does."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
 
 
 def of_kind(given: T | None, kind: type[T], name: str) -> T | None:

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from llasa_search.arrays import Audio
-from llasa_search.candidate import Candidate, Score, Utterance
-from llasa_search.errors import InputError, LlasaSearchError
+from llasa_search.candidate import Candidate, Score, Utterance, why_unscored
+from llasa_search.errors import InputError, LlasaSearchError, said, shown
 from llasa_search.judgement import score
 from llasa_search.manifest import Entry
 from llasa_search.reward import Reward, ranking
@@ -81,7 +81,7 @@ def evaluate(entries: Iterable[Entry], reward: Reward) -> Iterator[Record]:
     """
     for batch in _batches(entries):
         takes = [_Takes(entry) for entry in batch]
-        for verifier in sorted(reward.verifiers, key=lambda verifier: verifier.cost):
+        for verifier in reward.verifiers:
             _hear(verifier, takes)
         for each in takes:
             yield each.record(reward)
@@ -146,7 +146,9 @@ class _Takes:
         candidate, problem = self.candidates[place], self.problems[place]
         status = "missing" if problem == MISSING else "scored"
         if problem != MISSING and math.isnan(candidate.reward):
-            status, problem = "failed", problem or _failures(candidate, reward)
+            names = map(str, reward.required)
+            needed = {name: candidate.scores[name] for name in names if name in candidate.scores}
+            status, problem = "failed", problem or why_unscored(needed)
         return {
             "wav": str(self.entry.wavs[place]),
             "status": status,
@@ -186,8 +188,22 @@ def _hear(verifier: Verifier, takes: Sequence[_Takes]) -> None:
     for start in range(0, len(waiting), BATCH):
         batch = waiting[start : start + BATCH]
         scores = score(verifier, [utterance for _, utterance in batch])
-        for (candidate, _), found in zip(batch, scores, strict=True):
-            candidate.scores[str(verifier)] = found
+        for (candidate, utterance), found in zip(batch, scores, strict=True):
+            candidate.scores[str(verifier)] = _countable(verifier, utterance, found)
+
+
+def _countable(verifier: Verifier, utterance: Utterance, found: Score) -> Score:
+    """The score, failed where the verifier cannot count the errors behind it."""
+    if found.status != "scored":
+        return found
+    try:
+        counted = verifier.counts(utterance.text, utterance.language, found.detail)
+        if counted is None or (all(isinstance(count, int) for count in counted) and len(counted) == 2):
+            return found
+        reason = f"its counts are {shown(counted)}, not edits and length"
+    except Exception as error:
+        reason = f"its counts failed: {said(error)}"
+    return Score(math.nan, reason, "failed")
 
 
 def _audio(wav: Path) -> tuple[Audio | None, str]:
@@ -216,12 +232,6 @@ def _verdict(verifier: Verifier, entry: Entry, found: Score) -> Verdict:
     if counted is not None:
         verdict["edits"], verdict["length"] = counted
     return verdict
-
-
-def _failures(candidate: Candidate, reward: Reward) -> str:
-    """What the verifiers without which the reward is unknown have said."""
-    scores = {str(verifier): candidate.scores[str(verifier)] for verifier in reward.required}
-    return "; ".join(f"{name}: {each.detail}" for name, each in scores.items() if each.status != "scored")
 
 
 def _known(value: float) -> float | None:

@@ -126,6 +126,8 @@ def _build(node: ast.expr, text: str) -> Reward | Condition | float:
             match _build(left, text), _build(right, text):
                 case Verifier() as verifier, float() as bound:
                     return verifier <= bound if isinstance(comparison, ast.LtE) else verifier >= bound
+                case float() as bound, Verifier() as verifier:
+                    return verifier >= bound if isinstance(comparison, ast.LtE) else verifier <= bound
     raise InputError(
         f"{ast.get_source_segment(text, node)!r} in {text!r} is not made of verifiers: write "
         f"0.6 * wer + 0.4 * speaker, speaker.given(wer <= 0.05), or one of {', '.join(COMBINATIONS)}, "

@@ -14,24 +14,26 @@ import numpy as np
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Restores global random states and torch's number of threads after the block.
+    """Restores what is global after the block: random states, torch's threads and type, numpy's errors.
 
-    Loaders and plug-ins seed globally (funasr does both of these); with this around them nothing that they do
-    changes a later draw, in the search or in the caller's own program.
+    Loaders and plug-ins seed globally (funasr does, and sets the threads); with this around them nothing that
+    they do changes a later draw, in the search or in the caller's own program.
     """
     torch: ModuleType | None = sys.modules.get("torch")
     python, numpy = random.getstate(), np.random.get_state()
     if torch is not None:
-        state, threads = torch.get_rng_state(), torch.get_num_threads()
+        state, threads, kind = torch.get_rng_state(), torch.get_num_threads(), torch.get_default_dtype()
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
     try:
-        yield
+        with np.errstate():
+            yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
         if torch is not None:
             torch.set_rng_state(state)
             torch.set_num_threads(threads)
+            torch.set_default_dtype(kind)
             if cuda is not None:
                 torch.cuda.set_rng_state_all(cuda)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import TypeVar
 
@@ -12,27 +12,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llasa_search.candidate import Score, Utterance
-from llasa_search.errors import LlasaSearchError
+from llasa_search.errors import LlasaSearchError, said, shown
 from llasa_search.isolation import isolated
 from llasa_search.verifiers.base import Verifier
 
 _Number = TypeVar("_Number", bound=np.generic)
 
 
-def score(verifier: Verifier, utterances: Sequence[Utterance]) -> list[Score]:
+def score(
+    verifier: Verifier, utterances: Sequence[Utterance], time_is_up: Callable[[], bool] = lambda: False
+) -> list[Score]:
     """One valid score for each utterance, whatever the verifier does.
 
-    A batch that fails as a whole is tried again one by one, so that one bad utterance fails alone.
+    A batch that fails as a whole is tried again one by one, so that one bad utterance fails alone; once
+    `time_is_up`, what has not been tried again fails as the batch did.
     """
     long_enough = [utterance for utterance in utterances if utterance.seconds >= verifier.min_seconds]
-    judged = iter(_judge(verifier, long_enough))
+    judged = iter(_judge(verifier, long_enough, time_is_up))
     too_short = Score(math.nan, f"shorter than {verifier.min_seconds:g} s", "abstained")
     return [
         next(judged) if utterance.seconds >= verifier.min_seconds else too_short for utterance in utterances
     ]
 
 
-def _judge(verifier: Verifier, utterances: Sequence[Utterance]) -> list[Score]:
+def _judge(
+    verifier: Verifier, utterances: Sequence[Utterance], time_is_up: Callable[[], bool]
+) -> list[Score]:
     if not utterances:
         return []
     try:
@@ -41,26 +46,30 @@ def _judge(verifier: Verifier, utterances: Sequence[Utterance]) -> list[Score]:
         if len(scores) != len(utterances):
             raise LlasaSearchError(f"returned {len(scores)} scores for {len(utterances)} utterances")
     except (Exception, SystemExit) as error:
-        if len(utterances) > 1:
-            return [each for utterance in utterances for each in _judge(verifier, [utterance])]
-        return [Score(math.nan, f"{type(error).__name__}: {error}", "failed")]
+        failed = Score(math.nan, said(error), "failed")
+        if len(utterances) == 1:
+            return [failed]
+        return [
+            failed if time_is_up() else _judge(verifier, [utterance], time_is_up)[0]
+            for utterance in utterances
+        ]
     return [_checked(each) for each in scores]
 
 
 def _checked(given: object) -> Score:
     """The score itself where it is sound, else a failed one that says why."""
     if not isinstance(given, Score):
-        return Score(math.nan, f"returned {given!r:.80}, which is not a Score", "failed")
-    if given.status in ("failed", "abstained"):
+        return Score(math.nan, f"returned {shown(given)}, which is not a Score", "failed")
+    if isinstance(given.status, str) and given.status in ("failed", "abstained"):
         return Score(math.nan, str(given.detail), given.status)
     if given.status != "scored":
-        return Score(math.nan, f"returned the status {given.status!r:.80}", "failed")
+        return Score(math.nan, f"returned the status {shown(given.status)}", "failed")
     try:
-        value = float(given.value)
+        value = math.nan if isinstance(given.value, str | bytes) else float(given.value)
     except (TypeError, ValueError):
         value = math.nan
     if not math.isfinite(value):
-        return Score(math.nan, f"returned the value {given.value!r:.80}", "failed")
+        return Score(math.nan, f"returned the value {shown(given.value)}", "failed")
     return Score(value, str(given.detail))
 
 

@@ -38,6 +38,6 @@ def warn_of_strangers(verifiers: Iterable[Verifier]) -> None:
     if embedded:
         warnings.warn(
             f"{', '.join(embedded)}: the package's own checkpoints know the speech of model 'tiny' and "
-            "nothing else; for other speech name one, such as WER(model='large-v3')",
+            "nothing else; for other speech give each its `model`, such as WER(model='large-v3')",
             stacklevel=3,
         )

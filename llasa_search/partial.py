@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from llasa_search import registry
 from llasa_search.candidate import Utterance
-from llasa_search.compose import Combination
+from llasa_search.compose import part_of
 from llasa_search.errors import InputError
-from llasa_search.reward import Gated, Reward, WeightedSum
+from llasa_search.reward import Reward
 from llasa_search.verifiers.base import Verifier
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ def partial_reward(prefix_verifiers: Reward | None, final: Reward) -> Reward:
     Raises:
         InputError: a verifier that was asked for cannot judge unfinished speech, or none in `final` can.
     """
-    reward = _part(final) if prefix_verifiers is None else prefix_verifiers
+    reward = (
+        part_of(final, lambda verifier: verifier.partial) if prefix_verifiers is None else prefix_verifiers
+    )
     if reward is None:
         raise InputError(f"nothing in {final} can judge unfinished speech: {_advice()}")
     able_verifiers(reward)
@@ -36,7 +38,7 @@ def partial_reward(prefix_verifiers: Reward | None, final: Reward) -> Reward:
 
 
 def able_verifiers(reward: Reward) -> tuple[Verifier, ...]:
-    """The verifiers that unfinished speech needs under `reward`, cheapest first.
+    """The verifiers that unfinished speech needs under `reward`.
 
     Raises:
         InputError: one of them cannot judge it.
@@ -44,7 +46,7 @@ def able_verifiers(reward: Reward) -> tuple[Verifier, ...]:
     for verifier in reward.required:
         if not verifier.partial:
             raise InputError(f"{verifier} cannot judge unfinished speech: {_advice()}")
-    return tuple(sorted(reward.required, key=lambda verifier: verifier.cost))
+    return reward.required
 
 
 def unfinished(rows: Rows, verifiers: Sequence[Verifier]) -> list[Utterance]:
@@ -75,22 +77,6 @@ def heard_by(verifier: Verifier, utterance: Utterance) -> Utterance:
         return utterance
     samples = round(verifier.window_seconds * utterance.sample_rate)
     return replace(utterance, audio=utterance.audio[max(0, len(utterance.audio) - samples) :])
-
-
-def _part(reward: Reward) -> Reward | None:
-    """What of a reward can judge unfinished speech, or None."""
-    if isinstance(reward, WeightedSum):
-        weighted = [(weight, part) for weight, term in reward.terms if weight and (part := _part(term))]
-        return WeightedSum(weighted) if weighted else None
-    if isinstance(reward, Combination):
-        parts = [part for term in reward.terms if (part := _part(term))]
-        if len(parts) == 1 < len(reward.terms):
-            return parts[0]
-        return type(reward)(*parts) if parts else None
-    if isinstance(reward, Gated):
-        part = _part(reward.reward)
-        return part.given(reward.condition) if part and reward.condition.verifier.partial else part
-    return reward if all(verifier.partial for verifier in reward.required) else None
 
 
 def _advice() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from llasa_search.arrays import Audio
 from llasa_search.budget import Account, Budget, Ledger
-from llasa_search.candidate import Candidate
+from llasa_search.candidate import Candidate, why_unscored
 from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.expression import RewardLike, as_reward
 from llasa_search.files import check_wav, write_wav
@@ -175,12 +176,12 @@ class SearchResult:
                 raise SearchError(f"the strategy {self.settings['strategy']} finished no candidate", self)
             raise SearchError(f"nothing finished within the budget of {self.stopped_by}: allow more", self)
         if all(np.isnan(candidate.reward) for candidate in self.candidates):
-            causes = [
-                f"{name}: {score.detail}"
-                for name, score in self.candidates[0].scores.items()
-                if score.status in ("failed", "abstained")
-            ]
-            raise SearchError(f"no candidate could be scored by {self.reward}: {'; '.join(causes)}", self)
+            reasons = why_unscored(self.candidates[0].scores)
+            raise SearchError(f"no candidate could be scored by {self.reward}: {reasons}", self)
+        for name, score in self.candidates[0].scores.items():
+            found = [candidate.scores.get(name, score) for candidate in self.candidates]
+            if all(each.status == "abstained" for each in found):
+                warnings.warn(f"{name} has abstained on every candidate: {score.detail}", stacklevel=3)
         return self
 
     def table(self) -> str:

@@ -90,6 +90,10 @@ class Reward(ABC):
 
     __rmul__ = __mul__
 
+    def __radd__(self, start: object) -> Reward:
+        # What `sum` begins with.
+        return self if isinstance(start, int) and start == 0 else NotImplemented
+
     def __add__(self, other: Reward) -> WeightedSum:
         if not isinstance(other, Reward):
             return NotImplemented

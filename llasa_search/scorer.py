@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from llasa_search.arrays import Audio, FloatArray
 from llasa_search.budget import Account
 from llasa_search.candidate import Candidate, Score, Utterance
-from llasa_search.errors import LlasaSearchError, ModelError
+from llasa_search.errors import LlasaSearchError, ModelError, said
 from llasa_search.isolation import isolated
 from llasa_search.judgement import score
 from llasa_search.partial import able_verifiers, heard_by, unfinished
 from llasa_search.reward import Condition, Reward, ranking
 from llasa_search.valuation import combined, has_judged, rewards, scores_of, values
-from llasa_search.verifiers.base import Verifier
+from llasa_search.verifiers.base import Verifier, check_declaration
 from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 BATCH = 16
 FIRST_BATCH = 2  # of the cascade: small, so that there soon is a reward to beat
+TYPICAL_SECONDS = 3.0  # of an utterance
+OPERATIONS_A_SECOND = 3e10
+"""What a CPU core does of the built-in verifiers' models: `WER`, speaker and emotion agree within a tenth."""
 
 
 class Scorer:
@@ -143,7 +146,7 @@ class Scorer:
         return scores
 
     def _score(self, candidates: Sequence[Candidate], verifiers: Sequence[Verifier]) -> None:
-        """Scores all, a batch at a time, cheapest verifier first."""
+        """Scores all, a batch at a time."""
         waiting = [candidate for candidate in candidates if unheard(verifiers, candidate)]
         while waiting:
             size = BATCH
@@ -157,7 +160,7 @@ class Scorer:
 
     def _score_contenders(self, candidates: Sequence[Candidate], best: int) -> None:
         """Scores by the required verifiers what can still win, the most promising first."""
-        required = sorted(self.reward.required, key=lambda verifier: verifier.cost)
+        required = sorted(self.reward.required, key=_price)
         self._score(candidates, required[:1])
         size = FIRST_BATCH
         while contenders := self._contenders(candidates, best):
@@ -195,7 +198,7 @@ class Scorer:
         return contenders
 
     def _hear(self, batch: Sequence[Candidate], verifiers: Sequence[Verifier]) -> None:
-        for verifier in sorted(verifiers, key=lambda verifier: verifier.cost):
+        for verifier in verifiers:
             if waiting := [candidate for candidate in batch if unheard([verifier], candidate)]:
                 verdicts = self._verdicts(verifier, self._utterances(waiting))
                 for candidate, verdict in zip(waiting, verdicts, strict=True):
@@ -223,7 +226,7 @@ class Scorer:
         heard = [utterances[i] for i in new.values()]
         start = time.perf_counter()
         with self._account.ledger.stage("verify"):
-            self._cache.update(zip(new, score(verifier, heard), strict=True))
+            self._cache.update(zip(new, score(verifier, heard, self._time_is_up), strict=True))
         ledger = self._account.ledger
         ledger.verifier_calls[name] = ledger.verifier_calls.get(name, 0) + len(heard)
         spent = time.perf_counter() - start
@@ -259,6 +262,7 @@ def load_verifiers(verifiers: Sequence[Verifier]) -> None:
     for verifier in verifiers:
         with _trying(f"{verifier} cannot be loaded"):
             verifier.load()
+        check_declaration(verifier)
 
 
 def check_verifiers(verifiers: Sequence[Verifier], prompt: Prompt) -> None:
@@ -280,7 +284,7 @@ def _trying(what_failed: str) -> Iterator[None]:
     except LlasaSearchError:
         raise
     except Exception as error:
-        raise ModelError(f"{what_failed}: {type(error).__name__}: {error}") from error
+        raise ModelError(f"{what_failed}: {said(error)}") from error
 
 
 def decoded(candidates: Sequence[Candidate]) -> list[Audio]:
@@ -306,6 +310,12 @@ def _operations(verifier: Verifier, seconds: float) -> float:
         return float(verifier.flops(seconds))
     except Exception:  # anyone's code; what it does not know is no reason to lose a search
         return math.nan
+
+
+def _price(verifier: Verifier) -> float:
+    """Seconds of a CPU core for one utterance: by its operations, else as it declares."""
+    operations = _operations(verifier, TYPICAL_SECONDS)
+    return TYPICAL_SECONDS * verifier.cost if math.isnan(operations) else operations / OPERATIONS_A_SECOND
 
 
 def _next(verifiers: Sequence[Verifier], candidate: Candidate) -> Verifier:

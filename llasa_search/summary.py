@@ -13,6 +13,10 @@ HIGH = 0.5
 """The WER above which recordings are counted apart, as in seed-tts-eval's average_wer.py."""
 
 
+SHOWN = 3
+"""How many different errors are printed."""
+
+
 class Measure(TypedDict):
     """One figure over the recordings that a verifier has scored; None over none."""
 
@@ -26,13 +30,15 @@ class Summary(TypedDict):
 
     `settings` are those of the run. `utterances` and `recordings` count them by status; an utterance is
     scored where one of its recordings could be chosen, and missing where it has no file at all; "pending" is
-    what an interrupted run has not come to. `chosen` are the measures over the best recording of each
+    what an interrupted run has not come to. `errors` counts the recordings that failed, by the reason, the
+    commonest first. `chosen` are the measures over the best recording of each
     utterance, `all` those over every recording.
     """
 
     settings: Mapping[str, Any]
     utterances: dict[str, int]
     recordings: dict[str, int]
+    errors: dict[str, int]
     chosen: list[Measure]
     all: list[Measure]
 
@@ -50,11 +56,13 @@ def summarise(records: Sequence[Record], pending: int, settings: Mapping[str, An
         settings: kept as they are.
     """
     recordings = [recording for record in records for recording in record["recordings"]]
+    failed = [recording["error"] for recording in recordings if recording["status"] == "failed"]
     chosen = [record["recordings"][record["best"]] for record in records if record["best"] is not None]
     return {
         "settings": settings,
         "utterances": {**_counts(map(_status, records)), **({"pending": pending} if pending else {})},
         "recordings": _counts(recording["status"] for recording in recordings),
+        "errors": dict(Counter(failed).most_common()),
         "chosen": _measures(chosen),
         "all": _measures(recordings),
     }
@@ -73,6 +81,10 @@ def summary_table(summary: Summary) -> str:
     lines = [aligned(rows), "", f"utterances: {_listed(summary['utterances'])}"]
     if several:
         lines.append(f"recordings: {_listed(summary['recordings'])}")
+    errors = list(summary["errors"].items())
+    lines += [f"failed, {count} times: {error}" for error, count in errors[:SHOWN]]
+    if errors[SHOWN:]:
+        lines.append(f"failed, {sum(count for _, count in errors[SHOWN:])} times: for other reasons")
     lines += [
         f"{name}: {_listed(given)}" for name, given in summary["settings"]["verifiers"].items() if given
     ]

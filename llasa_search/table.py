@@ -17,6 +17,7 @@ TRANSCRIPT_WIDTH = 60
 def candidate_table(result: SearchResult) -> str:
     """Best to worst: rank, index, seconds, end, each verifier's value, reward, and what was heard.
 
+    Candidates of equal reward share their rank; one whose reward is unknown has none.
     A reward that compares candidates says no more than the rank, and is left out.
     """
     names = dict.fromkeys(name for candidate in result.candidates for name in candidate.scores)
@@ -26,12 +27,14 @@ def candidate_table(result: SearchResult) -> str:
     pointwise = not any(name in result.reward for name in compared)
     heading = ["rank", "index", "seconds", "finish", *verifiers, *(["reward"] if pointwise else []), "detail"]
     rows = [heading]
-    for rank, candidate in enumerate(result.ranked, start=1):
+    ranked = result.ranked
+    rewards = [candidate.reward for candidate in ranked]
+    for candidate in ranked:
         scores = [candidate.scores.get(name) for name in verifiers]
         seconds = math.nan if candidate.audio is None else len(candidate.audio) / result.sample_rate
         rows.append(
             [
-                str(rank),
+                "-" if math.isnan(candidate.reward) else str(1 + rewards.index(candidate.reward)),
                 str(candidate.index),
                 _number(seconds, 2),
                 candidate.finish_reason,

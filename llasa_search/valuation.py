@@ -9,13 +9,17 @@ import numpy as np
 
 from llasa_search.arrays import FloatArray
 from llasa_search.candidate import Candidate, Score
-from llasa_search.errors import ModelError
+from llasa_search.compose import part_of
+from llasa_search.errors import ModelError, said
 from llasa_search.reward import Condition, Reward
 from llasa_search.verifiers.base import Verifier
 
 
 def rewards(reward: Reward, candidates: Sequence[Candidate], bound: bool = False) -> FloatArray:
     """Rewards [candidates] from the scores that the candidates already have; NaN where one is missing.
+
+    Verifiers that abstain on every candidate are left out: a text so short that none of its speech is long
+    enough for one is still chosen by the others.
 
     Args:
         reward: what to compute.
@@ -25,7 +29,20 @@ def rewards(reward: Reward, candidates: Sequence[Candidate], bound: bool = False
     Raises:
         ModelError: a verifier's own `utility` failed, or gave no utilities.
     """
-    return combined(reward, scores_of(candidates), bound)
+    mute = {str(verifier) for verifier in abstaining(reward, candidates)}
+    heard = part_of(reward, lambda verifier: str(verifier) not in mute) if mute else reward
+    return combined(heard or reward, scores_of(candidates), bound)
+
+
+def abstaining(reward: Reward, candidates: Sequence[Candidate]) -> list[Verifier]:
+    """The verifiers, of those that `reward` needs, which abstain on every candidate."""
+    unheard = Score(math.nan, status="skipped")
+    return [
+        verifier
+        for verifier in reward.required
+        if candidates
+        and all(each.scores.get(str(verifier), unheard).status == "abstained" for each in candidates)
+    ]
 
 
 def combined(reward: Reward, scores: Sequence[Mapping[str, Score]], bound: bool = False) -> FloatArray:
@@ -44,7 +61,7 @@ def _utility(source: Verifier | Condition, values: FloatArray) -> FloatArray:
     try:
         utilities = np.asarray(source.utility(values), np.float64)
     except Exception as error:
-        raise ModelError(f"{source}: its utility failed: {type(error).__name__}: {error}") from error
+        raise ModelError(f"{source}: its utility failed: {said(error)}") from error
     known = utilities[~np.isnan(utilities)]
     if utilities.shape != values.shape or (known < 0).any() or (known > 1).any():
         raise ModelError(f"{source}: its utility must give one number in [0, 1] for each value")

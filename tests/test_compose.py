@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llasa_search.arrays import FloatArray
-from llasa_search.compose import Harmonic, Lexicographic, MaxRank, Pareto, RankAverage, ZScore
+from llasa_search.compose import Harmonic, Lexicographic, MaxRank, Pareto, RankAverage, ZScore, part_of
 from llasa_search.errors import InputError
 from llasa_search.expression import as_reward, parse_reward
 from llasa_search.reward import Reward, ranking
-from llasa_search.verifiers import WER, Verifier
+from llasa_search.verifiers import WER, Pace, Verifier
 
 A, B, C = WER(model="a"), WER(model="b"), WER(model="c")
 VERIFIERS: list[Verifier] = [A, B, C]
@@ -165,6 +165,21 @@ def test_pareto_fronts() -> None:
     """Guards against a front that holds a dominated candidate, and equal ones on two fronts."""
     rows = [(1.0, 0.0, 0), (0.5, 0.5, 0), (0.5, 0.25, 0), (0.25, 0.25, 0), (0.5, 0.5, 0)]
     assert evaluate(Pareto(A, B), rows).tolist() == [1.0, 1.0, 0.75, 0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("0.5 * wer + 0.5 * pace", "0.5 * WER()"),
+        ("(wer + pace).given(pace >= 0.5)", "1 * WER()"),
+        ("Harmonic(wer, pace)", "WER()"),
+        ("pace.given(wer <= 0.1)", "None"),
+        ("Lexicographic(Harmonic(wer, pace), pace)", "WER()"),
+    ],
+)
+def test_a_verifier_is_left_out(text: str, left: str) -> None:
+    """Guards against a gate or a term that stays without its verifier."""
+    assert str(part_of(as_reward(text), lambda verifier: not isinstance(verifier, Pace))) == left
 
 
 def test_z_scores_of_equals_are_0() -> None:

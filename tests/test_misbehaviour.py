@@ -30,6 +30,8 @@ DEEDS = {
     "nan": "returned the value nan",
     "inf": "returned the value inf",
     "string value": "returned the value 'much'",
+    "number in a string": "returned the value '0.5'",
+    "no repr": "returned <Nameless instance at",
     "string": "returned 'good', which is not a Score",
     "bare number": "returned 0.5, which is not a Score",
     "unknown status": "returned the status 'splendid'",
@@ -47,6 +49,11 @@ def search(llasa: Llasa, verifier: Verifier, n: int = 3, **given: Any) -> Search
     return Searcher(llasa, verifier, f"best_of_n:n={n}", gate=None).generate(
         "a coin", sampling=SHORT, **given
     )
+
+
+class Nameless:
+    def __repr__(self) -> str:
+        raise ValueError("no name")
 
 
 class Misbehaving(Verifier):
@@ -83,6 +90,8 @@ class Misbehaving(Verifier):
             "nan": Score(np.nan),
             "inf": Score(np.inf),
             "string value": Score("much"),  # type: ignore[arg-type]
+            "number in a string": Score("0.5"),  # type: ignore[arg-type]
+            "no repr": Nameless(),
             "string": "good",
             "bare number": 0.5,
             "unknown status": Score(0.5, status="splendid"),  # type: ignore[arg-type]

@@ -190,7 +190,7 @@ def test_table_tells_the_whole_story(result: SearchResult) -> None:
     lines = result.table().splitlines()
     assert lines[0].split() == ["rank", "index", "seconds", "finish", "Loud()", "reward", "detail"]
     assert lines[1].split() == ["1", "1", "0.50", "stop", "0.750", "0.750", "what", "was", "heard"]
-    assert lines[3].split()[:6] == ["3", "2", "0.50", "stop", "failed", "-"]
+    assert lines[3].split()[:6] == ["-", "2", "0.50", "stop", "failed", "-"]
 
 
 def test_a_reward_that_only_ranks_is_not_tabled(result: SearchResult) -> None:

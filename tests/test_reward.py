@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.expression import as_reward, parse_condition, parse_reward
 from llasa_search.reward import Reward, WeightedSum, ranking
-from llasa_search.verifiers import WER, Verifier
+from llasa_search.verifiers import WER, Pace, Verifier
 
 A, B = WER(model="a"), WER(model="b")
 unit = st.floats(0, 1)
@@ -173,6 +174,23 @@ def test_conditions() -> None:
 def test_what_is_no_condition_is_refused(text: str) -> None:
     with pytest.raises(InputError):
         parse_condition(text)
+
+
+def test_a_condition_may_begin_with_its_bound() -> None:
+    """Guards against `0.05 >= wer` that Python understands and an expression does not."""
+    assert parse_condition("0.05 >= wer") == (WER() <= 0.05) == (WER() <= 0.05)
+
+
+@pytest.mark.parametrize("compare", [lambda: WER() < 0.05, lambda: WER() > 0.05, lambda: WER() > 0.05])
+def test_a_strict_comparison_says_what_to_write(compare: Callable[[], object]) -> None:
+    """Guards against Python's own message about operands."""
+    with pytest.raises(InputError, match=r"takes <= or >=, as in WER\(\) [<>]= 0.05"):
+        compare()
+
+
+def test_the_built_in_sum_joins_rewards() -> None:
+    """Guards against a TypeError: `sum` begins with 0."""
+    assert str(sum([WER(), Pace()])) == "WER() + Pace()"
 
 
 def test_a_chained_condition_is_refused() -> None:

@@ -23,7 +23,7 @@ from llasa_search.expression import parse_reward
 from llasa_search.result import SearchError
 from llasa_search.score import score, with_protocol
 from llasa_search.summary import summarise
-from llasa_search.verifiers import WER, Pace, Verifier
+from llasa_search.verifiers import WER, EmotionSimilarity, Pace, Verifier
 
 Noise = Callable[..., Audio]
 TEXT = "one two three"
@@ -314,3 +314,41 @@ def test_a_terminal_gets_a_progress_bar(
     monkeypatch.setattr(sys, "stderr", Terminal())
     score(manifest(*[[0.1]] * 17), None, Seconds(), tmp_path / "out")
     assert "/17" in sys.stderr.getvalue()  # type: ignore[attr-defined]
+
+
+class Miscounting(Seconds):
+    def counts(self, text: str, language: str, detail: str) -> tuple[int, int] | None:
+        raise RuntimeError("nobody can count this")
+
+
+def test_a_verifier_that_cannot_count_fails_alone(
+    manifest: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards against a raw error that ends the run, and reasons that only the records hold."""
+    assert score(manifest([1.0], [2.0]), None, Seconds() + 0 * Miscounting(), tmp_path / "out")
+    for line in (tmp_path / "out" / "scores.jsonl").read_text().splitlines():
+        (recording,) = json.loads(line)["recordings"]
+        verdict = recording["scores"]["Miscounting()"]
+        assert verdict["status"] == "failed" and "nobody can count this" in verdict["detail"]
+        assert recording["status"] == "scored"
+    with pytest.raises(SearchError, match="its counts failed"):
+        score(manifest([1.0], [2.0]), None, Miscounting(), tmp_path / "other")
+    assert "failed, 2 times: Miscounting(): its counts failed: RuntimeError" in capsys.readouterr().out
+
+
+def test_each_voice_is_embedded_once(manifest: Callable[..., Path], tmp_path: Path, noise: Noise) -> None:
+    """Guards against an encoder that hears each prompt once to check it and again to compare."""
+    soundfile.write(tmp_path / "ref.wav", noise(1.0, 7), 16_000)
+    soundfile.write(tmp_path / "other.wav", noise(1.0, 8), 16_000)
+    path = manifest([1.0], [1.0], [1.0], [1.0], prompt="ref.wav")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[1]["prompt"] = lines[3]["prompt"] = "other.wav"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    verifier = EmotionSimilarity()
+    verifier.load()
+    heard: list[int] = []
+    embed = verifier._references._embed
+    verifier._references._embed = lambda audio: heard.append(len(audio)) or embed(audio)  # type: ignore[func-returns-value]
+    with pytest.warns(UserWarning, match="own checkpoints"):
+        score(path, None, verifier, tmp_path / "out")
+    assert len(heard) == 2

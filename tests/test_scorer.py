@@ -188,6 +188,44 @@ def test_too_short_abstains(candidates: Make) -> None:
     assert made[0].scores["Impatient()"].status == "abstained"
 
 
+@pytest.mark.parametrize("cascade", [False, True])
+def test_one_on_which_all_are_too_short_is_left_out(cascade: bool, candidates: Make) -> None:
+    """Guards against a text of one short word that no mix with a speaker verifier can speak."""
+    made = candidates(5)
+    reward = 0.5 * Impatient() + 0.5 * Index()
+    known = Scorer(reward, PROMPT, Account(), decoded, 16_000, cascade=cascade).final(made)
+    assert int(np.nanargmax(known)) == 4 and known[4] == pytest.approx(0.4)
+    assert {candidate.scores["Impatient()"].status for candidate in made} == {"abstained"}
+
+
+def test_one_that_hears_the_longer_ones_is_not_left_out(candidates: Make) -> None:
+    """Guards against a reward that drops a verifier as soon as one candidate is too short for it."""
+    made = candidates(5)
+    assert made[2].audio is not None
+    made[2].audio = np.tile(made[2].audio, 8)
+    known = scorer(0.5 * Impatient() + 0.5 * Index()).final(made)
+    assert np.flatnonzero(~np.isnan(known)).tolist() == [2]
+
+
+class Stuck(Index):
+    """Fails slowly, and counts how often."""
+
+    asked = 0
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        type(self).asked += 1
+        time.sleep(0.05)
+        raise OSError("the server does not answer")
+
+
+def test_a_slow_failure_is_not_asked_again_without_time(candidates: Make) -> None:
+    """Guards against 17 timeouts of a verifier's server in a search that has the time of one."""
+    made = candidates(16)
+    scorer(Stuck(), Budget(seconds=0.04)).final(made)
+    assert Stuck.asked == 1
+    assert {each.scores["Stuck()"].detail for each in made} == {"OSError: the server does not answer"}
+
+
 class Slow(Index):
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         time.sleep(0.05)

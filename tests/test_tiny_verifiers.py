@@ -72,6 +72,13 @@ def test_the_mix_takes_the_best_reward(mixed: SearchResult) -> None:
     assert everything.best.reward == max(candidate.reward for candidate in everything.candidates)
 
 
+def test_the_cascade_hears_the_cheap_ones_first(mixed: SearchResult) -> None:
+    """Guards against costs by guess: a Whisper is ten times as dear as the other two together."""
+    calls = mixed.ledger.verifier_calls
+    assert calls["WER()"] <= calls["SpeakerSimilarity()"] <= calls["EmotionSimilarity()"]
+    assert calls["WER()"] < len(mixed.candidates)
+
+
 def test_the_encoder_tells_voices_apart() -> None:
     """Guards the encoder's features: with wrong ones all voices are alike, and no search helps."""
     cosines = np.array(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import math
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -12,9 +14,12 @@ import numpy as np
 
 from llasa_search.arrays import FloatArray
 from llasa_search.candidate import Score, Utterance
-from llasa_search.errors import InputError
+from llasa_search.errors import InputError, shown
 from llasa_search.reward import Condition, Reward
 from llasa_search.voice import Prompt
+
+NEEDS = frozenset({"text", "voice", "codes", "logprobs"})
+"""What a verifier may read of an utterance beside its audio."""
 
 
 class Verifier(Reward):
@@ -34,7 +39,8 @@ class Verifier(Reward):
         judge: whether it is meant to judge what a search found, not to take part in one.
         content: whether it hears what is said. A reward without any such verifier gets a gate, because
             speech that is cut off would win.
-        cost: rough seconds for a second of speech on a CPU core; cheaper verifiers go first.
+        cost: rough seconds for a second of speech on a CPU core, where `flops` does not know; cheaper
+            verifiers go first.
         requires: modules that it imports in `load`, such as "funasr": `llasa-search verifiers` says whether
             they are installed.
         part: what `model="tiny"` means for it, in the package's folder of checkpoints; "" for all of them.
@@ -124,6 +130,12 @@ class Verifier(Reward):
     def __ge__(self, bound: float) -> Condition:
         return Condition(self, ">=", bound)
 
+    def __lt__(self, bound: object) -> Condition:
+        raise InputError(f"{self} < {bound}: a condition takes <= or >=, as in {self} <= {bound}")
+
+    def __gt__(self, bound: object) -> Condition:
+        raise InputError(f"{self} > {bound}: a condition takes <= or >=, as in {self} >= {bound}")
+
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and str(self) == str(other)
 
@@ -141,12 +153,56 @@ class Verifier(Reward):
                 f"{type(self).__name__} must keep its argument {missing[0]!r} in an attribute of that name: "
                 "a verifier's printed arguments are its identity"
             )
-        values = {parameter.name: getattr(self, parameter.name) for parameter in parameters}
+        values = {parameter.name: _literal(getattr(self, parameter.name)) for parameter in parameters}
         return {
             parameter.name: values[parameter.name]
             for parameter in parameters
             if values[parameter.name] != parameter.default
         }
+
+
+def check_declaration(verifier: Verifier) -> None:
+    """Refuses what a class says of itself and cannot be.
+
+    Raises:
+        InputError: a scale without width, something in `needs` that no utterance has, or an argument that
+            cannot be read back from the printed form.
+    """
+    if type(verifier).utility is Verifier.utility:
+        require_width(verifier.scale, f"{verifier}: scale={shown(verifier.scale)}")
+    if unknown := set(verifier.needs) - NEEDS:
+        raise InputError(
+            f"{verifier}: needs={shown(unknown)}: there is only {', '.join(sorted(NEEDS))}, beside the audio"
+        )
+    for name, value in verifier._changed_arguments().items():
+        try:
+            ast.literal_eval(repr(value))
+        except (ValueError, SyntaxError) as error:
+            raise InputError(
+                f"{type(verifier).__name__}({name}={shown(value)}): a stored run reads it back from "
+                "its printed form, so that its arguments are numbers, text, None, or lists of these"
+            ) from error
+
+
+def require_width(scale: tuple[float, float], name: str) -> None:
+    """Refuses a scale that is not two different finite numbers.
+
+    Raises:
+        InputError: named `name`.
+    """
+    try:
+        worst, best = map(float, scale)
+    except (TypeError, ValueError):
+        worst = best = math.nan
+    if not (math.isfinite(best - worst) and worst != best):
+        raise InputError(f"{name}: worst and best must be two different numbers")
+
+
+def _literal(value: object) -> object:
+    """An argument as it is printed: a path as text, what is numpy's as Python's own."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
 class FunctionVerifier(Verifier):
@@ -158,8 +214,8 @@ class FunctionVerifier(Verifier):
         scale: tuple[float, float] | None = None,
         name: str | None = None,
     ) -> None:
-        if scale is not None and not abs(scale[1] - scale[0]) > 0:
-            raise InputError(f"scale={scale}: worst and best must be two different numbers")
+        if scale is not None:
+            require_width(scale, f"scale={shown(scale)}")
         self.function = function
         self.name = name or getattr(function, "__name__", type(function).__name__)
         self.scale = scale or (0.0, 1.0)
@@ -190,3 +246,6 @@ class FunctionVerifier(Verifier):
 
     def __str__(self) -> str:
         return f"{self.name}()"
+
+    def _changed_arguments(self) -> dict[str, Any]:
+        return {}  # it is known by its name

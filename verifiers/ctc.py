@@ -40,7 +40,6 @@ class CTCAlignment(Verifier):
     family = "ctc"
     part = "ctc"
     content = True
-    cost = 0.1
 
     def __init__(self, model: str = "tiny") -> None:
         self.model = str(model)

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
-from llasa_search.errors import InputError
+from llasa_search.errors import InputError, shown
 from llasa_search.registry import suggest
 from llasa_search.speech import read_speech
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.checkpoints import named, stored_scale
 from llasa_search.verifiers.emotion2vec import Emotion2Vec
-from llasa_search.verifiers.hearing import at_16k
+from llasa_search.verifiers.hearing import Embeddings, at_16k
 from llasa_search.voice import Prompt, Voice
 
 
@@ -26,7 +27,6 @@ class _Emotion(Verifier):
     window_seconds = 4.0
     family = "emotion2vec"
     part = "emotion"
-    cost = 0.3
     model: str
     _loaded: Emotion2Vec | None = None
 
@@ -64,7 +64,8 @@ class EmotionSimilarity(_Emotion):
             self.needs = frozenset()
         self.model = str(model)
         self.scale = stored_scale(named(self.model, self.part)) or (0.5, 1.0)
-        self._heard: tuple[str, NDArray[np.float64]] | None = None
+        self._recording: Audio | None = None
+        self._references = Embeddings(lambda audio: self._emotion2vec.hear([audio])[0].embedding)
 
     def check(self, prompt: Prompt) -> None:
         super().check(prompt)
@@ -77,22 +78,19 @@ class EmotionSimilarity(_Emotion):
         return [Score(float(cosine)) for cosine in cosines]
 
     def _embedded(self, voice: Voice | None) -> NDArray[np.float64]:
-        """The reference's embedding, computed once for as long as it stays the same."""
-        if self.reference is None and voice is None:
+        if self.reference is not None:
+            if self._recording is None:
+                self._recording = read_speech(self.reference, "the reference of EmotionSimilarity")
+            key, audio = "", self._recording
+        elif voice is not None:
+            key, audio = voice.id, voice.audio
+        else:
             raise InputError(
                 f"{self} has no reference: give a prompt recording, or EmotionSimilarity('ref.wav')"
             )
-        key = voice.id if self.reference is None and voice is not None else ""
-        if self._heard is None or self._heard[0] != key:
-            if self.reference is not None:
-                audio = read_speech(self.reference, "the reference of EmotionSimilarity")
-            else:
-                assert voice is not None
-                audio = voice.audio
-            if len(audio) < self.min_seconds * Voice.sample_rate:
-                raise InputError(f"{self}: its reference is shorter than {self.min_seconds:g} s")
-            self._heard = key, self._emotion2vec.hear([audio])[0].embedding
-        return self._heard[1]
+        if len(audio) < self.min_seconds * Voice.sample_rate:
+            raise InputError(f"{self}: its reference is shorter than {self.min_seconds:g} s")
+        return self._references(key, audio)
 
 
 class EmotionProbability(_Emotion):
@@ -109,6 +107,8 @@ class EmotionProbability(_Emotion):
     needs = frozenset()
 
     def __init__(self, label: str, model: str = "tiny") -> None:
+        if not isinstance(label, str):
+            raise InputError(f"EmotionProbability({shown(label)}): name an emotion, such as 'happy'")
         self.label = label
         self.model = str(model)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Utterance
@@ -13,6 +14,7 @@ from llasa_search.errors import InputError
 SAMPLE_RATE = 16_000
 BATCH = 16
 HOP = 160
+KEPT = 64
 
 
 def at_16k(utterance: Utterance) -> Audio:
@@ -37,6 +39,27 @@ def resampled(audio: Audio, sample_rate: int) -> Audio:
     if sample_rate == SAMPLE_RATE:
         return audio
     return np.asarray(soxr.resample(audio, sample_rate, SAMPLE_RATE), np.float32)
+
+
+class Embeddings:
+    """Embeddings of reference recordings, each computed once: those of the last `KEPT` voices stay.
+
+    Args:
+        embed: gives the embedding of audio, float32 mono [samples] at 16 kHz.
+    """
+
+    def __init__(self, embed: Callable[[Audio], NDArray[np.float64]]) -> None:
+        self._embed = embed
+        self._known: dict[str, NDArray[np.float64]] = {}
+
+    def __call__(self, key: str, audio: Audio) -> NDArray[np.float64]:
+        """The embedding of `audio`, whose content `key` stands for."""
+        if key not in self._known:
+            self._known[key] = self._embed(audio)
+        found = self._known[key] = self._known.pop(key)
+        for old in list(self._known)[:-KEPT]:
+            del self._known[old]
+        return found
 
 
 def of_one_length(audios: Sequence[Audio]) -> Iterator[list[int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
+from llasa_search.verifiers.checkpoints import named
 from llasa_search.verifiers.hearing import at_16k, windows
 from llasa_search.verifiers.spelling import spelled
 from llasa_search.voice import Prompt
@@ -39,7 +41,6 @@ class TranscriptLikelihood(Verifier):
     family = "whisper"
     part = "asr.pt"
     content = True
-    cost = 0.05
     scale = (-2.0, 0.0)
 
     def __init__(self, model: str = "tiny") -> None:
@@ -48,9 +49,10 @@ class TranscriptLikelihood(Verifier):
 
     def load(self) -> None:
         from llasa_search.verifiers.asr import load_asr
-        from llasa_search.verifiers.whisper_asr import WhisperASR
+        from llasa_search.verifiers.whisper_asr import WhisperASR, names
 
-        asr = self._asr or load_asr(self.model)
+        elsewhere = self.model not in names() and not Path(named(self.model, self.part)).is_file()
+        asr = None if elsewhere else self._asr or load_asr(self.model)
         if not isinstance(asr, WhisperASR):
             raise InputError(
                 f"{self} reads openai-whisper checkpoints only: give a name, such as 'large-v3', or a .pt"
@@ -150,7 +152,6 @@ class LanguageModelLikelihood(Verifier):
     partial = True
     window_seconds = 0.0
     family = "llasa"
-    cost = 0.0
     scale = (-math.log(65_536), 0.0)
 
     def flops(self, seconds: float) -> float:

@@ -44,7 +44,6 @@ class Pace(Verifier):
     """
 
     family = "pace"
-    cost = 0.0
     scale = (1.0, 0.0)
 
     def __init__(self, relative: bool = False) -> None:

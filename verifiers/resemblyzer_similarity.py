@@ -15,7 +15,7 @@ from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.checkpoints import pick_device
 from llasa_search.verifiers.extras import import_from_extra
-from llasa_search.verifiers.hearing import at_16k
+from llasa_search.verifiers.hearing import Embeddings, at_16k
 from llasa_search.voice import Prompt, Voice
 
 _SILENCE = 1e-4
@@ -43,7 +43,7 @@ class ResemblyzerSimilarity(Verifier):
     scale = (0.5, 0.9)
 
     def __init__(self) -> None:
-        self._voice: tuple[str, NDArray[np.float64]] | None = None
+        self._voices = Embeddings(self._embed)
 
     def load(self) -> None:
         _encoder()
@@ -59,12 +59,9 @@ class ResemblyzerSimilarity(Verifier):
         ]
 
     def _embedded(self, voice: Voice | None) -> NDArray[np.float64]:
-        """The voice's embedding, computed once for as long as the voice stays the same."""
         if voice is None:
             raise InputError(f"{self} compares with a reference voice: give a prompt recording")
-        if self._voice is None or self._voice[0] != voice.id:
-            self._voice = voice.id, self._embed(voice.audio)
-        return self._voice[1]
+        return self._voices(voice.id, voice.audio)
 
     def _embed(self, audio: Audio) -> NDArray[np.float64]:
         """Embedding [256] of length 1 of audio [samples] at 16 kHz."""

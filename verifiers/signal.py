@@ -42,7 +42,6 @@ class Signal(Verifier):
     partial = True
     window_seconds = 4.0
     family = "signal"
-    cost = 0.0
     scale = (1.0, 0.0)
 
     def flops(self, seconds: float) -> float:

@@ -13,7 +13,7 @@ from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.checkpoints import named, stored_scale
-from llasa_search.verifiers.hearing import at_16k
+from llasa_search.verifiers.hearing import Embeddings, at_16k
 from llasa_search.verifiers.speaker_encoders import Kind, kind_of
 from llasa_search.voice import Prompt, Voice
 
@@ -52,7 +52,6 @@ class SpeakerSimilarity(Verifier):
     window_seconds = 4.0
     family = "speaker-embedding"
     part = "speaker"
-    cost = 0.2
 
     def __init__(
         self,
@@ -66,7 +65,7 @@ class SpeakerSimilarity(Verifier):
         self._checkpoint = named(self.model, self.part)
         self.scale = stored_scale(self._checkpoint) or SCALES[kind_of(self._checkpoint)]
         self._encoder: SpeakerEncoder | None = None
-        self._voice: tuple[str, NDArray[np.float64]] | None = None
+        self._voices = Embeddings(self._embed)
 
     @property
     def wants_resynthesis(self) -> bool:
@@ -98,14 +97,16 @@ class SpeakerSimilarity(Verifier):
         return [Score(float(cosine)) for cosine in (found * voices).sum(axis=1)]
 
     def _embedded(self, voice: Voice | None) -> NDArray[np.float64]:
-        """The voice's embedding, computed once for as long as the voice stays the same."""
         recording = self._recording(voice)
-        assert voice is not None and self._encoder is not None
+        assert voice is not None
         # Another codec makes another resynthesis of the same voice.
         key = voice.id if recording is voice.audio else f"{voice.id} {hash(recording.tobytes())}"
-        if self._voice is None or self._voice[0] != key:
-            self._voice = key, self._encoder.embed([recording])[0]
-        return self._voice[1]
+        return self._voices(key, recording)
+
+    def _embed(self, audio: Audio) -> NDArray[np.float64]:
+        assert self._encoder is not None
+        (embedding,) = self._encoder.embed([audio])
+        return np.asarray(embedding)
 
     def _recording(self, voice: Voice | None) -> Audio:
         if voice is None:

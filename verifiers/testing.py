@@ -22,7 +22,7 @@ from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.judgement import score
-from llasa_search.verifiers.base import Verifier
+from llasa_search.verifiers.base import NEEDS, Verifier
 from llasa_search.voice import Prompt, Voice
 
 SAMPLE_RATE = 16_000
@@ -120,7 +120,7 @@ class VerifierContract:
     def test_says_what_it_needs(self) -> None:
         """Guards against a search that samples speech which the verifier then cannot judge."""
         verifier, (utterance, *_) = self._ready(), self.utterances()
-        unknown = verifier.needs - {"text", "voice", "codes", "logprobs"}
+        unknown = verifier.needs - NEEDS
         assert not unknown, f"needs={set(unknown)}: only text, voice, codes and logprobs exist"
         without = replace(
             utterance,

@@ -55,7 +55,6 @@ class WER(Verifier):
     family = "whisper"
     part = "asr.pt"
     content = True
-    cost = 0.1
     scale = (1.0, 0.0)
 
     def __init__(self, model: str = "tiny", protocol: ProtocolName = "whisper") -> None:
