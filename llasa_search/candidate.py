@@ -24,7 +24,8 @@ class Score:
         value: in the verifier's own unit (a WER, a cosine); NaN unless `status` is "scored".
         detail: what the verifier saw, for example a transcript; the error's text when it failed.
         status: "scored"; "failed" (ranks last); "skipped" (could no longer win);
-            "abstained" (speech shorter than the verifier's minimum: no row is cut on it).
+            "abstained" (unfinished speech shorter than the verifier's minimum, on which no row is cut, or
+            what the verifier itself does not want to judge).
     """
 
     value: float

@@ -27,12 +27,11 @@ def score(
     A batch that fails as a whole is tried again one by one, so that one bad utterance fails alone; once
     `time_is_up`, what has not been tried again fails as the batch did.
     """
-    long_enough = [utterance for utterance in utterances if utterance.seconds >= verifier.min_seconds]
-    judged = iter(_judge(verifier, long_enough, time_is_up))
-    too_short = Score(math.nan, f"shorter than {verifier.min_seconds:g} s", "abstained")
-    return [
-        next(judged) if utterance.seconds >= verifier.min_seconds else too_short for utterance in utterances
-    ]
+    long_enough = [each.final or each.seconds >= verifier.min_seconds for each in utterances]
+    heard = [utterance for utterance, enough in zip(utterances, long_enough, strict=True) if enough]
+    judged = iter(_judge(verifier, heard, time_is_up))
+    too_short = Score(math.nan, f"unfinished and shorter than {verifier.min_seconds:g} s", "abstained")
+    return [next(judged) if enough else too_short for enough in long_enough]
 
 
 def _judge(

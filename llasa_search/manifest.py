@@ -68,7 +68,9 @@ def read_manifest(
                 raise InputError("it names no recording: say in which folder the recordings lie (--wavs DIR)")
             if entry.id in entries:
                 raise InputError(f"the id {entry.id!r} is that of an earlier line: each names one text")
-        except (InputError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}, line {number} is not text in UTF-8: save the manifest so") from error
+        except InputError as error:
             raise InputError(f"{path}, line {number}: {error}") from error
         entries[entry.id] = entry
     if not entries:

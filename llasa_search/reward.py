@@ -266,7 +266,10 @@ def distinct(leaves: Iterable[Verifier]) -> tuple[Verifier, ...]:
     found: dict[str, Verifier] = {}
     for leaf in leaves:
         if found.setdefault(str(leaf), leaf) != leaf:
-            raise InputError(f"two different verifiers are both called {leaf}: name one of them differently")
+            raise InputError(
+                f"two different verifiers are both called {leaf}: name one of them differently, as in "
+                "Verifier.from_function(f, name='loud')"
+            )
     return tuple(found.values())
 
 

@@ -177,15 +177,24 @@ def test_function_outside_its_range_fails(candidates: Make) -> None:
     assert "from_function" in made[0].scores["loud()"].detail
 
 
-class Impatient(Index):
+class Patient(Index):
     min_seconds = 1.0
 
 
-def test_too_short_abstains(candidates: Make) -> None:
-    """Guards against a score for speech below the verifier's minimum."""
+def test_finished_speech_is_never_too_short(candidates: Make) -> None:
+    """Guards against a text of one short word that a search cannot choose for, or chooses by length."""
     made = candidates(1)
-    scorer(Impatient()).final(made)
-    assert made[0].scores["Impatient()"].status == "abstained"
+    scorer(Patient()).final(made)
+    assert made[0].scores["Patient()"].status == "scored"
+
+
+class Impatient(Index):
+    """Judges nothing below a second."""
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        scores = super().score(utterances)
+        short = Score(math.nan, "too short", "abstained")
+        return [each if u.seconds >= 1 else short for each, u in zip(scores, utterances, strict=True)]
 
 
 @pytest.mark.parametrize("cascade", [False, True])

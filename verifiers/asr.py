@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from llasa_search.arrays import Audio
 from llasa_search.errors import InputError, ModelError
 from llasa_search.registry import suggest
-from llasa_search.verifiers.checkpoints import EMBEDDED, loading, locate, named
+from llasa_search.verifiers.checkpoints import EMBEDDED, locate, named, stated
 
 FUNASR = {"paraformer-zh": "funasr/paraformer-zh", "paraformer-en": "funasr/paraformer-en"}
 """funasr's short names, and their places on the Hugging Face hub."""
@@ -18,7 +18,7 @@ FUNASR = {"paraformer-zh": "funasr/paraformer-zh", "paraformer-en": "funasr/para
 
 def family_of(model: str) -> str:
     """What kind of model hears, as far as its name or folder tells; the loaded recogniser knows it surely."""
-    said = _said(Path(named(model, "")) / "config.json", "model_type")
+    said = stated(Path(named(model, "")) / "config.json", "model_type")
     if said == "wav2vec2" or "wav2vec2" in Path(model).name:
         return "ctc"
     known = (*FUNASR, *FUNASR.values())
@@ -79,25 +79,15 @@ def _open(model: str) -> ASR:
         hint = suggest(model, [*names, *EMBEDDED, *FUNASR])
         raise InputError(f"no speech recogniser {model!r}: neither a path nor a known name; {hint}")
     folder = locate(named(FUNASR.get(model, model), ""), [*transformers_whisper.FILES, *paraformer.FILES])
-    kind = _said(folder / "config.json", "model_type")
+    kind = stated(folder / "config.json", "model_type")
     if kind == "wav2vec2":
         return ctc_model.CTCModel(str(folder))
     if kind == "whisper":
         return transformers_whisper.TransformersWhisper(folder)
-    if "Paraformer" in _said(folder / "config.yaml", "model"):
+    if "Paraformer" in stated(folder / "config.yaml", "model"):
         return paraformer.Paraformer(folder)
     raise ModelError(
         f"{model} is no speech recogniser: neither a Whisper nor a Wav2Vec2 with CTC of transformers "
         "(config.json with model_type 'whisper' or 'wav2vec2'), nor a Paraformer of funasr (config.yaml), "
         "nor an openai-whisper .pt file"
     )
-
-
-def _said(path: Path, key: str) -> str:
-    """What a configuration file says, "" where there is none; JSON is also YAML."""
-    if not path.is_file():
-        return ""
-    import yaml
-
-    with loading(path):
-        return str(yaml.safe_load(path.read_text(encoding="utf-8")).get(key, ""))

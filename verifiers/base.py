@@ -32,7 +32,7 @@ class Verifier(Reward):
     Attributes:
         needs: what it reads beside the audio: any of "text", "voice", "codes", "logprobs".
         partial: whether it can judge unfinished speech.
-        min_seconds: shorter speech is not scored; the verifier abstains.
+        min_seconds: unfinished speech that is shorter is not scored; the verifier abstains.
         window_seconds: how much of the end of unfinished speech is decoded for it; None for all, 0 for a
             verifier that does not listen. Codes and log-probabilities are those of all of it.
         family: what kind of model hears, such as "whisper". A judge should be of another family.

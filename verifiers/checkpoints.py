@@ -51,11 +51,45 @@ def locate(model: str, files: Sequence[str]) -> Path:
 
 def read_weights(path: Path) -> dict[str, Any]:
     """What a PyTorch file holds, tensors and plain containers only: nothing in it is executed."""
+    from pickle import UnpicklingError
+
     import torch
 
     with loading(path):
-        weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except UnpicklingError as error:  # PyTorch's own advice is to load it without this safety
+            raise ModelError(
+                f"{path} is no PyTorch file of tensors alone: what else it holds could run as code"
+            ) from error
     return weights
+
+
+def stated(path: Path, key: str) -> str:
+    """What a configuration file says, "" where there is none; JSON is also YAML."""
+    if not path.is_file():
+        return ""
+    import yaml
+
+    with loading(path):
+        return str(yaml.safe_load(path.read_text(encoding="utf-8")).get(key, ""))
+
+
+def require_type(folder: Path, kind: str, name: str) -> None:
+    """Refuses a folder that holds no model of transformers, or another one.
+
+    Args:
+        folder: as `save_pretrained` writes it.
+        kind: the `model_type` that its `config.json` must state.
+        name: what was looked for.
+
+    Raises:
+        ModelError: there is no such file, or it states another model.
+    """
+    found = stated(folder / "config.json", "model_type")
+    if found != kind:
+        there = f"holds a {found!r}" if found else "has no config.json with a model_type"
+        raise ModelError(f"{folder} is no {name}: it {there}")
 
 
 def load_strictly(model: Any, weights: dict[str, Any], path: Path) -> None:

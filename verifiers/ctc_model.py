@@ -9,7 +9,7 @@ import numpy as np
 
 from llasa_search.arrays import Audio, FloatArray
 from llasa_search.errors import InputError
-from llasa_search.verifiers.checkpoints import loading, locate, named, pick_device, pretrained
+from llasa_search.verifiers.checkpoints import loading, locate, named, pick_device, pretrained, require_type
 from llasa_search.verifiers.flops import Line
 from llasa_search.verifiers.hearing import SAMPLE_RATE, of_one_length
 from llasa_search.verifiers.spelling import letters
@@ -43,6 +43,7 @@ class CTCModel:
         from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
         folder = locate(named(model, "ctc"), FILES)
+        require_type(folder, "wav2vec2", "Wav2Vec2 with CTC of transformers")
         with loading(folder):
             self.features: Any = Wav2Vec2FeatureExtractor.from_pretrained(folder)
             self.tokenizer: Any = Wav2Vec2CTCTokenizer.from_pretrained(folder)

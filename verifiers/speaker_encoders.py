@@ -20,6 +20,7 @@ from llasa_search.verifiers.checkpoints import (
     pick_device,
     pretrained,
     read_weights,
+    require_type,
 )
 from llasa_search.verifiers.flops import Line
 from llasa_search.verifiers.hearing import SAMPLE_RATE, of_one_length
@@ -158,6 +159,7 @@ def _looked_up(value: Any, settings: dict[str, Any]) -> Any:
 def _xvector(folder: Path, device: str) -> Callable[[Tensor], Tensor]:
     from transformers import Wav2Vec2FeatureExtractor, WavLMForXVector
 
+    require_type(folder, "wavlm", "WavLMForXVector of transformers, nor an ECAPA-TDNN (embedding_model.ckpt)")
     with loading(folder):
         features = Wav2Vec2FeatureExtractor.from_pretrained(folder)
     # The objective is the training head.

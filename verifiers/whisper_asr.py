@@ -186,4 +186,13 @@ def _load(model: str, device: str) -> tuple[Any, bool]:
         is_file = Path(source).is_file()
         return loaded, is_file and "spelling" in torch.load(source, mmap=True, weights_only=True)
     except Exception as error:
-        raise ModelError(f"the speech recogniser {model!r} cannot be loaded: {advice} ({error})") from error
+        raise ModelError(
+            f"the speech recogniser {model!r} cannot be loaded: {advice}{_why(error)}"
+        ) from error
+
+
+def _why(error: Exception) -> str:
+    """What a library says, but for PyTorch's advice to read a file that may run code."""
+    from pickle import UnpicklingError
+
+    return "" if isinstance(error, UnpicklingError) else f" ({error})"
