@@ -139,10 +139,17 @@ def test_folders_whose_weights_do_not_fit(checkpoints: dict[str, Path], tmp_path
 
 
 def test_file_that_is_no_checkpoint(tmp_path: Path) -> None:
-    """Guards against unpickling whatever a file holds."""
+    """Guards against unpickling whatever a file holds, and against PyTorch's advice to do so."""
     (tmp_path / "model.pth").write_bytes(b"not a checkpoint")
-    with pytest.raises(ModelError, match="cannot be loaded"):
+    with pytest.raises(ModelError, match="no PyTorch file of tensors alone") as caught:
         SpeakerSimilarity(model=str(tmp_path / "model.pth")).load()
+    assert "weights_only" not in str(caught.value)
+
+
+def test_folder_that_is_no_checkpoint(tmp_path: Path) -> None:
+    """Guards against advice about a hub, where a folder of another kind was given."""
+    with pytest.raises(ModelError, match=r"nor an ECAPA-TDNN .*: it has no config.json"):
+        SpeakerSimilarity(model=str(tmp_path)).load()
 
 
 def test_unknown_checkpoint_and_hub_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,6 +142,7 @@ def of_aims(pool: Sequence[Row], recordings: Sequence[Row], n: int) -> str:
         *(found["voice"][name] for name in ("plain", "speaker", "resynthesis of the same voice"))
     )
     excess = outcomes.difference(found["voice"]["speaker"], found["voice"]["resynthesis of the same voice"])
+    ceiling = outcomes.difference(found["style"]["resynthesis of the same voice"], found["style"]["plain"])
     flag = " (**above it: over-optimised**)" if excess.low > 0 else ""
     gains = {judge: _gain(found[judge], "mix") for judge in JUDGES}
     better = all(gains[judge].high < 0 for judge in ("unigram", "bigram")) and all(
@@ -157,6 +158,7 @@ def of_aims(pool: Sequence[Row], recordings: Sequence[Row], n: int) -> str:
         _check(
             "WER alone lowers judged WER: " + ", ".join(map(signed, words)), all(w.high < 0 for w in words)
         ),
+        f"- what the codec lets through, that recording less plain samples: style {signed(ceiling)}",
         _check(
             "the mix is better in content, voice and style: "
             + ", ".join(f"{j} {signed(g)}" for j, g in gains.items()),
