@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
@@ -198,7 +199,7 @@ def _countable(verifier: Verifier, utterance: Utterance, found: Score) -> Score:
         return found
     try:
         counted = verifier.counts(utterance.text, utterance.language, found.detail)
-        if counted is None or (all(isinstance(count, int) for count in counted) and len(counted) == 2):
+        if counted is None or (all(isinstance(count, Integral) for count in counted) and len(counted) == 2):
             return found
         reason = f"its counts are {shown(counted)}, not edits and length"
     except Exception as error:
@@ -230,7 +231,7 @@ def _verdict(verifier: Verifier, entry: Entry, found: Score) -> Verdict:
     verdict: Verdict = {"value": _known(found.value), "detail": found.detail, "status": found.status}
     counted = verifier.counts(entry.text, entry.language, found.detail) if found.status == "scored" else None
     if counted is not None:
-        verdict["edits"], verdict["length"] = counted
+        verdict["edits"], verdict["length"] = map(int, counted)
     return verdict
 
 

@@ -150,10 +150,13 @@ class Level(Verifier):
             np.random.seed(1)
             torch.manual_seed(1)
             torch.set_num_threads(torch.get_num_threads() + 1)
+        if self.deed == "sets types":
+            torch.set_default_dtype(torch.float64)
+            np.seterr(all="raise")
 
 
 @pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
-@pytest.mark.parametrize("deed", ["reseeds", "writes through torch"])
+@pytest.mark.parametrize("deed", ["reseeds", "sets types", "writes through torch"])
 def test_a_vandal_changes_no_candidate_and_no_voice(deed: str, llasa: Llasa) -> None:
     """Guards against a plug-in that changes a later draw, or the speech that others hear."""
     voice = Voice(0.1 * np.random.default_rng(0).standard_normal(8_000), "a coin", 16_000)
@@ -161,6 +164,7 @@ def test_a_vandal_changes_no_candidate_and_no_voice(deed: str, llasa: Llasa) -> 
     plain = search(llasa, Level(), prompt=voice)
     vandal = search(llasa, Level(deed), prompt=voice)
     np.testing.assert_array_equal(voice.audio, before)
+    assert torch.get_default_dtype() == torch.float32 and np.geterr()["divide"] == "warn"
     for one, other in zip(plain.candidates, vandal.candidates, strict=True):
         np.testing.assert_array_equal(one.codes, other.codes)
         np.testing.assert_array_equal(one.logprobs, other.logprobs)
