@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+import operator
 from collections.abc import Iterable, Iterator, Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Candidate, Score, Utterance, why_unscored
-from llasa_search.errors import InputError, LlasaSearchError, said, shown
+from llasa_search.errors import InputError, LlasaSearchError, said
 from llasa_search.judgement import score
 from llasa_search.manifest import Entry
 from llasa_search.reward import Reward, ranking
@@ -111,6 +111,7 @@ class _Takes:
         self.voice, self.voice_problem = _voice(entry)
         self.candidates: list[Candidate] = []
         self.problems: list[str] = []
+        self.counts: dict[tuple[int, str], tuple[int, int]] = {}
         for i, wav in enumerate(entry.wavs):
             audio, problem = _audio(wav)
             self.candidates.append(recorded(i, entry.text, audio))
@@ -123,6 +124,21 @@ class _Takes:
         except LlasaSearchError as error:
             return self.voice_problem or str(error)
         return ""
+
+    def counted(self, verifier: Verifier, candidate: Candidate, found: Score) -> Score:
+        """The score, its counts kept; failed where the verifier cannot count the errors behind it."""
+        if found.status != "scored":
+            return found
+        try:
+            counts = verifier.counts(self.entry.text, self.entry.language, found.detail)
+            if counts is not None:
+                edits, length = map(operator.index, counts)
+                if edits < 0 or length < 1:
+                    raise ValueError(f"{edits} edits of {length}")
+                self.counts[candidate.index, str(verifier)] = edits, length
+        except (Exception, SystemExit) as error:
+            return Score(math.nan, f"its counts of edits and length failed: {said(error)}", "failed")
+        return found
 
     def utterance(self, candidate: Candidate) -> Utterance:
         assert candidate.audio is not None
@@ -157,9 +173,9 @@ class _Takes:
             "seconds": None if candidate.audio is None else round(len(candidate.audio) / SAMPLE_RATE, 3),
             "reward": _known(candidate.reward),
             "scores": {
-                str(verifier): _verdict(verifier, self.entry, candidate.scores[str(verifier)])
-                for verifier in reward.verifiers
-                if str(verifier) in candidate.scores
+                name: _verdict(candidate.scores[name], self.counts.get((candidate.index, name)))
+                for name in map(str, reward.verifiers)
+                if name in candidate.scores
             },
         }
 
@@ -178,33 +194,19 @@ def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
 
 def _hear(verifier: Verifier, takes: Sequence[_Takes]) -> None:
     """Adds the verifier's score to every candidate that can be heard."""
-    waiting: list[tuple[Candidate, Utterance]] = []
+    waiting: list[tuple[_Takes, Candidate, Utterance]] = []
     for each in takes:
         readable = [candidate for candidate in each.candidates if candidate.audio is not None]
         if readable and (refusal := each.refusal(verifier)):
             for candidate in readable:
                 candidate.scores[str(verifier)] = Score(math.nan, refusal, "failed")
         else:
-            waiting += [(candidate, each.utterance(candidate)) for candidate in readable]
+            waiting += [(each, candidate, each.utterance(candidate)) for candidate in readable]
     for start in range(0, len(waiting), BATCH):
         batch = waiting[start : start + BATCH]
-        scores = score(verifier, [utterance for _, utterance in batch])
-        for (candidate, utterance), found in zip(batch, scores, strict=True):
-            candidate.scores[str(verifier)] = _countable(verifier, utterance, found)
-
-
-def _countable(verifier: Verifier, utterance: Utterance, found: Score) -> Score:
-    """The score, failed where the verifier cannot count the errors behind it."""
-    if found.status != "scored":
-        return found
-    try:
-        counted = verifier.counts(utterance.text, utterance.language, found.detail)
-        if counted is None or (all(isinstance(count, Integral) for count in counted) and len(counted) == 2):
-            return found
-        reason = f"its counts are {shown(counted)}, not edits and length"
-    except Exception as error:
-        reason = f"its counts failed: {said(error)}"
-    return Score(math.nan, reason, "failed")
+        scores = score(verifier, [utterance for _, _, utterance in batch])
+        for (takes_of, candidate, _), found in zip(batch, scores, strict=True):
+            candidate.scores[str(verifier)] = takes_of.counted(verifier, candidate, found)
 
 
 def _audio(wav: Path) -> tuple[Audio | None, str]:
@@ -227,11 +229,10 @@ def _voice(entry: Entry) -> tuple[Voice | None, str]:
         return None, str(error)
 
 
-def _verdict(verifier: Verifier, entry: Entry, found: Score) -> Verdict:
+def _verdict(found: Score, counts: tuple[int, int] | None) -> Verdict:
     verdict: Verdict = {"value": _known(found.value), "detail": found.detail, "status": found.status}
-    counted = verifier.counts(entry.text, entry.language, found.detail) if found.status == "scored" else None
-    if counted is not None:
-        verdict["edits"], verdict["length"] = map(int, counted)
+    if counts is not None:
+        verdict["edits"], verdict["length"] = counts
     return verdict
 
 

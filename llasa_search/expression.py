@@ -122,6 +122,8 @@ def _build(node: ast.expr, text: str) -> Reward | Condition | float:
             match _build(left, text), _build(right, text):
                 case (float() as weight, Reward() as reward) | (Reward() as reward, float() as weight):
                     return weight * reward
+        case ast.Compare(ops=[ast.Lt() | ast.Gt()]):
+            raise InputError(f"{ast.get_source_segment(text, node)!r}: a condition takes <= or >=")
         case ast.Compare(left=left, ops=[ast.LtE() | ast.GtE() as comparison], comparators=[right]):
             match _build(left, text), _build(right, text):
                 case Verifier() as verifier, float() as bound:

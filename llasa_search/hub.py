@@ -18,6 +18,11 @@ HUB_SECONDS = 10.0
 """How long the hub may take to say that it has a checkpoint; its own clients would retry for a minute."""
 
 
+def is_id(given: str) -> bool:
+    """Whether this can be a hub id (owner/name)."""
+    return given.count("/") == 1 and given[0] not in "./~"
+
+
 def require_id(given: str, what: str, known: Sequence[str] = ()) -> None:
     """Refuses what is neither a path that exists nor can be a hub id.
 
@@ -29,7 +34,7 @@ def require_id(given: str, what: str, known: Sequence[str] = ()) -> None:
     Raises:
         InputError: it is neither.
     """
-    if given and (Path(given).expanduser().exists() or (given.count("/") == 1 and given[0] not in "./~")):
+    if given and (Path(given).expanduser().exists() or is_id(given)):
         return
     near = difflib.get_close_matches(given, known, n=1, cutoff=0.4)
     hint = f"; did you mean {near[0]!r}?" if near else ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,28 +15,31 @@ import numpy as np
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Restores what is global after the block: random states, torch's threads and type, numpy's errors.
+    """Restores after the block what loaders and plug-ins set for the whole program.
 
-    Loaders and plug-ins seed globally (funasr does, and sets the threads); with this around them nothing that
-    they do changes a later draw, in the search or in the caller's own program.
+    That is: random states, warning filters, handlers of the root logger, numpy's reaction to errors, and
+    torch's number of threads, default type and gradients. funasr alone seeds, sets the threads, and silences
+    every warning. Nothing of this changes a later draw, in the search or in the caller's own program.
     """
-    torch: ModuleType | None = sys.modules.get("torch")
+    import torch
+
     python, numpy = random.getstate(), np.random.get_state()
-    if torch is not None:
-        state, threads, kind = torch.get_rng_state(), torch.get_num_threads(), torch.get_default_dtype()
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    state, threads, kind = torch.get_rng_state(), torch.get_num_threads(), torch.get_default_dtype()
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    cuda = torch.cuda.get_rng_state_all() if used else None
+    handlers = logging.root.handlers[:]
     try:
-        with np.errstate():
+        with np.errstate(), warnings.catch_warnings(), torch.set_grad_enabled(torch.is_grad_enabled()):
             yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
-        if torch is not None:
-            torch.set_rng_state(state)
-            torch.set_num_threads(threads)
-            torch.set_default_dtype(kind)
-            if cuda is not None:
-                torch.cuda.set_rng_state_all(cuda)
+        torch.set_rng_state(state)
+        torch.set_num_threads(threads)
+        torch.set_default_dtype(kind)
+        logging.root.handlers[:] = handlers
+        if cuda is not None:
+            torch.cuda.set_rng_state_all(cuda)
 
 
 @contextmanager

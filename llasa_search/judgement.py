@@ -47,7 +47,7 @@ def _judge(
     except (Exception, SystemExit) as error:
         failed = Score(math.nan, said(error), "failed")
         if len(utterances) == 1:
-            return [failed]
+            return [_unjudged(verifier, utterances[0], failed)]
         return [
             failed if time_is_up() else _judge(verifier, [utterance], time_is_up)[0]
             for utterance in utterances
@@ -55,8 +55,23 @@ def _judge(
     return [_checked(each) for each in scores]
 
 
+def _unjudged(verifier: Verifier, utterance: Utterance, failed: Score) -> Score:
+    """What has failed on finished speech below the verifier's minimum was too short for it."""
+    if utterance.seconds >= verifier.min_seconds:
+        return failed
+    short = f"{utterance.seconds:.2f} s is too short for {verifier}"
+    return Score(math.nan, f"{short} ({failed.detail})", "abstained")
+
+
 def _checked(given: object) -> Score:
     """The score itself where it is sound, else a failed one that says why."""
+    try:
+        return _sound(given)
+    except Exception as error:  # of a value or a detail that cannot be read
+        return Score(math.nan, f"returned {shown(given)}: {said(error)}", "failed")
+
+
+def _sound(given: object) -> Score:
     if not isinstance(given, Score):
         return Score(math.nan, f"returned {shown(given)}, which is not a Score", "failed")
     if isinstance(given.status, str) and given.status in ("failed", "abstained"):
@@ -65,7 +80,7 @@ def _checked(given: object) -> Score:
         return Score(math.nan, f"returned the status {shown(given.status)}", "failed")
     try:
         value = math.nan if isinstance(given.value, str | bytes) else float(given.value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = math.nan
     if not math.isfinite(value):
         return Score(math.nan, f"returned the value {shown(given.value)}", "failed")

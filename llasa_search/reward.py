@@ -12,13 +12,14 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llasa_search.arrays import FloatArray
-from llasa_search.errors import InputError
+from llasa_search.errors import InputError, shown
 
 if TYPE_CHECKING:
     from llasa_search.verifiers.base import Verifier
@@ -123,6 +124,8 @@ class WeightedSum(Reward):
                     f"weight {weight:g} of {term}: a weight is a finite number, 0 or more "
                     "(which direction is better belongs to the verifier's scale)"
                 )
+        if not math.isfinite(sum(weight for weight, _ in self.terms)):
+            raise InputError(f"{self}: the sum of the weights is beyond all numbers; give smaller ones")
         self.pointwise = all(term.pointwise for _, term in self.terms)
         self._verifiers = distinct(leaf for _, term in self.terms for leaf in term.verifiers)
 
@@ -209,8 +212,10 @@ class Condition:
     def __post_init__(self) -> None:
         if self.comparison not in _COMPARISONS:
             raise InputError(f"condition {self}: compare with <= or >=")
-        if not math.isfinite(self.bound):
-            raise InputError(f"condition {self}: the bound is not a finite number")
+        if not isinstance(self.bound, Real) or not math.isfinite(self.bound):
+            raise InputError(
+                f"{self.verifier} {self.comparison} {shown(self.bound)}: the bound is not a finite number"
+            )
 
     def holds(self, values: FloatArray) -> NDArray[np.bool_]:
         """Whether each of `values` [candidates] meets the bound; NaN does not."""

@@ -85,7 +85,7 @@ def refuse_codes(verifiers: Iterable[Verifier]) -> None:
         InputError: one needs speech codes or their log-probabilities.
     """
     for verifier in verifiers:
-        if lacking := verifier.needs & {"codes", "logprobs"}:
+        if lacking := {"codes", "logprobs"}.intersection(verifier.needs or ()):
             raise InputError(
                 f"{verifier} needs {' and '.join(sorted(lacking))}, which recordings do not have"
             )

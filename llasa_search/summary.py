@@ -31,7 +31,8 @@ class Summary(TypedDict):
     `settings` are those of the run. `utterances` and `recordings` count them by status; an utterance is
     scored where one of its recordings could be chosen, and missing where it has no file at all; "pending" is
     what an interrupted run has not come to. `errors` counts the recordings that failed, by the reason, the
-    commonest first. `chosen` are the measures over the best recording of each
+    commonest first; `abstained` those that a verifier did not want to judge, by its name (where it abstains
+    on all of an utterance, the others choose). `chosen` are the measures over the best recording of each
     utterance, `all` those over every recording.
     """
 
@@ -39,6 +40,7 @@ class Summary(TypedDict):
     utterances: dict[str, int]
     recordings: dict[str, int]
     errors: dict[str, int]
+    abstained: dict[str, int]
     chosen: list[Measure]
     all: list[Measure]
 
@@ -63,6 +65,14 @@ def summarise(records: Sequence[Record], pending: int, settings: Mapping[str, An
         "utterances": {**_counts(map(_status, records)), **({"pending": pending} if pending else {})},
         "recordings": _counts(recording["status"] for recording in recordings),
         "errors": dict(Counter(failed).most_common()),
+        "abstained": dict(
+            Counter(
+                name
+                for recording in recordings
+                for name, found in recording["scores"].items()
+                if found["status"] == "abstained"
+            )
+        ),
         "chosen": _measures(chosen),
         "all": _measures(recordings),
     }
@@ -82,9 +92,11 @@ def summary_table(summary: Summary) -> str:
     if several:
         lines.append(f"recordings: {_listed(summary['recordings'])}")
     errors = list(summary["errors"].items())
-    lines += [f"failed, {count} times: {error}" for error, count in errors[:SHOWN]]
+    lines += [f"failed: {count} x {error}" for error, count in errors[:SHOWN]]
     if errors[SHOWN:]:
-        lines.append(f"failed, {sum(count for _, count in errors[SHOWN:])} times: for other reasons")
+        lines.append(f"failed: {sum(count for _, count in errors[SHOWN:])} x for other reasons")
+    if summary["abstained"]:
+        lines.append(f"abstained: {_listed(summary['abstained'])}")
     lines += [
         f"{name}: {_listed(given)}" for name, given in summary["settings"]["verifiers"].items() if given
     ]

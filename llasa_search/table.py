@@ -30,7 +30,8 @@ def candidate_table(result: SearchResult) -> str:
     ranked = result.ranked
     rewards = [candidate.reward for candidate in ranked]
     for candidate in ranked:
-        scores = [candidate.scores.get(name) for name in verifiers]
+        found = candidate.scores
+        scores = [found.get(name) for name in verifiers]
         seconds = math.nan if candidate.audio is None else len(candidate.audio) / result.sample_rate
         rows.append(
             [
@@ -40,7 +41,9 @@ def candidate_table(result: SearchResult) -> str:
                 candidate.finish_reason,
                 *map(_value, scores),
                 *([_number(candidate.reward, 3)] if pointwise else []),
-                _detail(scores),
+                _detail(
+                    [score for name, score in zip(verifiers, scores, strict=True) if name in result.reward]
+                ),
             ]
         )
     return aligned(rows)

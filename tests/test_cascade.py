@@ -115,6 +115,15 @@ def test_the_ledger_shows_what_was_saved(candidates: Make) -> None:
     assert score.status == "skipped" and score.detail == "could no longer win" and math.isnan(made[0].reward)
 
 
+def test_the_declared_cost_orders_what_has_no_operations(candidates: Make) -> None:
+    """Guards against an order by chance where nobody knows the operations."""
+    table = [(i / 16, i / 16, 0.5) for i in range(16)]
+    cheap, dear, dearest = columns(table)
+    ledger = run(0.1 * dearest + 0.1 * dear + 0.8 * cheap, candidates(16), cascade=True)._account.ledger
+    calls = ledger.verifier_calls
+    assert calls[str(cheap)] == 16 > calls[str(dear)] >= calls[str(dearest)]
+
+
 def test_report_only_verifiers_hear_everyone(candidates: Make) -> None:
     """Guards against a report with holes."""
     table = [(i / 4, 0.5, 0.5) for i in range(4)]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from llasa_search.candidate import Score, Utterance
-from llasa_search.errors import InputError
+from llasa_search.errors import InputError, ModelError
 from llasa_search.expression import parse_reward
 from llasa_search.scorer import load_verifiers
-from llasa_search.verifiers import Pace, Verifier
+from llasa_search.verifiers import EmotionSimilarity, Verifier
 
 
 class Table(Verifier):
@@ -26,7 +26,7 @@ class Table(Verifier):
         return [Score(0.5) for _ in utterances]
 
 
-@pytest.mark.parametrize("scale", [(0.0, 0.0), (0.0, np.nan), (np.inf, 0.0), (1.0,), None, ("a", "b")])
+@pytest.mark.parametrize("scale", [(0.0, 0.0), (0.0, np.nan), (np.inf, 0.0), (1.0,), None, ("a", "b"), "01"])
 def test_a_scale_without_width_is_refused(scale: tuple[float, float]) -> None:
     """Guards against utilities of 0 / 0: a reward out of nothing, or none, after all has been sampled."""
     verifier = Table()
@@ -51,7 +51,7 @@ def test_a_need_that_nothing_can_meet_is_refused() -> None:
     """Guards against `needs = {"transcript"}`, which no check looks at."""
     verifier = Table()
     verifier.needs = frozenset({"transcript"})
-    with pytest.raises(InputError, match=r"transcript.*there is only codes, logprobs, text, voice"):
+    with pytest.raises(InputError, match=r"transcript.*any of codes, logprobs, text, voice"):
         load_verifiers([verifier])
 
 
@@ -80,4 +80,47 @@ def test_an_argument_that_does_not_read_back_is_refused() -> None:
 
 def test_built_in_paths_read_back() -> None:
     """Guards against the same in ours."""
-    assert parse_reward(str(Pace())) == Pace()
+    verifier = EmotionSimilarity(Path("ref.wav"))  # type: ignore[arg-type]
+    assert parse_reward(str(verifier)) == verifier
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("needs", ["text"]),
+        ("needs", "text"),
+        ("needs", None),
+        ("cost", "cheap"),
+        ("cost", np.nan),
+        ("min_seconds", None),
+        ("window_seconds", "4"),
+        ("family", ["a"]),
+    ],
+)
+def test_what_cannot_be_is_named(name: str, value: object) -> None:
+    """Guards against a TypeError after everything has been sampled."""
+    verifier = Table()
+    setattr(verifier, name, value)
+    with pytest.raises(InputError, match=rf"Table: {name}="):
+        load_verifiers([verifier])
+
+
+class Leaving(Table):
+    def load(self) -> None:
+        raise SystemExit(3)
+
+
+def test_a_loader_that_exits_does_not_end_the_program() -> None:
+    """Guards against a program that ends without a word."""
+    with pytest.raises(ModelError, match=r"Leaving\(\) cannot be loaded: SystemExit: 3"):
+        load_verifiers([Leaving()])
+
+
+class Defaulted(Table):
+    def __init__(self, value: object = np.zeros(2)) -> None:
+        self.value = value
+
+
+def test_an_array_as_a_default() -> None:
+    """Guards against "the truth value of an array is ambiguous"."""
+    assert str(Defaulted()) == "Defaulted()"

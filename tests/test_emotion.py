@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tiny_verifiers import LABELS, write_emotion2vec
 
 from llasa_search.arrays import Audio
@@ -17,6 +20,7 @@ from llasa_search.errors import InputError, ModelError
 from llasa_search.scorer import score
 from llasa_search.verifiers import EmotionProbability, EmotionSimilarity
 from llasa_search.verifiers.emotion2vec import Emotion2Vec
+from llasa_search.verifiers.hearing import KEPT, Embeddings
 from llasa_search.voice import Prompt, Voice
 
 Noise = Callable[..., Audio]
@@ -154,3 +158,30 @@ def test_the_list_of_verifiers_says_what_emotion_needs(cli: Callable[..., object
     lines = cli("verifiers").out.splitlines()  # type: ignore[attr-defined]
     (row,) = [line for line in lines if line.split()[:1] == ["emotion"]]
     assert "voice" in row
+
+
+def test_a_few_references_stay_known() -> None:
+    """Guards against memory that grows with every voice of a long series."""
+    heard: list[int] = []
+
+    def embed(audio: Audio) -> NDArray[np.float64]:
+        heard.append(len(audio))
+        return np.zeros(1)
+
+    known = Embeddings(embed)
+    for voice in range(KEPT + 1):
+        known(str(voice), np.zeros(voice, np.float32))
+        known("0", np.zeros(0, np.float32))  # used all along
+    known("1", np.zeros(1, np.float32))
+    assert len(known._known) == KEPT and heard.count(0) == 1 and heard.count(1) == 2
+
+
+def test_loading_leaves_warnings_alone() -> None:
+    """Guards against funasr, which silences every warning of the program when it is first imported."""
+    code = (
+        "import warnings; from llasa_search.scorer import load_verifiers\n"
+        "from llasa_search.verifiers import EmotionSimilarity\n"
+        "load_verifiers([EmotionSimilarity()])\n"
+        "assert ('ignore', None, Warning, None, 0) not in warnings.filters, warnings.filters"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

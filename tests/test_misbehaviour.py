@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +34,8 @@ DEEDS = {
     "string value": "returned the value 'much'",
     "number in a string": "returned the value '0.5'",
     "no repr": "returned <Nameless instance at",
+    "beyond all numbers": "returned the value 1",
+    "no detail": "ValueError: no name",
     "string": "returned 'good', which is not a Score",
     "bare number": "returned 0.5, which is not a Score",
     "unknown status": "returned the status 'splendid'",
@@ -54,6 +58,8 @@ def search(llasa: Llasa, verifier: Verifier, n: int = 3, **given: Any) -> Search
 class Nameless:
     def __repr__(self) -> str:
         raise ValueError("no name")
+
+    __str__ = __repr__
 
 
 class Misbehaving(Verifier):
@@ -92,6 +98,8 @@ class Misbehaving(Verifier):
             "string value": Score("much"),  # type: ignore[arg-type]
             "number in a string": Score("0.5"),  # type: ignore[arg-type]
             "no repr": Nameless(),
+            "beyond all numbers": Score(10**400),
+            "no detail": Score(0.5, Nameless()),  # type: ignore[arg-type]
             "string": "good",
             "bare number": 0.5,
             "unknown status": Score(0.5, status="splendid"),  # type: ignore[arg-type]
@@ -153,6 +161,9 @@ class Level(Verifier):
         if self.deed == "sets types":
             torch.set_default_dtype(torch.float64)
             np.seterr(all="raise")
+            torch.set_grad_enabled(False)
+            warnings.filterwarnings("ignore")
+            logging.root.addHandler(logging.NullHandler())
 
 
 @pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
@@ -161,10 +172,12 @@ def test_a_vandal_changes_no_candidate_and_no_voice(deed: str, llasa: Llasa) -> 
     """Guards against a plug-in that changes a later draw, or the speech that others hear."""
     voice = Voice(0.1 * np.random.default_rng(0).standard_normal(8_000), "a coin", 16_000)
     before = voice.audio.copy()
+    errors, filters, handlers = np.geterr(), warnings.filters[:], logging.root.handlers[:]
     plain = search(llasa, Level(), prompt=voice)
     vandal = search(llasa, Level(deed), prompt=voice)
     np.testing.assert_array_equal(voice.audio, before)
-    assert torch.get_default_dtype() == torch.float32 and np.geterr()["divide"] == "warn"
+    assert torch.get_default_dtype() == torch.float32 and np.geterr() == errors
+    assert torch.is_grad_enabled() and warnings.filters == filters and logging.root.handlers == handlers
     for one, other in zip(plain.candidates, vandal.candidates, strict=True):
         np.testing.assert_array_equal(one.codes, other.codes)
         np.testing.assert_array_equal(one.logprobs, other.logprobs)

@@ -193,6 +193,27 @@ def test_table_tells_the_whole_story(result: SearchResult) -> None:
     assert lines[3].split()[:6] == ["-", "2", "0.50", "stop", "failed", "-"]
 
 
+def test_equals_share_their_rank_and_say_what_decided(result: SearchResult) -> None:
+    """Guards against an order among equals, and reasons of verifiers that decide nothing."""
+    lines = result.rerank(Verifier.from_function(lambda utterance: 0.5, name="half")).table().splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["1", "1", "1"]
+    assert "what was heard" not in "".join(lines)
+
+
+class Silent(Verifier):
+    """Does not want to judge anything."""
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        return [Score(math.nan, "not mine", "abstained") for _ in utterances]
+
+
+def test_one_that_abstains_everywhere_is_warned_of(result: SearchResult) -> None:
+    """Guards against a choice by fewer verifiers than were asked for, without a word."""
+    with pytest.warns(UserWarning, match=r"Silent\(\) has abstained on every candidate: not mine"):
+        chosen = result.rerank(0.5 * Loud() + 0.5 * Silent())
+    assert chosen.best.index == result.best.index
+
+
 def test_a_reward_that_only_ranks_is_not_tabled(result: SearchResult) -> None:
     """A share of candidates beaten, 1 for the only one however bad, that reads like praise."""
     heading = result.rerank(Lexicographic(Loud(), Quiet())).table().splitlines()[0].split()

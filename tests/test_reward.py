@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import operator
 from collections.abc import Callable
 
 import numpy as np
@@ -177,11 +178,28 @@ def test_what_is_no_condition_is_refused(text: str) -> None:
 
 
 def test_a_condition_may_begin_with_its_bound() -> None:
-    """Guards against `0.05 >= wer` that Python understands and an expression does not."""
+    assert parse_condition("0.05 >= wer") == operator.ge(0.05, WER()) == (WER() <= 0.05)
+    with pytest.raises(InputError, match="takes <= or >="):
+        operator.gt(0.05, WER())
+    with pytest.raises(InputError, match="takes <= or >="):
+        parse_reward("wer.given(wer < 0.05)")
+
+
+@pytest.mark.parametrize("bound", ["0.05", None, Pace(), math.nan])
+def test_a_bound_that_is_no_number_is_refused(bound: float) -> None:
+    """Guards against Python's own message, or a comparison of text with numbers."""
+    with pytest.raises(InputError, match="the bound is not a finite number"):
+        WER() <= bound  # noqa: B015
+
+
+def test_weights_beyond_all_numbers_are_refused() -> None:
+    """Guards against an overflow after everything has been sampled and scored."""
+    with pytest.raises(InputError, match="give smaller ones"):
+        1e308 * WER() + 1e308 * Pace()
     assert parse_condition("0.05 >= wer") == (WER() <= 0.05) == (WER() <= 0.05)
 
 
-@pytest.mark.parametrize("compare", [lambda: WER() < 0.05, lambda: WER() > 0.05, lambda: WER() > 0.05])
+@pytest.mark.parametrize("compare", [lambda: WER() < 0.05, lambda: WER() > 0.05])
 def test_a_strict_comparison_says_what_to_write(compare: Callable[[], object]) -> None:
     """Guards against Python's own message about operands."""
     with pytest.raises(InputError, match=r"takes <= or >=, as in WER\(\) [<>]= 0.05"):

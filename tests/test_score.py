@@ -331,9 +331,35 @@ def test_a_verifier_that_cannot_count_fails_alone(
         verdict = recording["scores"]["Miscounting()"]
         assert verdict["status"] == "failed" and "nobody can count this" in verdict["detail"]
         assert recording["status"] == "scored"
-    with pytest.raises(SearchError, match="its counts failed"):
+    with pytest.raises(SearchError, match="its counts of edits and length failed"):
         score(manifest([1.0], [2.0]), None, Miscounting(), tmp_path / "other")
-    assert "failed, 2 times: Miscounting(): its counts failed: RuntimeError" in capsys.readouterr().out
+    assert (
+        "failed: 2 x Miscounting(): its counts of edits and length failed: RuntimeError"
+        in capsys.readouterr().out
+    )
+
+
+class Picky(Seconds):
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        return [Score(np.nan, "no", "abstained") for _ in utterances]
+
+
+def test_abstentions_are_counted(
+    manifest: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards against a mean over recordings that were judged by fewer verifiers, without a word."""
+    assert score(manifest([1.0], [2.0]), None, Seconds() + Picky(), tmp_path / "out")
+    assert "abstained: Picky() 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("counts", [(1, 0), (-1, 3), (1,), "ab"])
+def test_counts_that_cannot_be_fail(
+    counts: tuple[int, int], manifest: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a division by no words in the summary."""
+    monkeypatch.setattr(Miscounting, "counts", lambda *_: counts)
+    with pytest.raises(SearchError, match="its counts of edits and length failed"):
+        score(manifest([1.0]), None, Miscounting(), tmp_path / "out")
 
 
 def test_each_voice_is_embedded_once(manifest: Callable[..., Path], tmp_path: Path, noise: Noise) -> None:

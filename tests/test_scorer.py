@@ -216,6 +216,25 @@ def test_one_that_hears_the_longer_ones_is_not_left_out(candidates: Make) -> Non
     assert np.flatnonzero(~np.isnan(known)).tolist() == [2]
 
 
+class Deaf(Index):
+    """Cannot hear less than two seconds, which it finds out by failing."""
+
+    min_seconds = 1.0
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        if min(utterance.seconds for utterance in utterances) < 2:
+            raise RuntimeError("kernel size")
+        return super().score(utterances)
+
+
+def test_what_fails_below_its_minimum_abstains(candidates: Make) -> None:
+    """Guards against a mix that cannot speak a short word, for a model whose layers want more frames."""
+    made = candidates(3)
+    known = scorer(0.5 * Deaf() + 0.5 * Index()).final(made)
+    assert not np.isnan(known).any()
+    assert made[0].scores["Deaf()"].status == "abstained" and "kernel size" in made[0].scores["Deaf()"].detail
+
+
 class Stuck(Index):
     """Fails slowly, and counts how often."""
 

@@ -8,6 +8,7 @@ import math
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -157,30 +158,34 @@ class Verifier(Reward):
         return {
             parameter.name: values[parameter.name]
             for parameter in parameters
-            if values[parameter.name] != parameter.default
+            if values[parameter.name] != _literal(parameter.default)
         }
 
 
 def check_declaration(verifier: Verifier) -> None:
-    """Refuses what a class says of itself and cannot be.
+    """Refuses what a class says of itself and cannot be; its scale is checked once it is loaded.
 
     Raises:
-        InputError: a scale without width, something in `needs` that no utterance has, or an argument that
-            cannot be read back from the printed form.
+        InputError: something in `needs` that no utterance has, a number that is none, a family that is no
+            name, or an argument that cannot be read back from the printed form.
     """
-    if type(verifier).utility is Verifier.utility:
-        require_width(verifier.scale, f"{verifier}: scale={shown(verifier.scale)}")
-    if unknown := set(verifier.needs) - NEEDS:
-        raise InputError(
-            f"{verifier}: needs={shown(unknown)}: there is only {', '.join(sorted(NEEDS))}, beside the audio"
-        )
-    for name, value in verifier._changed_arguments().items():
+    name, needs = type(verifier).__name__, verifier.needs
+    if not isinstance(needs, set | frozenset) or needs - NEEDS:
+        raise InputError(f"{name}: needs={shown(needs)}: give a set of any of {', '.join(sorted(NEEDS))}")
+    for number in ("cost", "min_seconds", "window_seconds"):
+        value = getattr(verifier, number)
+        optional = number == "window_seconds" and value is None
+        if not optional and not (isinstance(value, Real) and 0 <= float(value) < math.inf):
+            raise InputError(f"{name}: {number}={shown(value)}: give a number, 0 or more")
+    if not isinstance(verifier.family, str):
+        raise InputError(f"{name}: family={shown(verifier.family)}: give a name, such as 'whisper'")
+    for argument, value in verifier._changed_arguments().items():
         try:
             ast.literal_eval(repr(value))
         except (ValueError, SyntaxError) as error:
             raise InputError(
-                f"{type(verifier).__name__}({name}={shown(value)}): a stored run reads it back from "
-                "its printed form, so that its arguments are numbers, text, None, or lists of these"
+                f"{name}({argument}={shown(value)}): a stored run reads it back from its printed form, so "
+                "that its arguments are numbers, text, None, or lists of these"
             ) from error
 
 
@@ -190,11 +195,8 @@ def require_width(scale: tuple[float, float], name: str) -> None:
     Raises:
         InputError: named `name`.
     """
-    try:
-        worst, best = map(float, scale)
-    except (TypeError, ValueError):
-        worst = best = math.nan
-    if not (math.isfinite(best - worst) and worst != best):
+    numbers = isinstance(scale, tuple | list) and all(isinstance(end, Real) for end in scale)
+    if not numbers or len(scale) != 2 or not 0 < abs(scale[1] - scale[0]) < math.inf:
         raise InputError(f"{name}: worst and best must be two different numbers")
 
 
@@ -206,7 +208,9 @@ def _literal(value: object) -> object:
 
 
 class FunctionVerifier(Verifier):
-    """A plain function as a verifier; see `Verifier.from_function`."""
+    """A plain function as a verifier; see `Verifier.from_function`. It is taken for a cheap one."""
+
+    cost = 0.0
 
     def __init__(
         self,

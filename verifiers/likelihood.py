@@ -12,6 +12,7 @@ import numpy as np
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
+from llasa_search.hub import is_id
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.checkpoints import named
 from llasa_search.verifiers.hearing import at_16k, windows
@@ -49,9 +50,11 @@ class TranscriptLikelihood(Verifier):
 
     def load(self) -> None:
         from llasa_search.verifiers.asr import load_asr
-        from llasa_search.verifiers.whisper_asr import WhisperASR, names
+        from llasa_search.verifiers.whisper_asr import WhisperASR
 
-        elsewhere = self.model not in names() and not Path(named(self.model, self.part)).is_file()
+        # Known for another kind before gigabytes are loaded: a folder, or a hub's id.
+        path = Path(named(self.model, self.part))
+        elsewhere = path.is_dir() or (is_id(self.model) and path.suffix != ".pt" and not path.exists())
         asr = None if elsewhere else self._asr or load_asr(self.model)
         if not isinstance(asr, WhisperASR):
             raise InputError(

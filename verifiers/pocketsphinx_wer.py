@@ -61,7 +61,7 @@ class PocketsphinxWER(Verifier):
     judge = True
     content = True
     requires = ("pocketsphinx",)
-    cost = 0.1
+    cost = 0.3
     scale = (1.0, 0.0)
 
     def __init__(self, language_model: str | None = None, dictionary: str | None = None) -> None:

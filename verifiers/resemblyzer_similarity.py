@@ -39,7 +39,7 @@ class ResemblyzerSimilarity(Verifier):
     family = "resemblyzer"
     judge = True
     requires = ("resemblyzer",)
-    cost = 0.1
+    cost = 0.01
     scale = (0.5, 0.9)
 
     def __init__(self) -> None:

@@ -169,8 +169,11 @@ def evaluate(folder: Path, originals: list[Path], resynthesis: list[Path]) -> di
         )
     strong = np.array([row["strength"] >= 0.5 for row in rows])
     strongly = [embedding[strong] for embedding in embeddings]
-    styles = [row["style"] for row, each in zip(rows, strong, strict=True) if each]
-    pairs.write_scale(*pairs.split(*strongly, styles), folder)
+    delivered = [row for row, each in zip(rows, strong, strict=True) if each]
+    # As good as a search may ask for: the reference's own voice in the reference's own style.
+    alike, _ = pairs.split(*strongly, [f"{row['speaker']} {row['style']}" for row in delivered])
+    _, other = pairs.split(*strongly, [str(row["style"]) for row in delivered])
+    pairs.write_scale(alike, other, folder)
     known = np.array([row["speaker"] not in held_out for row in rows])
     return {
         f"{name}, {voices} voices, {strengths}": float(found[which & at].mean())
