@@ -41,9 +41,7 @@ def candidate_table(result: SearchResult) -> str:
                 candidate.finish_reason,
                 *map(_value, scores),
                 *([_number(candidate.reward, 3)] if pointwise else []),
-                _detail(
-                    [score for name, score in zip(verifiers, scores, strict=True) if name in result.reward]
-                ),
+                _detail([found.get(name) for name in verifiers if name in result.reward]),
             ]
         )
     return aligned(rows)
