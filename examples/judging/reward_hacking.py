@@ -141,12 +141,16 @@ def draw(pool: Sequence[Row], sizes: Sequence[int], path: Path) -> None:
             column[1].plot(sizes, middle, label=judge, color=colour, marker=marker)
             low, high = [value.low for value in values], [value.high for value in values]
             column[1].fill_between(sizes, low, high, color=colour, alpha=0.12, linewidth=0)
-        column[0].set(title=reward, ylabel=f"own: {own or 'a rank, no value'}", xscale="log")
-        column[1].set(xlabel="n", xscale="log")
+        column[0].set(title=reward, ylabel=f"own: {own}")
+        if not own:
+            column[0].set_axis_off()
+        column[1].set(xlabel="n, candidates to choose among", ylim=(0, 1))
         for panel in column:
+            panel.set_xscale("log", base=2)
+            panel.xaxis.set_major_formatter("{x:g}")
             panel.grid(alpha=0.3)
     panels[1][0].set_ylabel("judged")
-    panels[1][0].legend(frameon=False, fontsize="small")
+    figure.legend(*panels[1][0].get_legend_handles_labels(), loc="outside lower center", ncols=len(JUDGES))
     for ending in (".png", ".svg"):
         figure.savefig(path.with_suffix(ending), dpi=130)
     pyplot.close(figure)
