@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import settings
 from tiny_random import write_pair
 
@@ -129,3 +131,22 @@ def candidates(noise: Callable[..., Audio]) -> Callable[..., list[Candidate]]:
         ]
 
     return make
+
+
+@pytest.fixture
+def manifest(tmp_path: Path, noise: Callable[..., Audio]) -> Callable[..., Path]:
+    """Writes JSON lines, one utterance for each list of seconds; None stands for a file that is missing."""
+
+    def write(*utterances: Sequence[float | None], prompt: str | None = None) -> Path:
+        lines = []
+        for i, takes in enumerate(utterances):
+            wavs = [f"{i}-{j}.wav" for j in range(len(takes))]
+            for wav, seconds in zip(wavs, takes, strict=True):
+                if seconds is not None:
+                    soundfile.write(tmp_path / wav, noise(seconds, i), 16_000)
+            lines.append({"id": str(i), "text": "one two three", "wavs": wavs, "prompt": prompt})
+        path = tmp_path / "manifest.jsonl"
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return path
+
+    return write

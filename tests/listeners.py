@@ -68,3 +68,16 @@ class Interrupting(Codes):
             self._asked = True
             raise KeyboardInterrupt
         return super().score(utterances)
+
+
+class Seconds(Verifier):
+    """Values a recording by its length, and remembers how many it heard at a time."""
+
+    scale = (0.0, 10.0)
+
+    def __init__(self) -> None:
+        self._heard: list[int] = []
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        self._heard.append(len(utterances))
+        return [Score(round(utterance.seconds, 3)) for utterance in utterances]
