@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llasa_search import Budget, InputError, SearchResult
+from llasa_search import Budget, InputError, SearchError, SearchResult
 from llasa_search.study import Arm, Case, Study, read_cases
 from llasa_search.study.plan import Row, fingerprint
 
@@ -114,6 +114,17 @@ def test_a_case_without_the_voice_that_an_arm_needs_is_refused_before_any_search
 
 
 @pytest.mark.filterwarnings("ignore:.*flatter the search")
+def test_a_search_that_finds_nothing_does_not_keep_the_others_from_being_made(study: Study) -> None:
+    """A study of a thousand texts that ends at the one on which a search fails, and ends there again."""
+    cases = [Case("long", "word " * 3000, "en", None, "word"), *CASES]
+    arm = Arm("two", "best_of_n:n=2", "lm_likelihood")
+    with pytest.raises(
+        SearchError, match=r"1 of 3 searches found nothing.*\n- case long, arm 'two', seed 0: "
+    ):
+        study.rows(cases, [arm])
+    assert sorted(run.name.split("-")[0] for run in (study.folder / "two").iterdir()) == ["one", "two"]
+
+
 def test_rows_by_arm(study: Study, arms: list[Arm]) -> None:
     """Rows under another arm's name; an arm that has none left out."""
     found = study.by_arm(CASES[:1], arms)

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from llasa_search.candidate import Candidate
-from llasa_search.errors import InputError, LlasaSearchError
+from llasa_search.errors import InputError
 from llasa_search.expression import RewardLike, as_reward
 from llasa_search.kinship import warn_of_kin
-from llasa_search.result import SearchResult
+from llasa_search.result import SearchError, SearchResult
 from llasa_search.selection import recorded
 from llasa_search.speech import SAMPLE_RATE, read_speech
 from llasa_search.study.cases import Case
@@ -97,7 +97,8 @@ class Study:
         Raises:
             InputError: two cases or arms share a name, or a verifier needs a voice that a case has not;
                 nothing has been searched.
-            SearchError: a search found nothing; a note names its case, arm and seed.
+            SearchError: some searches were refused or found nothing; it names each, with its case, arm and
+                seed, once all others are made and kept.
         """
         for kind, names in (("cases", [c.id for c in cases]), ("arms", [a.name for a in arms])):
             if len(set(names)) < len(names):
@@ -110,7 +111,19 @@ class Study:
             for arm, case in product(arms, cases)
             for seed in arm.seeds
         ]
-        return [row for rows in spread(_perform, jobs, "searches", self.processes) for row in rows]
+        rows, without = list[Row](), list[str]()
+        for made in spread(_perform, jobs, "searches", self.processes):
+            if isinstance(made, str):
+                without.append(made)
+            else:
+                rows += made
+        if without:
+            listed = "\n".join(f"- {each}" for each in without)
+            raise SearchError(
+                f"{len(without)} of {len(jobs)} searches found nothing; leave these cases out, or mend what "
+                f"failed, and run this again: all others are kept in {self.folder}\n{listed}"
+            )
+        return rows
 
     def by_arm(self, cases: Sequence[Case], arms: Sequence[Arm]) -> dict[str, list[Row]]:
         """`rows`, by the names of the arms."""
@@ -172,14 +185,13 @@ def _hear(job: _Recording) -> Row:
     return _row(job.arm, job.case, 0, candidate, judges)
 
 
-def _perform(job: _Job) -> list[Row]:
-    """The rows of one search: what is not there yet is made."""
+def _perform(job: _Job) -> list[Row] | str:
+    """The rows of one search, of which what is not there yet is made; or why there are none."""
     run = job.folder / _folder(job.arm.name) / f"{job.case.id}-{job.seed}-{_key(job)}"
     try:
         result = SearchResult.load_run(run) if run.exists() else _search(job, run)
-    except LlasaSearchError as error:
-        error.add_note(f"case {job.case.id}, arm {job.arm.name!r}, seed {job.seed}")
-        raise
+    except (InputError, SearchError) as error:
+        return f"case {job.case.id}, arm {job.arm.name!r}, seed {job.seed}: {error}"
     heard = result.candidates if job.arm.pool else [result.best]
     rate = result.sample_rate
     verdicts = {name: judged(judge, job.case, heard, rate, run) for name, judge in job.judges}
