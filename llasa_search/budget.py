@@ -20,13 +20,13 @@ class Budget:
     """Limits of one search; None is no limit. The first limit reached ends it.
 
     Attributes:
-        candidates: finished whole utterances.
+        candidates: finished whole utterances; of rows that end together, all count and are kept.
         tokens: row-steps: every sampled speech token of every row, kept or cut.
         codec_seconds: seconds spent decoding speech codes to audio.
         verifier_seconds: seconds spent in verifiers.
-        seconds: wall seconds, counted from after loading; checked every 25 tokens and between
-            verifier batches, so one running call may overshoot. Only this limit may break
-            "same seed, same result".
+        seconds: wall seconds, counted from after loading. Limits in seconds are checked every 25 tokens and
+            between verifier batches, so one running call may overshoot. Only they may break "same seed, same
+            result": how far they reach depends on the machine.
     """
 
     candidates: int | None = None
@@ -194,6 +194,7 @@ class Account:
         ledger: what was spent.
         reserve: what is kept back.
         stopped_by: name of the limit that ended the search, or None.
+        short_of: name of the first limit that did not buy another candidate when one was asked for, or None.
     """
 
     def __init__(self, budget: Budget | None = None, ledger: Ledger | None = None) -> None:
@@ -201,6 +202,7 @@ class Account:
         self.ledger = ledger or Ledger()
         self.reserve = Reserve()
         self.stopped_by: str | None = None
+        self.short_of: str | None = None
         self.restart_clock()
 
     def restart_clock(self) -> None:
@@ -264,7 +266,7 @@ class Account:
         """Candidates that the budget still buys beside scoring what has finished.
 
         Prices in seconds are 0 until measured. Where no limit counts, `sys.maxsize`. Where not one more can
-        be bought, `stopped_by` names the limit.
+        be bought, `short_of` names the limit.
 
         Args:
             tokens: that one may take.
@@ -280,7 +282,7 @@ class Account:
         if scarcest is None:
             return sys.maxsize
         if counts[scarcest] < 1:
-            self.stopped_by = self.stopped_by or scarcest
+            self.short_of = self.short_of or scarcest
         return max(0, counts[scarcest])
 
     def require(self, tokens: int) -> None:

@@ -59,7 +59,7 @@ def say(
     strategy: Annotated[
         str, typer.Option(help="How to search, such as best_of_n or best_of_n:stop_at=wer<=0.")
     ] = ("best_of_n"),
-    n: Annotated[int | None, typer.Option("-n", help="How many candidates to finish at most.")] = None,
+    n: Annotated[int | None, typer.Option("-n", help="End once so many candidates have finished.")] = None,
     budget_seconds: Annotated[
         float | None, typer.Option(help="Seconds to spend at most, after loading.")
     ] = None,
@@ -183,7 +183,7 @@ def verifiers() -> None:
 
 @app.command()
 def strategies() -> None:
-    """List the strategies and what they do."""
+    """List the strategies, what they do, and their settings with their defaults."""
     from llasa_search.listing import strategy_rows
     from llasa_search.table import aligned
 

@@ -50,12 +50,17 @@ def missing_modules(kind: type[Verifier]) -> list[str]:
 
 
 def strategy_rows() -> list[list[str]]:
-    """The heading, then one row a strategy, by name; what it does is the first line of its docstring."""
-    rows = [["name", "package", "does"]]
+    """The heading, then one row a strategy, by name, with its settings and their defaults.
+
+    What it does is the first line of its docstring.
+    """
+    rows = [["name", "package", "does", "settings"]]
     for entry in registry.strategies.entries.values():
+        settings = "-"
         try:
-            does = (inspect.getdoc(registry.strategies.get(entry.name)) or "-").splitlines()[0]
+            made = registry.strategies.get(entry.name)
+            does, settings = (inspect.getdoc(made) or "-").splitlines()[0], registry.taken(made)
         except InputError as error:
             does = f"cannot be used: {error.__cause__}"
-        rows.append([entry.name, entry.dist.name if entry.dist else "-", does])
+        rows.append([entry.name, entry.dist.name if entry.dist else "-", does, settings])
     return rows

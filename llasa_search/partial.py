@@ -11,7 +11,7 @@ from llasa_search.candidate import Utterance
 from llasa_search.compose import part_of
 from llasa_search.errors import InputError
 from llasa_search.reward import Reward
-from llasa_search.verifiers.base import Verifier
+from llasa_search.verifiers.base import FunctionVerifier, Verifier
 
 if TYPE_CHECKING:
     from llasa_search.rows import Rows
@@ -45,7 +45,9 @@ def able_verifiers(reward: Reward) -> tuple[Verifier, ...]:
     """
     for verifier in reward.required:
         if not verifier.partial:
-            raise InputError(f"{verifier} cannot judge unfinished speech: {_advice()}")
+            function = isinstance(verifier, FunctionVerifier)
+            why = ", as a plain function (write a Verifier with partial = True)" if function else ""
+            raise InputError(f"{verifier} cannot judge unfinished speech{why}: {_advice()}")
     return reward.required
 
 
@@ -66,7 +68,7 @@ def unfinished(rows: Rows, verifiers: Sequence[Verifier]) -> list[Utterance]:
             logprobs=logprobs,
         )
         for audio, codes, logprobs in zip(
-            sampler.partial_audio(rows, longest), rows.codes, rows.logprobs, strict=True
+            sampler.speech.partial(rows, longest), rows.codes, rows.logprobs, strict=True
         )
     ]
 

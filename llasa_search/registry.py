@@ -80,6 +80,11 @@ def suggest(name: str, known: Iterable[str]) -> str:
 def taken(made: Callable[..., object]) -> str:
     """What can be given to a verifier or a strategy, with defaults, as it is written after its name."""
     parameters = inspect.signature(made).parameters.values()
+    kind = getattr(made, "__self__", None)
+    if isinstance(kind, type):  # a preset takes what its class takes
+        preset = made()
+        of_class = inspect.signature(kind).parameters.values()
+        parameters = [each.replace(default=getattr(preset, each.name)) for each in of_class]
     return ", ".join(str(each.replace(annotation=each.empty)) for each in parameters) or "no arguments"
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from math import ceil
+from numbers import Integral
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from llasa_search.arrays import Audio, Codes
+from llasa_search.arrays import Audio
 from llasa_search.budget import NOTHING, Account, BudgetSpent, Need
 from llasa_search.candidate import Candidate
-from llasa_search.decoding import decoded, ends
+from llasa_search.decoding import Speech
 from llasa_search.errors import InputError, ModelError
 from llasa_search.llasa.draw import mix
 from llasa_search.llasa.engine import Batch, Finished, Task
@@ -46,6 +44,7 @@ class Sampler:
         minimum, maximum: speech tokens of a candidate, END not counted.
         expected: speech tokens that reading the text usually takes.
         later: tokens that the budget keeps for what is to be said after this prompt's text.
+        speech: decodes what candidates and rows say.
     """
 
     def __init__(
@@ -57,17 +56,16 @@ class Sampler:
         account: Account,
         later: Need = NOTHING,
     ) -> None:
-        """Checks that prompt and budget fit; runs no model.
+        """Checks that the prompt fits; runs no model.
 
         Raises:
-            InputError: the voice has no transcript, or the budget is below the price of one candidate.
+            InputError: the voice has no transcript.
         """
         fitted = fit(prompt, sampling, llasa.format, llasa.codec.hop, llasa.frame_rate, llasa.max_length)
-        if fitted.refusal is None:
-            account.require(fitted.maximum + later.most)
         self.llasa, self.prompt, self.sampling = llasa, prompt, sampling
         self.seed, self.account, self.later = seed, account, later
         self.minimum, self.maximum, self.expected = fitted.minimum, fitted.maximum, fitted.expected
+        self.speech = Speech(llasa, prompt, account, fitted.maximum)
         self._text_ids, self._refusal = fitted.text_ids, fitted.refusal
         self._search = Shared(prompt.text)
         self._prepared: Task | None = None
@@ -92,38 +90,54 @@ class Sampler:
         other._search = self._search
         return other
 
-    def start(self, n: int, first: int = 0) -> Rows:
+    def start(self, n: int, first: int | None = None) -> Rows:
         """Rows without a token yet: the roots `first` .. `first + n - 1`. The prompt is prefilled once.
 
+        Args:
+            n: 1 or more.
+            first: None for the next index that no candidate of the search has, 0 at the beginning.
+
         Raises:
-            InputError: the text is too long for the model's window, n is below 1, or one of these indices
-                belongs to a fork.
+            InputError: the text is too long for the model's window, the budget is below the price of one
+                candidate, n is below 1, or there is a candidate of one of these indices.
             BudgetSpent: nothing more may be sampled.
         """
-        self._require_room()
-        if n < 1 or first < 0:
-            raise InputError(f"start(n={n}, first={first}): n must be 1 or more, first 0 or more")
-        roots = [Row(index, mix(self.seed, index)) for index in range(first, first + n)]
-        for root in roots:
-            if self._search.rows.get(root.index, root) != root:
-                raise InputError(f"start(first={first}): candidate {root.index} is a fork already")
+        self._require_price()
+        first = self._search.next_index if first is None else first
+        if not (isinstance(n, Integral) and isinstance(first, Integral) and n >= 1 and first >= 0):
+            raise InputError(f"start(n={n!r}, first={first!r}): whole numbers, n 1 or more, first 0 or more")
         limit = self.account.stopped_by or self.account.reached()
         if limit is not None:
             raise BudgetSpent(limit)
+        roots = [Row(index, mix(self.seed, index)) for index in range(first, first + n)]
+        for root in roots:
+            if root.index in self._search.rows:
+                raise InputError(
+                    f"start(first={first}): there is a candidate {root.index} already; without `first`, rows "
+                    f"get the next indices, from {self._search.next_index}"
+                )
         self._search.live = self._batches(roots)
         return Rows(self, roots, self._search.live, 0)
 
-    def extend(self, rows: Rows, tokens: int | None = None) -> tuple[Rows, list[Candidate]]:
+    def extend(
+        self, rows: Rows, tokens: int | None = None, back_to: int | None = None
+    ) -> tuple[Rows, list[Candidate]]:
         """Samples up to `tokens` more for each row, or all until they end.
 
         When a limit of the budget is reached on the way, no row comes back as live: what has finished
         counts, and `start` raises from then on.
 
+        Args:
+            rows: used up by this.
+            tokens: 1 or more; None for all.
+            back_to: the length that `rewind` will take the rows back to: the budget then keeps what a row
+                needs from there.
+
         Returns:
             The rows that are still live, and the candidates that have finished, in the order of their ends.
         """
-        if tokens is not None and tokens < 1:
-            raise InputError(f"extend(tokens={tokens}): sample 1 token or more, or None for all")
+        if tokens is not None and not (isinstance(tokens, Integral) and tokens >= 1):
+            raise InputError(f"extend(tokens={tokens!r}): a whole number, 1 or more, or None for all")
         goal = self.maximum if tokens is None else min(rows.length + tokens, self.maximum)
         waiting, done = rows.take(), list[Batch]()
         finished: list[Candidate] = []
@@ -132,7 +146,7 @@ class Sampler:
                 self._search.live = waiting + done
                 batch = waiting[0]
                 if len(batch) and batch.length < goal:
-                    if self._limit_reached(batch):
+                    if self._limit_reached(batch, back_to):
                         return Rows(self, [], [], goal), finished
                     finished += self._step(waiting)
                 else:
@@ -156,9 +170,9 @@ class Sampler:
         Raises:
             InputError: a position is none of `rows`.
         """
-        wrong = [parent for parent in parents if not 0 <= parent < len(rows)]
+        wrong = [each for each in parents if not (isinstance(each, Integral) and 0 <= each < len(rows))]
         if wrong:
-            raise InputError(f"select: there is no row {wrong[0]} among {len(rows)} rows")
+            raise InputError(f"select: there is no row {wrong[0]!r} among {len(rows)} rows")
         batches = rows.take()
         kept = set(parents)
         dropped = [row.index for place, row in enumerate(rows.rows) if place not in kept]
@@ -202,8 +216,12 @@ class Sampler:
         return list(self._search.finished)
 
     def affordable(self) -> int:
-        """Whole candidates that the budget still buys; `sys.maxsize` where no limit counts them."""
-        self._require_room()
+        """Whole candidates that the budget still buys; `sys.maxsize` where no limit counts them.
+
+        Raises:
+            InputError: as `start` does, where nothing has been sampled.
+        """
+        self._require_price()
         return self.account.affordable(self.maximum + self.later.most, self.expected + self.later.usual)
 
     def remaining(self, length: int) -> tuple[int, int]:
@@ -232,15 +250,11 @@ class Sampler:
     def spare(self) -> Candidate:
         """A candidate from the reserve, whatever limit is reached: this prompt's live row, else a new one."""
         mine = [batch for batch in self._search.live if len(batch) and batch.task is self._task()]
-        self._search.live = mine or self._batches([Row(self.next_index, mix(self.seed, self.next_index))])
+        index = self._search.next_index
+        self._search.live = mine or self._batches([Row(index, mix(self.seed, index))])
         rescued = self.rescue()
         assert rescued is not None
         return rescued
-
-    @property
-    def next_index(self) -> int:
-        """The first index from which no candidate of the search has one."""
-        return self._search.next_index
 
     def count(self, candidate: Candidate) -> Candidate:
         """Notes a finished candidate of the whole text, which a strategy may have joined from steps."""
@@ -249,39 +263,13 @@ class Sampler:
         return candidate
 
     def audio(self, candidates: Sequence[Candidate]) -> list[Audio]:
-        """Speech of candidates, float32 mono [samples] each, read-only, also kept in `Candidate.audio`.
-
-        It is decoded after the last codes of this sampler's prompt, whose own samples are cut.
-        """
-        silent = [candidate for candidate in candidates if candidate.audio is None]
-        speech = self._decoded([candidate.codes for candidate in silent], self.context_codes)
-        for candidate, audio in zip(silent, speech, strict=True):
-            candidate.audio = audio
-        return [candidate.audio for candidate in candidates if candidate.audio is not None]
-
-    def partial_audio(self, rows: Rows, window_seconds: float | None = None) -> list[Audio]:
-        """Speech of unfinished rows, float32 mono [samples] each, read-only; the rows are not used up.
-
-        Args:
-            rows: of this sampler.
-            window_seconds: decode only so much of the end; None decodes all.
-        """
-        frames = None if window_seconds is None else ceil(window_seconds * self.llasa.frame_rate)
-        return self._decoded(*ends(rows.codes, self.context_codes, frames))
-
-    def _decoded(self, rows: Sequence[Codes], context: NDArray[np.int32]) -> list[Audio]:
-        return decoded(rows, context, self.llasa.codec, self.account, self.maximum)
-
-    @property
-    def context_codes(self) -> Codes:
-        """Codes of the voice prompt and the history: what has been said before."""
-        history = [step.codes for step in self.prompt.history]
-        return np.concatenate([self.llasa.voice_codes(self.prompt.voice), *history]).astype(np.int32)
+        """Speech of candidates, float32 mono [samples] each, read-only, also kept in `Candidate.audio`."""
+        return self.speech.whole(candidates)
 
     def _task(self) -> Task:
         """The prompt, prefilled at most once in a search."""
         if self._prepared is None:
-            codes = self.context_codes
+            codes = self.speech.context
             ids = (*self._text_ids, *self.llasa.format.speech_ids[codes].tolist())
             prefix = self._search.prefix(ids, self.llasa, self.account.ledger)
             self._prepared = Task(
@@ -301,6 +289,11 @@ class Sampler:
         if self._refusal is not None:
             raise InputError(self._refusal)
 
+    def _require_price(self) -> None:
+        self._require_room()
+        if not self.account.ledger.row_steps:
+            self.account.require(self.maximum + self.later.most)
+
     @contextmanager
     def _decoding(self) -> Iterator[None]:
         """Books the block's seconds and memory, and how far each live row has come when it ends."""
@@ -311,9 +304,10 @@ class Sampler:
             self.account.ledger.peak_memory_bytes = peak_memory(self.llasa.decoder.device)
             self._search.note_lengths()
 
-    def _limit_reached(self, batch: Batch) -> bool:
+    def _limit_reached(self, batch: Batch, back_to: int | None) -> bool:
+        length = batch.length + 1 if back_to is None else min(batch.length + 1, back_to)
         clock = batch.length % CLOCK_TOKENS == 0
-        return self.account.reached(len(batch), *self.remaining(batch.length + 1), clock) is not None
+        return self.account.reached(len(batch), *self.remaining(length), clock) is not None
 
     def _step(self, queue: list[Batch]) -> list[Candidate]:
         """One step of the first batch; out of memory halves it instead."""

@@ -6,14 +6,11 @@ import inspect
 import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from llasa_search.budget import Account, Budget, BudgetSpent
-from llasa_search.candidate import Candidate
+from llasa_search.budget import Account, Budget
+from llasa_search.collecting import Progress, collected, raised
 from llasa_search.errors import InputError, LlasaSearchError, of_kind
 from llasa_search.expression import DEFAULT_REWARD, RewardLike, as_reward
 from llasa_search.gate import Gate, gated
@@ -21,39 +18,19 @@ from llasa_search.isolation import isolated
 from llasa_search.kinship import warn_of_kin, warn_of_strangers
 from llasa_search.request import VoiceLike, add_resynthesis, as_voice, speakable, with_transcript
 from llasa_search.result import SearchError, SearchResult
-from llasa_search.reward import ranking
 from llasa_search.sampling import Sampling
 from llasa_search.scorer import Scorer, check_verifiers, load_verifiers
 from llasa_search.selection import select
 from llasa_search.strategies.base import StrategyLike, as_strategy, verifiers_of
 from llasa_search.text import clean_text, language_of
-from llasa_search.valuation import rewards
 from llasa_search.versions import versions
 from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
     from llasa_search.llasa import Llasa
-    from llasa_search.sampler import Sampler
     from llasa_search.verifiers.base import Verifier
 
 __all__ = ["Progress", "Searcher", "generate", "select", "unload"]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a search is.
-
-    Attributes:
-        finished: whole candidates so far.
-        heard: how many of them the verifiers have scored.
-        best: the best of those, or None.
-        seconds: since the models were loaded.
-    """
-
-    finished: int
-    heard: int
-    best: Candidate | None
-    seconds: float
 
 
 class Searcher:
@@ -136,7 +113,7 @@ class Searcher:
             budget: limits; the first one reached ends the search.
             sampling: temperature and the like.
             language: "en" or "zh"; None decides by the text's letters.
-            seed: same seed, same result, unless the limit of wall seconds ends the search.
+            seed: same seed, same result, unless a limit in seconds ends the search.
             progress: called as candidates finish and when they are scored.
 
         Raises:
@@ -167,9 +144,10 @@ class Searcher:
         account = Account(budget)
         sampler = Sampler(llasa, request, sampling, seed, account)
         scorer = Scorer(self.reward, request, account, sampler.audio, llasa.sample_rate, cascade=True)
-        candidates, ended_by = self._collect(sampler, scorer, progress)
+        candidates, ended_by = collected(self.strategy, sampler, scorer, progress)
         interrupted = isinstance(ended_by, KeyboardInterrupt)
-        stopped_by = "interrupt" if interrupted else account.stopped_by or account.reached(clock=False)
+        limit = account.stopped_by or account.reached(clock=False) or account.short_of
+        stopped_by = "interrupt" if interrupted else limit
         sampler.trace.close(stopped_by)
         result = SearchResult(
             text=text,
@@ -191,11 +169,7 @@ class Searcher:
             trace=sampler.trace,
         )
         if isinstance(ended_by, Exception):
-            raise SearchError(
-                f"{self.strategy}, or the function that takes progress, raised "
-                f"{type(ended_by).__name__}: {ended_by}",
-                result,
-            ) from ended_by
+            raise SearchError(raised(self.strategy, ended_by), result) from ended_by
         return result.checked()
 
     __call__ = generate
@@ -224,48 +198,6 @@ class Searcher:
             yield result
             if result.stopped_by == "interrupt":
                 return
-
-    def _collect(
-        self, sampler: Sampler, scorer: Scorer, progress: Callable[[Progress], None] | None
-    ) -> tuple[list[Candidate], BaseException | None]:
-        """Every candidate that the strategy finishes, scored; and what cut it short, if something did."""
-        finished: list[Candidate] = []
-        sampler.account.reserve.waiting = lambda: scorer.waiting(finished)
-
-        def report() -> None:
-            if progress is not None:
-                known = rewards(self.reward, finished) if finished else np.zeros(0)
-                best = None if np.isnan(known).all() else finished[ranking(known)[0]]
-                heard = len(finished) - scorer.waiting(finished)
-                progress(Progress(len(finished), heard, best, sampler.account.seconds))
-
-        scorer.heard = report
-        ended_by: BaseException | None = None
-        try:
-            with suppress(BudgetSpent):
-                for candidate in self.strategy.run(sampler, scorer):
-                    finished.append(candidate)
-                    if len(finished) == 1 and sampler.account.timed:
-                        scorer.final(finished)  # how long that takes is kept back for the others
-                    report()
-        except LlasaSearchError:
-            raise
-        except (KeyboardInterrupt, Exception) as error:
-            ended_by = error
-            known = {candidate.index for candidate in finished}
-            finished += [candidate for candidate in sampler.finished if candidate.index not in known]
-        if not finished and (rescued := sampler.rescue()) is not None:
-            finished.append(rescued)
-        if ended_by and not finished:
-            raise ended_by
-        try:
-            scorer.final(finished)
-        except LlasaSearchError:
-            raise
-        except (KeyboardInterrupt, Exception) as error:
-            ended_by, scorer.stopped, scorer.heard = error, True, lambda: None
-            scorer.final(finished)
-        return finished, ended_by
 
 
 _kept: Searcher | None = None

@@ -54,7 +54,7 @@ class Drawing:
     def _heading(self) -> str:
         trace = self._result.trace
         roots = {node.index for node in self._children[None]}
-        finished = [node.index for node in trace.nodes.values() if node.end == "finished"]
+        finished = [candidate.index for candidate in self._result.candidates]
         ancestors = {trace.root(index) for index in finished}
         counts = f"{len(trace.nodes)} rows from {len(roots)} roots, {len(finished)} finished"
         return f"{self._result.settings.get('strategy', '')}: {counts}, from {len(ancestors)} of the roots"
@@ -79,7 +79,8 @@ class Drawing:
         if node.end == "cut":
             return f"cut at {_seconds(node.tokens)}: {node.why}"
         reward = self._rewards.get(node.index, math.nan)
-        worth = "" if math.isnan(reward) else f", reward {reward:.3f}"
+        of_all = "reward" if node.text == self._result.text else "whole text"
+        worth = "" if math.isnan(reward) else f", {of_all} {reward:.3f}"
         chosen = self._result.candidates and node.index == self._result.best.index
         return f"finished at {_seconds(node.tokens)} ({node.why}){worth}{' <- chosen' if chosen else ''}"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from llasa_search import registry
@@ -75,6 +76,17 @@ def check_counts(strategy: object, *names: str) -> None:
         if type(value) is not int or value < 1:
             where = f"{type(strategy).__name__}: {name}={value!r}"
             raise InputError(f"{where}: give a whole number, 1 or more")
+
+
+def check_number(strategy: object, name: str, wanted: str, fits: Callable[[float], bool]) -> None:
+    """Refuses an attribute that is no number, or one that does not fit.
+
+    Raises:
+        InputError: it says what is `wanted`.
+    """
+    value = getattr(strategy, name)
+    if isinstance(value, bool) or not isinstance(value, Real) or not fits(float(value)):
+        raise InputError(f"{type(strategy).__name__}: {name}={value!r}: give {wanted}")
 
 
 def complete(sampler: Sampler, rows: Rows) -> Iterator[Candidate]:

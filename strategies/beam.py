@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,14 @@ from llasa_search.arrays import FloatArray
 from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError
 from llasa_search.reward import ranking
-from llasa_search.strategies.base import check_counts, complete
+from llasa_search.strategies.base import check_counts, check_number, complete
 from llasa_search.strategies.guided import Guided
 
 if TYPE_CHECKING:
     from llasa_search.sampler import Sampler
     from llasa_search.scorer import Scorer
+
+PREFIXES = ("prefix_seconds", "prefix_share")
 
 
 @dataclass(frozen=True)
@@ -53,24 +55,25 @@ class Beam(Guided):
     @classmethod
     def paper(cls, **changes: Any) -> Beam:
         """The paper's partial PRM: 2 seconds of beam search, then the final reward chooses."""
-        return cls(**{"prefix_seconds": 2.0, **changes})
+        return cls(**{**_prefix(changes, prefix_seconds=2.0), **changes})
 
     @classmethod
     def short(cls, **changes: Any) -> Beam:
         """For short speech on CPUs: 4 beams of 4, 10 tokens a step, a quarter of the text. Our choice."""
-        return cls(**{"width": 4, "expand": 4, "step_tokens": 10, "prefix_share": 0.25, **changes})
+        prefix = _prefix(changes, prefix_share=0.25)
+        return cls(**{"width": 4, "expand": 4, "step_tokens": 10, **prefix, **changes})
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_counts(self, "width", "expand", "completions", "max_children")
         if type(self.lookahead) is not int or self.lookahead < 0:
             raise InputError(f"Beam: lookahead={self.lookahead!r}: give a whole number of tokens, 0 or more")
-        prefixes = [each for each in (self.prefix_seconds, self.prefix_share) if each is not None]
+        prefixes = [name for name in PREFIXES if getattr(self, name) is not None]
         if len(prefixes) > 1:
             raise InputError("Beam: give prefix_seconds or prefix_share, not both")
-        if any(not isinstance(each, int | float) or not 0 <= each < math.inf for each in prefixes):
-            raise InputError(f"Beam: a prefix of {prefixes[0]!r}: give a number, 0 or more")
-        if self.completions is not None and not any(prefixes):
+        for name in prefixes:
+            check_number(self, name, "a number, 0 or more", lambda value: 0 <= value < math.inf)
+        if self.completions is not None and not any(getattr(self, name) for name in prefixes):
             raise InputError("Beam: completions come after a prefix: give prefix_seconds or prefix_share")
 
     def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
@@ -81,7 +84,7 @@ class Beam(Guided):
             fork = min(rows.length + self.step_tokens, prefix)
             # At their greatest length rows end, and there is nothing to compare.
             seen = max(fork, min(fork + self.lookahead, sampler.maximum - 1))
-            rows, finished = sampler.extend(rows, seen - rows.length)
+            rows, finished = sampler.extend(rows, seen - rows.length, back_to=fork)
             yield from finished
             rewards = scorer.partial(rows, reward)
             rows = sampler.rewind(rows, fork) if seen > fork and len(rows) else rows
@@ -103,6 +106,11 @@ class Beam(Guided):
         if self.prefix_share is not None:
             return round(self.prefix_share * sampler.expected)
         return sampler.maximum
+
+
+def _prefix(changes: Mapping[str, Any], **preset: float) -> dict[str, float]:
+    """A preset's prefix, unless another is given in its place."""
+    return {} if any(changes.get(name) is not None for name in PREFIXES) else preset
 
 
 def best_rows(

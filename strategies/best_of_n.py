@@ -67,14 +67,9 @@ class BestOfN:
             if size < 1:
                 return
             finished = []
-            for candidate in sample(sampler, size, first=started):
+            for candidate in complete(sampler, sampler.start(size)):
                 finished.append(candidate)
                 yield candidate
             if isinstance(self.stop_at, Condition) and scorer.holds(self.stop_at, finished).any():
                 return
             started += size
-
-
-def sample(sampler: Sampler, n: int, first: int = 0) -> Iterator[Candidate]:
-    """Candidates `first` .. `first + n - 1`, decoded together to their ends, each yielded as it finishes."""
-    yield from complete(sampler, sampler.start(n, first))

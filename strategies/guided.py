@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llasa_search.errors import InputError
 from llasa_search.expression import RewardLike, as_reward
 from llasa_search.partial import able_verifiers, partial_reward
 from llasa_search.reward import Reward
@@ -34,7 +35,10 @@ class Guided:
     def __post_init__(self) -> None:
         check_counts(self, "step_tokens")
         if self.prefix_verifiers is not None:
-            reward = as_reward(self.prefix_verifiers)
+            try:
+                reward = as_reward(self.prefix_verifiers)
+            except InputError as error:
+                raise InputError(f"prefix_verifiers: {error}") from error
             able_verifiers(reward)
             object.__setattr__(self, "prefix_verifiers", reward)
 

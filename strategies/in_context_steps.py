@@ -18,7 +18,7 @@ from llasa_search.errors import InputError
 from llasa_search.joining import joined, trimmed
 from llasa_search.reward import ranking
 from llasa_search.splitting import split
-from llasa_search.strategies.base import check_counts, complete
+from llasa_search.strategies.base import check_counts, check_number, complete
 from llasa_search.strategies.best_of_n import DEFAULT_N, BestOfN
 from llasa_search.voice import Step
 
@@ -45,7 +45,7 @@ class InContextSteps:
 
     Args:
         n: candidates of a step, all histories together; None takes the budget's candidates, or all that its
-            tokens surely buy, or else 4.
+            tokens surely buy, or else 4, or `width` where that is more.
         width: histories that stay after each step.
         history_seconds: how much of the steps before the language model hears, the last one in any case, and
             without a voice prompt the first, which has the voice; None for all that fits its window. The
@@ -64,11 +64,8 @@ class InContextSteps:
         check_counts(self, "n", "width")
         if self.width > (self.n or sys.maxsize):
             raise InputError(f"InContextSteps: of n={self.n} candidates, width={self.width} cannot stay")
-        seconds = self.history_seconds
-        if seconds is not None and not (isinstance(seconds, int | float) and seconds >= 0):
-            raise InputError(
-                f"InContextSteps: history_seconds={seconds!r}: give a number, 0 or more, or None"
-            )
+        if self.history_seconds is not None:
+            check_number(self, "history_seconds", "a number, 0 or more, or None", lambda value: value >= 0)
 
     def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
         from llasa_search.llasa.duration import typical_seconds
@@ -80,22 +77,30 @@ class InContextSteps:
             return
         alone = [sampler.at(replace(whole, text=text)) for text in texts]
         histories: list[History] = [()]
+        drawn: list[Candidate] = []
         try:
             for place, text in enumerate(texts, start=1):
-                rest = alone[place:]
+                rest, drawn = alone[place:], []
                 later = Need(sum(each.maximum for each in rest), sum(each.expected for each in rest))
-                histories = self._step(sampler, scorer, histories, text, later)
+                histories = self._step(sampler, scorer, histories, text, later, drawn)
         except (KeyboardInterrupt, Exception):  # what is said already is not lost
-            if histories[0]:
-                yield sampler.count(replace(joined(whole.text, histories[0]), finish_reason="length"))
+            said = histories[0] or tuple(sorted(drawn, key=_demerit)[:1])
+            if said:
+                yield sampler.count(replace(joined(whole.text, said), finish_reason="length"))
             raise
         for history in histories:
             yield sampler.count(joined(whole.text, history))
 
     def _step(
-        self, sampler: Sampler, scorer: Scorer, histories: list[History], text: str, later: Need
+        self,
+        sampler: Sampler,
+        scorer: Scorer,
+        histories: list[History],
+        text: str,
+        later: Need,
+        drawn: list[Candidate],
     ) -> list[History]:
-        """The best histories that are one step longer."""
+        """The best histories that are one step longer; candidates of the step are added to `drawn`."""
         prompt = sampler.prompt
         codes = math.inf if self.history_seconds is None else self.history_seconds * sampler.llasa.frame_rate
         anchor = 0 if prompt.voice is not None else 1
@@ -106,33 +111,37 @@ class InContextSteps:
         samplers = [sampler.at(prompt, later) for prompt in prompts]
         # Histories differ in what they are worth already: then the best step alone does not decide.
         surely = self.width if len(histories) == 1 else sys.maxsize
-        drawn: list[Candidate] = []
         for _ in range(ATTEMPTS):
-            drawn += self._draw(samplers, histories)
+            self._draw(samplers, histories, drawn)
             if not drawn or _passes(scorer, drawn, surely):
                 break
         if not drawn:
-            drawn = _heard(samplers[0], [samplers[0].spare()], histories[0])
-        best = sorted(drawn, key=_demerit)[: self.width]
+            drawn += _heard(samplers[0], [samplers[0].spare()], histories[0])
+        width = min(self.width, sampler.account.budget.candidates or sys.maxsize)
+        best = sorted(drawn, key=_demerit)[:width]
         _note(sampler.trace, drawn, best)
         return [(*step.history, trimmed(step, sampler.llasa.sample_rate)) for step in best]
 
-    def _draw(self, samplers: Sequence[Sampler], histories: Sequence[History]) -> list[Candidate]:
-        """Candidates of a step, by index; fewer where the budget has to last for the rest of the text."""
+    def _draw(
+        self, samplers: Sequence[Sampler], histories: Sequence[History], drawn: list[Candidate]
+    ) -> None:
+        """Adds candidates of a step; fewer where the budget has to last for the rest of the text."""
         account = samplers[0].account
-        wanted = self.n or account.budget.candidates or (sys.maxsize if account.budget.tokens else DEFAULT_N)
+        default = sys.maxsize if account.budget.tokens else max(DEFAULT_N, self.width)
+        wanted = self.n or account.budget.candidates or default
         n = min(wanted, samplers[0].affordable())
-        drawn: list[Candidate] = []
         for place, (sampler, history) in enumerate(zip(samplers, histories, strict=True)):
-            share = n // len(samplers) + (place < n % len(samplers))
+            share, before = n // len(samplers) + (place < n % len(samplers)), len(drawn)
+            if not share:
+                break
             try:
-                finished = list(complete(sampler, sampler.start(share, sampler.next_index))) if share else []
+                for candidate in complete(sampler, sampler.start(share)):
+                    drawn.append(candidate)  # one by one: what is there when Ctrl-C comes is not lost
             except BudgetSpent:
                 if not account.ledger.row_steps:
                     raise
                 break
-            drawn += _heard(sampler, finished, history)
-        return drawn
+            drawn[before:] = _heard(sampler, drawn[before:], history)
 
 
 def _recent(history: History, codes: float, anchor: int) -> History:
@@ -164,7 +173,10 @@ def _passes(scorer: Scorer, drawn: Sequence[Candidate], surely: int) -> bool:
 
 
 def _demerit(candidate: Candidate) -> tuple[int, float]:
-    """Steps of unknown reward, and less the mean reward of the others, each by the length of its text."""
+    """The number of steps of unknown reward (less one), then the mean reward of the others, negative.
+
+    Rewards count by the length of their text.
+    """
     steps = [step for step in (*candidate.history, candidate) if not math.isnan(step.reward)]
     length = sum(len(step.text) for step in steps)
     mean = sum(step.reward * len(step.text) for step in steps) / max(1, length)

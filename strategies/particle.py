@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import numpy as np
 from llasa_search.arrays import FloatArray
 from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError
-from llasa_search.strategies.base import check_counts
+from llasa_search.strategies.base import check_counts, check_number
 from llasa_search.strategies.guided import Guided
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ class Particle(Guided):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_counts(self, "n")
-        if not isinstance(self.temperature, int | float) or not self.temperature > 0:
-            raise InputError(f"Particle: temperature={self.temperature!r}: give a number above 0")
+        check_number(self, "temperature", "a number above 0", lambda value: 0 < value < math.inf)
 
     def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
         reward = self.compared_by(scorer)

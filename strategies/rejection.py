@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llasa_search.candidate import Candidate
-from llasa_search.errors import InputError
 from llasa_search.reward import ranking
-from llasa_search.strategies.base import check_counts
+from llasa_search.strategies.base import check_counts, check_number
 from llasa_search.strategies.guided import Guided
 
 if TYPE_CHECKING:
@@ -38,8 +37,7 @@ class SpeculativeRejection(Guided):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_counts(self, "n")
-        if not isinstance(self.alpha, int | float) or not 0 <= self.alpha < 1:
-            raise InputError(f"SpeculativeRejection: alpha={self.alpha!r}: give a share, 0 or more, below 1")
+        check_number(self, "alpha", "a share, 0 or more, below 1", lambda value: 0 <= value < 1)
 
     def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
         reward = self.compared_by(scorer)

@@ -127,10 +127,10 @@ def test_affordable_is_what_the_scarcest_limit_buys() -> None:
     assert account.affordable(70, usual=30) == 9
     spend(account, "candidates", 18)
     assert account.affordable(70, usual=30) == 2
-    assert account.stopped_by is None
+    assert account.short_of is None
     spend(account, "tokens", 1001)
     assert account.affordable(70, usual=30) == 0
-    assert account.stopped_by == "tokens"
+    assert account.short_of == "tokens"
 
 
 def test_time_buys_rows_at_their_share_of_a_step_after_what_waits_to_be_heard() -> None:

@@ -162,6 +162,17 @@ def test_no_budget_is_exceeded(
     assert result.best.reward == max(candidate.reward for candidate in result.candidates)
 
 
+@settings(max_examples=15)
+@given(tokens=st.integers(30, 130), lookahead=st.integers(1, 25))
+def test_looking_ahead_keeps_the_price_of_what_is_sampled_again(
+    llasa: Llasa, tokens: int, lookahead: int
+) -> None:
+    """A row that is finished from its fork with what the budget kept for finishing it from further on."""
+    endless = Sampling(min_seconds=0.6, max_seconds=0.6)
+    beam = Beam(2, 2, step_tokens=10, lookahead=lookahead)
+    assert search(llasa, beam, budget=Budget(tokens=tokens), sampling=endless).ledger.row_steps <= tokens
+
+
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(ALL), st.integers(LONGEST, 120), st.integers(1, 3))
 def test_no_budget_is_exceeded_where_memory_is_short(
@@ -194,7 +205,10 @@ def test_the_trace_knows_every_row(llasa: Llasa, strategy: Strategy) -> None:
     [
         ("beam:width=0", "width=0: give a whole number"),
         ("beam:step_tokens=2.5", "step_tokens=2.5"),
-        ("beam:prefix_seconds=-1", "prefix of -1"),
+        ("beam:prefix_seconds=-1", "prefix_seconds=-1: give a number, 0 or more"),
+        ("beam:prefix_seconds=True", "prefix_seconds=True"),
+        ("beam_short:prefix_seconds=1,prefix_share=0.5", "not both"),
+        ("beam:prefix_verifiers=3", "prefix_verifiers: "),
         ("beam:prefix_seconds=1,prefix_share=0.5", "not both"),
         ("beam:completions=2", "after a prefix"),
         ("beam:lookahead=-1", "lookahead=-1"),
@@ -204,7 +218,7 @@ def test_the_trace_knows_every_row(llasa: Llasa, strategy: Strategy) -> None:
         ("dvts:width=None", "width=None"),
         ("rejection:n=None", "n=None"),
         ("beam:prefix_verifiers=pace", r"Pace\(\) cannot judge unfinished speech"),
-        ("beam_short:length=3", "length"),
+        ("beam_short:length=3", "length.*takes width=4, expand=4, .*prefix_share=0.25"),
         ("dvts:width=6,expand=4", "no whole number of trees"),
         ("particle:temperature=0", "above 0"),
         ("rejection:alpha=1", "below 1"),
@@ -224,6 +238,14 @@ def test_settings_are_read_from_a_name() -> None:
     assert str(beam.prefix_verifiers) == "Signal() + Harmonic(LanguageModelLikelihood(), Signal())"
     assert as_strategy("beam_paper:width=4") == Beam(width=4, prefix_seconds=2.0)
     assert as_strategy("beam_short") == Beam(4, 4, prefix_share=0.25, step_tokens=10)
+    assert as_strategy("beam_short:prefix_seconds=1") == Beam(4, 4, prefix_seconds=1, step_tokens=10)
+    assert as_strategy("beam_paper:prefix_share=0.5") == Beam(prefix_share=0.5)
+
+
+def test_a_plain_function_is_told_how_to_hear_unfinished_speech() -> None:
+    """An error that asks for what was given."""
+    with pytest.raises(InputError, match=r"plain function .write a Verifier with partial = True"):
+        Beam(prefix_verifiers=lambda utterance: 0.5)
 
 
 def test_prefix_verifiers_are_loaded_and_checked_first(llasa: Llasa) -> None:

@@ -35,9 +35,9 @@ def test_the_oldest_steps_leave_the_window(llasa: Llasa, voice: Voice, with_voic
     kept = at.prompt.history
     assert kept == (history[2:] if with_voice else (history[0], *history[3:]))
     spoken = [voice.text] * with_voice + [step.text for step in kept] + [TEXT]
-    ids = llasa.format.ids(" ".join(map(str, spoken)), at.context_codes)
+    ids = llasa.format.ids(" ".join(map(str, spoken)), at.speech.context)
     assert len(ids) + at.maximum <= llasa.max_length < len(ids) + at.maximum + 400
-    assert at.context_codes[-1] == 5 and len(at.context_codes) == sum(len(step.codes) for step in kept) + (
+    assert at.speech.context[-1] == 5 and len(at.speech.context) == sum(len(step.codes) for step in kept) + (
         len(llasa.voice_codes(voice)) if with_voice else 0
     )
 

@@ -85,8 +85,9 @@ def test_a_budget_of_tokens_buys_the_whole_text(llasa: Llasa, tokens: int, width
 
 
 def test_the_smallest_budget_is_stated(speak: Speak) -> None:
-    with pytest.raises(InputError, match=f"at least {PRICE}"):
-        speak(budget=Budget(tokens=PRICE - 1))
+    for tokens in (1, PRICE - 1):
+        with pytest.raises(InputError, match=f"at least {PRICE}"):
+            speak(budget=Budget(tokens=tokens))
     assert len(speak(budget=Budget(tokens=PRICE)).candidates) == 1
 
 
@@ -94,6 +95,23 @@ def test_a_budget_of_candidates_is_one_of_each_step(speak: Speak) -> None:
     result = speak(budget=Budget(candidates=1))
     assert (len(result.trace.nodes), result.stopped_by) == (3, "candidates")
     assert len(speak(budget=Budget(candidates=5)).trace.nodes) == 15
+
+
+def test_a_retry_takes_no_more_candidates_to_the_end_than_were_asked_for(speak: Speak) -> None:
+    """A step that is sampled twice, and its second try kept as a candidate of its own."""
+    never = Loudness().given(Loudness() >= 2)
+    result = speak("in_context_steps:n=3,width=3", reward=never, budget=Budget(candidates=2))
+    assert len(result.candidates) == result.ledger.finished == 2
+
+
+def test_a_retry_that_is_not_affordable_does_not_silence_the_rest(speak: Speak) -> None:
+    """One failed gate, after which no step is chosen, though the budget has tokens left."""
+    loud = Loudness()
+    first = [step.reward for step in speak("in_context_steps", budget=Budget(tokens=PRICE)).best.history]
+    gated = loud.given(loud >= 2)
+    result = speak("in_context_steps", reward=gated, budget=Budget(tokens=PRICE))
+    assert not np.isnan([step.reward for step in result.best.history]).any()
+    assert len(result.best.history) == len(first) and result.ledger.row_steps <= PRICE
 
 
 def test_when_time_is_up_the_rest_is_said_once(speak: Speak) -> None:
@@ -136,6 +154,18 @@ def test_ctrl_c_keeps_what_is_accepted(speak: Speak) -> None:
     assert tuple(step.text for step in result.best.history) == STEPS[:2]
     assert (result.best.text, result.best.finish_reason) == (TEXT, "length")
     assert len(result.audio) == 320 * len(result.best.codes)
+
+
+class InterruptingAtOnce(Interrupting):
+    patience = STEPS[0]
+
+
+def test_ctrl_c_while_the_first_step_is_scored_keeps_one_of_its_candidates(speak: Speak) -> None:
+    """A search that says nothing at all, because its rows had finished and no step was accepted."""
+    result = speak("in_context_steps:n=3", reward=InterruptingAtOnce())
+    assert result.stopped_by == "interrupt"
+    assert tuple(step.text for step in result.best.history) == STEPS[:1]
+    assert result.best.finish_reason == "length"
 
 
 def test_an_error_keeps_what_is_accepted(speak: Speak) -> None:

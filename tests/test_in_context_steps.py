@@ -176,7 +176,8 @@ def test_a_long_text_is_spoken_whole_by_the_embedded_model(tmp_path: Path, cli: 
     result.save_run(tmp_path / "run")
     assert (tmp_path / "run" / "run.json").stat().st_size < 33 * 5_000
     drawn = cli("trace", str(tmp_path / "run")).out
-    assert "<- chosen" in drawn or drawn.count("finished at") == 33
+    assert "<- chosen" in drawn and drawn.count("finished at") == 33
+    assert "33 rows from 1 roots, 1 finished" in drawn and "whole text " in drawn
     assert max(len(line) - len(line.lstrip("│├└─ ")) for line in drawn.splitlines()) <= 8
 
 

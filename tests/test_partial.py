@@ -63,7 +63,7 @@ def test_verifiers_hear_all_or_the_last_window(make: Callable[..., tuple[Scorer,
     all_of_it, end = Recorder(), Windowed()
     scorer, rows = make(Codes())
     scorer.partial(rows, all_of_it + end)
-    whole = rows.sampler.partial_audio(rows)
+    whole = rows.sampler.speech.partial(rows)
     for i, (heard, window) in enumerate(zip(all_of_it._heard, end._heard, strict=True)):
         np.testing.assert_allclose(heard.audio, whole[i], atol=1e-6)
         np.testing.assert_allclose(window.audio, whole[i][-1600:], atol=1e-6)
@@ -77,7 +77,7 @@ def test_a_window_alone_is_decoded_after_its_context(make: Callable[..., tuple[S
     end = Windowed()
     scorer, rows = make(end)
     scorer.partial(rows, end)
-    window = rows.sampler.partial_audio(rows, 0.1)
+    window = rows.sampler.speech.partial(rows, 0.1)
     for i, heard in enumerate(end._heard):
         np.testing.assert_allclose(heard.audio, window[i], atol=1e-6)
 

@@ -115,13 +115,27 @@ def test_rewound_rows_say_the_same_again(make: Callable[..., Sampler], penalty: 
     assert speech(sampler.extend(sampler.select(rows, [2, 0, 1]))[1]) == expected
 
 
+def test_what_a_strategy_gives_is_checked(make: Callable[..., Sampler]) -> None:
+    """A length of 12.5 tokens that fails three calls later; two candidates with one index."""
+    sampler = make()
+    rows = sampler.start(2)
+    for wrong in (12.5, 0, "all"):
+        with pytest.raises(InputError, match="a whole number, 1 or more, or None for all"):
+            sampler.extend(rows, wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"there is a candidate 1 already; .* from 2"):
+        sampler.start(2, first=1)
+    with pytest.raises(InputError, match="whole numbers"):
+        sampler.start(1.5)  # type: ignore[arg-type]
+    assert len(sampler.extend(rows, np.int64(3))[0]) == 2  # type: ignore[arg-type]
+
+
 def test_selecting_nothing_or_no_such_row(make: Callable[..., Sampler]) -> None:
     """A position past the end that silently picks another row."""
     sampler = make()
     rows = sampler.start(2)
-    for wrong in (2, -1):
-        with pytest.raises(InputError, match=f"no row {wrong}"):
-            sampler.select(rows, [0, wrong])
+    for wrong in (2, -1, "a"):
+        with pytest.raises(InputError, match=f"no row {wrong!r}"):
+            sampler.select(rows, [0, wrong])  # type: ignore[list-item]
     rest = sampler.select(rows, [])
     assert len(rest) == 0
     live, finished = sampler.extend(rest)
@@ -132,22 +146,22 @@ def test_a_root_does_not_take_a_forks_place(make: Callable[..., Sampler]) -> Non
     """Two candidates with one index."""
     sampler = make()
     sampler.select(sampler.start(2), [0, 0, 0])
-    with pytest.raises(InputError, match="candidate 2 is a fork"):
+    with pytest.raises(InputError, match="a candidate 2 already"):
         sampler.start(1, first=2)
 
 
 @pytest.mark.parametrize(("n", "first"), [(0, 0), (-1, 0), (1, -1)])
 def test_counts_that_make_no_sense(make: Callable[..., Sampler], n: int, first: int) -> None:
     """No rows, and so a search without candidates."""
-    with pytest.raises(InputError, match="n must be 1 or more"):
+    with pytest.raises(InputError, match="n 1 or more, first 0 or more"):
         make().start(n, first)
 
 
 def test_a_prompt_is_prefilled_once(make: Callable[..., Sampler]) -> None:
     """The text sent through the model again for each round, or each return to a prompt."""
     sampler = make()
-    for first in (0, 2):
-        sampler.extend(sampler.start(2, first))
+    for _ in range(2):
+        sampler.extend(sampler.start(2))
     ledger = sampler.account.ledger
     tokens = ledger.prefill_tokens
     assert (ledger.prefills, tokens > 60) == (1, True)
@@ -165,9 +179,9 @@ def test_history_is_a_longer_voice_prompt(make: Callable[..., Sampler]) -> None:
     sampler = make()
     step = Step("the captain", np.arange(20, dtype=np.int32))
     after = sampler.at(Prompt("found a coin.", "en", sampler.prompt.voice, (step,)))
-    assert after.context_codes.tolist() == [*sampler.context_codes.tolist(), *range(20)]
+    assert after.speech.context.tolist() == [*sampler.speech.context.tolist(), *range(20)]
     spoken = "hello world the captain found a coin."
-    prompt = sampler.llasa.format.ids(spoken, after.context_codes)
+    prompt = sampler.llasa.format.ids(spoken, after.speech.context)
     sampler.account.ledger.prefill_tokens = 0
     candidates = after.extend(after.start(2))[1]
     assert sampler.account.ledger.prefill_tokens == len(prompt)
@@ -180,7 +194,7 @@ def test_speech_is_decoded_after_the_prompt(make: Callable[..., Sampler]) -> Non
     """The voice prompt's own audio in the speech; speech that a verifier can write into."""
     sampler = make()
     candidates = sampler.extend(sampler.start(3))[1]
-    context = sampler.context_codes
+    context = sampler.speech.context
     for candidate, audio in zip(candidates, sampler.audio(candidates), strict=True):
         expected = sampler.llasa.decode([candidate.codes], context)[0]
         np.testing.assert_allclose(audio, expected, atol=1e-5)
@@ -200,8 +214,8 @@ def test_unfinished_speech_is_what_the_finished_would_begin_with(
     sampler = make()
     rows, _ = sampler.extend(sampler.start(3), 12)
     frames = 12 if window is None else min(12, round(window * 50))
-    for row, audio in zip(rows.codes, sampler.partial_audio(rows, window), strict=True):
-        context = np.concatenate((sampler.context_codes, row[: 12 - frames]))
+    for row, audio in zip(rows.codes, sampler.speech.partial(rows, window), strict=True):
+        context = np.concatenate((sampler.speech.context, row[: 12 - frames]))
         expected = sampler.llasa.decode([row[12 - frames :]], context)[0]
         np.testing.assert_allclose(audio, expected, atol=1e-5)
     assert sampler.extend(rows)[1]

@@ -80,8 +80,10 @@ def test_a_budget_of_seconds(make: Callable[..., Sampler]) -> None:
 
 def test_a_budget_below_one_candidate_states_the_price(make: Callable[..., Sampler]) -> None:
     """A search that spends all and returns nothing."""
-    with pytest.raises(InputError, match="at least 50"):
-        make(Budget(tokens=49))
+    poor = make(Budget(tokens=49))
+    for use in (poor.affordable, lambda: poor.start(1)):
+        with pytest.raises(InputError, match="at least 50"):
+            use()
     sampler = make(Budget(tokens=50))
     assert sampler.affordable() == 1
     assert len(sampler.extend(sampler.start(1))[1]) == 1

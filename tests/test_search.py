@@ -17,7 +17,7 @@ from llasa_search import search
 from llasa_search.arrays import Audio
 from llasa_search.budget import Budget
 from llasa_search.candidate import Candidate, Score, Utterance
-from llasa_search.errors import InputError
+from llasa_search.errors import InputError, ModelError
 from llasa_search.llasa import Llasa
 from llasa_search.result import SearchError, SearchResult
 from llasa_search.sampling import Sampling
@@ -221,22 +221,43 @@ def test_ctrl_c_before_anything_began_is_passed_on(searcher: Callable[..., Searc
 
 
 class Faulty(BestOfN):
-    """Best-of-N with a programming error after the second candidate."""
+    """Best-of-N with an error after the second candidate."""
+
+    error: Exception = ValueError("a bug")
 
     def run(self, sampler: Any, scorer: Any) -> Iterator[Candidate]:
         for number, candidate in enumerate(super().run(sampler, scorer)):
             yield candidate
             if number:
-                raise ValueError("a bug")
+                raise self.error
+
+
+class FullMemory(Faulty):
+    error = ModelError("not even one candidate fits into memory")
+
+
+class Twice(BestOfN):
+    """Best-of-N that yields each candidate twice."""
+
+    def run(self, sampler: Any, scorer: Any) -> Iterator[Candidate]:
+        for candidate in super().run(sampler, scorer):
+            yield from (candidate, candidate)
 
 
 def test_an_error_in_a_strategy_loses_no_candidate(searcher: Callable[..., Searcher]) -> None:
     """An hour of sampling thrown away by a bug in someone's strategy, or in what shows progress."""
-    with pytest.raises(SearchError, match=r"Faulty.* raised ValueError: a bug") as caught:
-        searcher(strategy=Faulty()).generate(TEXT, sampling=SHORT)
-    assert isinstance(caught.value.__cause__, ValueError)
-    assert caught.value.result is not None and len(caught.value.result.candidates) >= 2
-    assert not np.isnan(caught.value.result.best.reward)
+    for strategy, kind, says, count in (
+        (Faulty(), ValueError, "Faulty.* raised ValueError: a bug", 2),
+        (FullMemory(), ModelError, "raised ModelError: not even one", 2),
+        (Twice(), InputError, "yielded candidate . twice", 1),
+    ):
+        with pytest.raises(SearchError, match=says) as caught:
+            searcher(strategy=strategy).generate(TEXT, sampling=SHORT)
+        assert isinstance(caught.value.__cause__, kind)
+        found = caught.value.result
+        assert found is not None and len(found.candidates) >= count
+        assert not np.isnan(found.best.reward)
+        assert len({candidate.index for candidate in found.candidates}) == len(found.candidates)
     for broken_at in (1, 5):
 
         def progress(seen: Progress, broken_at: int = broken_at) -> None:
@@ -246,6 +267,30 @@ def test_an_error_in_a_strategy_loses_no_candidate(searcher: Callable[..., Searc
         with pytest.raises(SearchError, match="ZeroDivisionError") as caught:
             searcher().generate(TEXT, sampling=SHORT, progress=progress)
         assert caught.value.result is not None and len(caught.value.result.candidates) > 0
+
+
+class Empty(BestOfN):
+    """Yields what is no candidate, or raises, before anything is sampled."""
+
+    what: object = None
+
+    def run(self, sampler: Any, scorer: Any) -> Iterator[Candidate]:
+        if isinstance(self.what, Exception):
+            raise self.what
+        yield self.what  # type: ignore[misc]
+
+
+def test_a_strategy_that_gives_no_candidate_is_named(searcher: Callable[..., Searcher]) -> None:
+    """A traceback from the midst of the library for somebody's first strategy."""
+    for what, kind, says in (
+        (None, InputError, "it yielded None: a strategy yields the candidates"),
+        ("speech", InputError, "it yielded 'speech'"),
+        (RuntimeError("a bug"), SearchError, "Empty.* raised RuntimeError: a bug"),
+    ):
+        strategy = Empty()
+        object.__setattr__(strategy, "what", what)
+        with pytest.raises(kind, match=says):
+            searcher(strategy=strategy).generate(TEXT, sampling=SHORT)
 
 
 def test_progress_counts_and_ends_with_the_best(searcher: Callable[..., Searcher]) -> None:

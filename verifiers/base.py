@@ -8,6 +8,7 @@ import math
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -147,7 +148,7 @@ class Verifier(Reward):
         return f"{type(self).__name__}({changed})"
 
     def _changed_arguments(self) -> dict[str, Any]:
-        parameters = inspect.signature(type(self)).parameters.values()
+        parameters = _parameters(type(self))
         missing = [parameter.name for parameter in parameters if not hasattr(self, parameter.name)]
         if missing:
             raise InputError(
@@ -160,6 +161,11 @@ class Verifier(Reward):
             for parameter in parameters
             if values[parameter.name] != _literal(parameter.default)
         }
+
+
+@cache
+def _parameters(kind: type[Verifier]) -> tuple[inspect.Parameter, ...]:
+    return tuple(inspect.signature(kind).parameters.values())
 
 
 def check_declaration(verifier: Verifier) -> None:

@@ -22,8 +22,8 @@ class RandomRestart:
         reward = partial_reward(None, scorer.reward)
         tokens = round(self.seconds * sampler.llasa.frame_rate)
         heard = []
-        for index in range(self.n):
-            rows, finished = sampler.extend(sampler.start(1, first=index), tokens)
+        for _ in range(self.n):
+            rows, finished = sampler.extend(sampler.start(1), tokens)
             yield from finished
             if not len(rows):
                 continue
