@@ -79,7 +79,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 def taken(made: Callable[..., object]) -> str:
     """What can be given to a verifier or a strategy, with defaults, as it is written after its name."""
-    parameters = inspect.signature(made).parameters.values()
+    parameters = list(inspect.signature(made).parameters.values())
     kind = getattr(made, "__self__", None)
     if isinstance(kind, type):  # a preset takes what its class takes
         preset = made()
