@@ -113,7 +113,8 @@ def test_another_reward_chooses_by_the_scores_that_are_there() -> None:
     assert curves.by("Lexicographic(wer, likelihood)")(pool).argmax() == 2
     assert curves.by("likelihood")(pool).argmax() == 0
     assert curves.by("wer")(pool).tolist() == [0.5, 1.0, 1.0, pytest.approx(0.1)]
-    assert np.isnan(curves.by("pace")(pool)).all()
+    with pytest.raises(InputError, match=r"hear SpeakerSimilarity\(\) and Pace\(\) and Signal\(\), with"):
+        curves.by("speaker")(pool)
 
 
 def test_a_pool_of_one_is_a_plain_sample() -> None:
@@ -227,6 +228,11 @@ def test_equal_arms_do_not_differ_and_unequal_ones_do() -> None:
     assert outcomes.difference(better, same).high < 0
     noise = _outcome(base + rng.choice([-1, 1], (40, 1)))
     assert outcomes.difference(noise, same).low < 0 < outcomes.difference(noise, same).high
+
+
+def test_a_test_that_could_not_be_made_makes_no_other_stricter() -> None:
+    """One text too few under one judge, and every p-value grows."""
+    assert outcomes.holm([0.01, float("nan"), 0.04]) == pytest.approx([0.02, float("nan"), 0.04], nan_ok=True)
 
 
 @given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=8))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from listeners import Interrupting
 
 from llasa_search import Budget, InputError, SearchError, SearchResult
 from llasa_search.study import Arm, Case, Study, read_cases
@@ -123,6 +124,40 @@ def test_a_search_that_finds_nothing_does_not_keep_the_others_from_being_made(st
     ):
         study.rows(cases, [arm])
     assert sorted(run.name.split("-")[0] for run in (study.folder / "two").iterdir()) == ["one", "two"]
+
+
+def test_ctrl_c_keeps_no_half_search(study: Study) -> None:
+    """A search of 16 that was cut at its first candidate, kept and taken for a whole one ever after."""
+    cut = Arm("cut", "best_of_n:n=3", Interrupting())  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        study.rows(CASES, [cut])
+    assert not list(study.folder.glob("cut/*/run.json"))
+
+
+def test_an_id_is_no_path(study: Study, arms: list[Arm]) -> None:
+    """A list of texts that writes outside of the study's folder."""
+    case = Case("../../up/one", "one", "en", None, "one")
+    (row,) = study.rows([case], [Arm("ids", "best_of_n:n=1", "lm_likelihood")])
+    assert row["case"] == case.id and len(list(study.folder.glob("ids/*/run.json"))) == 1
+
+
+def test_what_could_not_be_judged_is_refused_before_any_search(study: Study, arms: list[Arm]) -> None:
+    """Hours of searches whose tables hold nothing."""
+    with pytest.raises(InputError, match="no texts"):
+        study.rows([], arms)
+    deaf = Study(study.folder, {"voice": "resemblyzer_similarity"}, model=study.model)
+    with pytest.raises(InputError, match=r"case one, judge 'voice'.*reference voice"):
+        deaf.rows(CASES, arms)
+    with pytest.raises(InputError, match="processes=0"):
+        Study(study.folder, {}, processes=0)
+
+
+def test_a_search_costs_the_same_whatever_was_heard_before(study: Study, asr_path: Path) -> None:
+    """Operations that depend on where a killed study went on: a recogniser that had heard the speech."""
+    wer = f"WER(model={str(asr_path)!r})"
+    arms = [Arm(name, "best_of_n:n=2", wer, pool=True) for name in ("first", "again")]
+    found = study.by_arm(CASES[:1], arms)
+    assert found["first"][0]["flops"] == found["again"][0]["flops"]
 
 
 def test_rows_by_arm(study: Study, arms: list[Arm]) -> None:

@@ -48,6 +48,9 @@ class ASR(Protocol):
             language: "en" or "zh".
         """
 
+    def forget(self) -> None:
+        """Forgets what it keeps of speech: a search costs the same, whatever has been heard before it."""
+
 
 _loaded: WeakValueDictionary[str, Any] = WeakValueDictionary()
 

@@ -88,6 +88,9 @@ class CTCModel:
                 heard[i] = frames, transcript
         return [heard[i] for i in range(len(audios))]
 
+    def forget(self) -> None:
+        """It keeps nothing of speech."""
+
     def understands(self, language: str) -> bool:
         """Whether it can write letters of `language` ("en" or "zh")."""
         likely = "eE" if language == "en" else "的"

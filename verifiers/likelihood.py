@@ -65,6 +65,8 @@ class TranscriptLikelihood(Verifier):
     def check(self, prompt: Prompt) -> None:
         super().check(prompt)
         self.load()
+        assert self._asr is not None
+        self._asr.forget()
         self._require(prompt.text, prompt.language)
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:

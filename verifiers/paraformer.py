@@ -63,6 +63,9 @@ class Paraformer:
         self._model = model.to(self.device).eval()
         self.flops = Line(lambda audio: self._decode([audio]))
 
+    def forget(self) -> None:
+        """It keeps nothing of speech."""
+
     def understands(self, language: str) -> bool:
         """Whether its tokens can write `language` ("en" or "zh")."""
         letter = CHINESE if language == "zh" else "^[a-z]+(@@)?$"

@@ -74,6 +74,9 @@ class TransformersWhisper:
             decoder_start_token_id=self.tokenizer.convert_tokens_to_ids("<|startoftranscript|>"),
         )
 
+    def forget(self) -> None:
+        """It keeps nothing of speech."""
+
     def understands(self, language: str) -> bool:
         """Whether the checkpoint can hear `language` ("en" or "zh")."""
         return language == "en" or self.multilingual

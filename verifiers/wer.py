@@ -72,6 +72,7 @@ class WER(Verifier):
 
     def check(self, prompt: Prompt) -> None:
         super().check(prompt)
+        self._loaded.forget()
         if not self._loaded.understands(prompt.language):
             only, other = ("English", "paraformer-zh") if prompt.language == "zh" else ("Chinese", "large-v3")
             raise InputError(

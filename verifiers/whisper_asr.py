@@ -60,6 +60,10 @@ class WhisperASR:
         """Floating-point operations for one recording; the encoder's as far as the last batch needed it."""
         return self._price(seconds, self._new)
 
+    def forget(self) -> None:
+        """Forgets the last batch."""
+        self._encoded = {}
+
     def understands(self, language: str) -> bool:
         """Whether the checkpoint can hear `language` ("en" or "zh")."""
         return language == "en" or bool(self.model.is_multilingual)

@@ -96,10 +96,20 @@ def by(reward: RewardLike) -> Key:
 
     Args:
         reward: anything `search.generate` takes; it gets the same gate.
+
+    Raises:
+        InputError: when it chooses, if the rows hold no scores of a verifier that it needs.
     """
     wanted = gated(as_reward(reward))
 
     def key(pool: Sequence[Row]) -> FloatArray:
+        known = {name for row in pool for name in row["scores"]}
+        missing = [str(each) for each in wanted.required if str(each) not in known]
+        if missing:
+            raise InputError(
+                f"{wanted} needs scores that the rows do not hold: let the arm hear "
+                f"{' and '.join(missing)}, with weight 0 where they are not to choose"
+            )
         return combined(wanted, [{n: _score(v) for n, v in row["scores"].items()} for row in pool])
 
     return key

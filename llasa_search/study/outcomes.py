@@ -149,12 +149,15 @@ def p_value(outcome: Outcome, other: Outcome, seed: int = 0) -> float:
 def holm(p_values: Sequence[float]) -> list[float]:
     """P-values corrected for their number (Holm 1979): each bounds the chance of any false finding so far.
 
+    What is NaN was not tested: it stays, and does not count.
+
     >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
     """
-    order = np.argsort(p_values, kind="stable")
-    scaled = np.array(p_values)[order] * np.arange(len(order), 0, -1)
-    corrected = np.empty(len(order))
+    given = np.array(p_values, np.float64)
+    order = np.argsort(given, kind="stable")[: np.count_nonzero(~np.isnan(given))]  # NaN comes last
+    scaled = given[order] * np.arange(len(order), 0, -1)
+    corrected = np.full(len(given), np.nan)
     corrected[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
     return [float(p) for p in corrected]
 

@@ -72,6 +72,9 @@ class Study:
         model: as in `search.generate`.
         codec: as in `search.generate`.
         processes: how many searches run at once, each in one thread; 1 leaves threads and GPU to the one.
+
+    Raises:
+        InputError: `processes` is below 1, or a judge is several verifiers.
     """
 
     def __init__(
@@ -83,6 +86,8 @@ class Study:
         codec: str | None = None,
         processes: int = 1,
     ) -> None:
+        if processes < 1:
+            raise InputError(f"processes={processes}: give 1 or more")
         self.folder = Path(folder)
         self.judges = tuple((name, _single(judge)) for name, judge in judges.items())
         self.model = model
@@ -95,17 +100,22 @@ class Study:
         In order of arms, cases, seeds and indices, whatever the number of processes.
 
         Raises:
-            InputError: two cases or arms share a name, or a verifier needs a voice that a case has not;
-                nothing has been searched.
+            InputError: there are no cases, two cases or arms share a name, or a verifier or judge needs a
+                voice that a case has not; nothing has been searched.
             SearchError: some searches were refused or found nothing; it names each, with its case, arm and
                 seed, once all others are made and kept.
         """
         for kind, names in (("cases", [c.id for c in cases]), ("arms", [a.name for a in arms])):
             if len(set(names)) < len(names):
                 raise InputError(f"two {kind} share a name: {sorted(names)}")
+        if not cases:
+            raise InputError("there are no texts: give at least one")
+        for case, (name, judge) in product(cases, self.judges):
+            _check(judge, case, f"judge {name!r}")
         for arm in arms:
             warn_of_kin((judge for _, judge in self.judges), arm.listeners())
-            _check(arm, cases)
+            for case, listener in product(cases, arm.listeners()):
+                _check(listener, case, f"arm {arm.name!r}")
         jobs = [
             _Job(case, arm, seed, self.model, self.codec, self.judges, self.folder)
             for arm, case in product(arms, cases)
@@ -166,20 +176,19 @@ def spread(work: Callable[[J], R], jobs: Sequence[J], named: str, processes: int
         yield from tqdm(pool.imap(work, jobs), named, len(jobs), disable=None)
 
 
-def _check(arm: Arm, cases: Sequence[Case]) -> None:
+def _check(listener: Verifier, case: Case, of: str) -> None:
     """Refuses what would otherwise end a study hours later."""
-    for case, listener in product(cases, arm.listeners()):
-        try:  # what a verifier refuses only with its model at hand has to wait for the search
-            Verifier.check(listener, Prompt(case.text, case.language, case.voice))
-        except InputError as error:
-            raise InputError(f"case {case.id}, arm {arm.name!r}: {error}") from error
+    try:  # what a verifier refuses only with its model at hand has to wait for the search
+        Verifier.check(listener, Prompt(case.text, case.language, case.voice))
+    except InputError as error:
+        raise InputError(f"case {case.id}, {of}: {error}") from error
 
 
 def _hear(job: _Recording) -> Row:
     """The row of one recording."""
     audio = read_speech(job.wav, f"the recording of {job.case.id}")
     candidate = recorded(0, job.case.text, audio)
-    home = job.folder / _folder(job.arm) / f"{job.case.id}-{digest(audio.tobytes())}"
+    home = job.folder / _folder(job.arm) / f"{_folder(job.case.id)}-{digest(audio.tobytes())}"
     home.mkdir(parents=True, exist_ok=True)
     judges = {name: judged(judge, job.case, [candidate], SAMPLE_RATE, home)[0] for name, judge in job.judges}
     return _row(job.arm, job.case, 0, candidate, judges)
@@ -187,7 +196,7 @@ def _hear(job: _Recording) -> Row:
 
 def _perform(job: _Job) -> list[Row] | str:
     """The rows of one search, of which what is not there yet is made; or why there are none."""
-    run = job.folder / _folder(job.arm.name) / f"{job.case.id}-{job.seed}-{_key(job)}"
+    run = job.folder / _folder(job.arm.name) / f"{_folder(job.case.id)}-{job.seed}-{_key(job)}"
     try:
         result = SearchResult.load_run(run) if run.exists() else _search(job, run)
     except (InputError, SearchError) as error:
@@ -215,6 +224,8 @@ def _search(job: _Job, run: Path) -> SearchResult:
         language=case.language,
         seed=seed,
     )
+    if result.stopped_by == "interrupt":
+        raise KeyboardInterrupt  # what was cut short is no outcome to keep
     if arm.pool:  # the cascade has left out what could no longer win; the subsets of a pool need it
         complete = result.rerank(searcher.reward)
         result.ledger.add_flops("verifiers", complete.ledger.flops.get("verifiers", 0.0))
@@ -287,7 +298,7 @@ def _key(job: _Job) -> str:
 
 
 def _folder(name: str) -> str:
-    """A folder's name for an arm whose own may hold anything; its runs are told apart by their digests."""
+    """A folder's name for what may be called anything; runs are told apart by their digests."""
     return re.sub(r"[^\w.,=-]+", "_", name)[:100]
 
 
