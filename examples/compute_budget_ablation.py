@@ -11,28 +11,26 @@ plots, and `report.md`.
 from __future__ import annotations
 
 import json
-import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, TypeVar
 
+import choosing
 import typer
+from ablation_report import MEASURE, VALUE, Made, alike, counts_errors, report
 
 from llasa_search import Sampling
+from llasa_search.errors import LlasaSearchError
 from llasa_search.expression import as_reward
-from llasa_search.study import Arm, Case, Row, Study, costs, curves, outcomes, read_cases
+from llasa_search.study import Arm, Row, Study, costs, curves, read_cases
 from llasa_search.study.plots import plot
 from llasa_search.study.points import Point, arm_point, pool_points
-from llasa_search.study.report import as_csv, markdown, signed
-from llasa_search.verifiers.base import Verifier
-from llasa_search.versions import versions
+from llasa_search.study.report import as_csv
 
-MEASURE, VALUE = "judged WER", "judged value"
-DEV_N = 4  # candidates of each dev text and temperature
-MIDDLE = 16  # beside the whole pool, the size whose gain is tested
-BAD = 0.5
+Number = TypeVar("Number", int, float)
 
 
 def main(
@@ -54,70 +52,72 @@ def main(
     codec: str | None = None,
     processes: Annotated[int, typer.Option(help="Of one thread each.")] = 2,
     folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-ablation"),
-    quick: Annotated[bool, typer.Option(help="A few texts, a small pool: under four minutes.")] = False,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            help="Under four minutes: a few texts and a small pool, whatever --limit, --ns, --temperatures, "
+            "--strategy and --seeds say."
+        ),
+    ] = False,
 ) -> None:
     """Draws the curves, and writes the report."""
     if quick:
         limit, ns, temperatures, strategy, seeds = 4, "1,2,4", "0.6", ["rejection:n=4"], 1
-    sizes = sorted({int(n) for n in ns.split(",")})
-    folder.mkdir(parents=True, exist_ok=True)
+    sizes = sorted({int(n) for n in numbers("--ns", ns, int, least=1)})
+    choices = [
+        Sampling(temperature=t, top_p=top_p) for t in numbers("--temperatures", temperatures, float, least=0)
+    ]
     judges = named_judges(judge) if judge else embedded_judges(folder)
     study = Study(folder / "runs", judges, model=model, codec=codec, processes=processes)
-    choices = [Sampling(temperature=float(t), top_p=top_p) for t in temperatures.split(",")]
-    sampling = choose(study, read_cases(dev, limit), choices, verifiers)
-    cases = read_cases(texts, limit)
+    cases, dev_cases = read_cases(texts, limit), read_cases(dev, limit)
+    tried = choosing.pools(study, dev_cases, choices, verifiers) if len(choices) > 1 else {}
+    sampling = choosing.fewest_errors(tried, list(judges)) if tried else choices[0]
     pool = Arm("best of n", f"best_of_n:n={sizes[-1]}", verifiers, sampling=sampling, pool=True)
+    curve_of = expanded(strategy or [], sizes)
     arms = [
-        replace(pool, name=spec, strategy=spec, seeds=tuple(range(seeds)), pool=False)
-        for spec in expanded(strategy or [], sizes)
+        replace(pool, name=spec, strategy=spec, seeds=tuple(range(seeds)), pool=False) for spec in curve_of
     ]
     by_arm = study.by_arm(cases, [pool, *arms])
-    points = measured(by_arm, list(judges), sizes)
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for rows in by_arm.values() for row in rows)
+    folder.mkdir(parents=True, exist_ok=True)
+    everything = [*tried.values(), *by_arm.values()]
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for rows in everything for row in rows)
     (folder / "rows.jsonl").write_text("".join(lines), encoding="utf-8")
-    (folder / "points.csv").write_text(as_csv(points), encoding="utf-8")
+    points = drawn(measured(by_arm, list(judges), sizes, curve_of))
+    equal_flops = against(by_arm, list(judges), "flops")
+    (folder / "points.csv").write_text(as_csv([*points, *equal_flops]), encoding="utf-8")
     errors = {judge for judge in judges if counts_errors(by_arm[pool.name], judge)}
+    pictures = []
     for axis in costs.AXES:
         for group, name, measure in (
             (errors, axis, MEASURE),
             (set(judges) - errors, f"{axis}_values", VALUE),
         ):
-            if mine := [point for point in drawn(points) if point.judge in group]:
-                plot(mine, axis, folder / name, f"{measure} of the chosen speech")
-    judged_by = {name: str(each) for name, each in study.judges}
-    text = report(by_arm, points, cases, judged_by, sampling, str(as_reward(verifiers)))
+            if mine := [point for point in points if point.judge in group]:
+                pictures.append(plot(mine, axis, folder / name, f"{measure} of the chosen speech")[0].name)
+    about = Made(texts, len(cases), dev, tried, sampling, str(as_reward(verifiers)), study, [pool, *arms])
+    text = report(about, by_arm, [*points, *equal_flops], pictures)
     (folder / "report.md").write_text(text, encoding="utf-8")
     typer.echo(text)
 
 
-def choose(study: Study, cases: Sequence[Case], choices: Sequence[Sampling], verifiers: str) -> Sampling:
-    """The sampling whose best of four has the fewest errors; on texts that are for choosing."""
-    if len(choices) == 1:
-        return choices[0]
-
-    def errors(sampling: Sampling) -> float:
-        name = f"dev, temperature {sampling.temperature:g}"
-        rows = study.rows(cases, [Arm(name, f"best_of_n:n={DEV_N}", verifiers, sampling=sampling, pool=True)])
-        counting = [judge for judge, _ in study.judges if counts_errors(rows, judge)]
-        if not counting:
-            raise typer.BadParameter("no judge counts errors: choose among temperatures yourself")
-        return sum(outcomes.rate(curves.best_of(rows, judge, DEV_N)).value for judge in counting)
-
-    return min(choices, key=errors)
-
-
-def expanded(specs: Sequence[str], sizes: Sequence[int]) -> list[str]:
-    """Strategies, those with `{n}` at each size above 1."""
-    return [
-        made
+def expanded(specs: Sequence[str], sizes: Sequence[int]) -> dict[str, str]:
+    """Strategies, those with `{n}` at each size above 1; and the curve that each is a point of."""
+    return {
+        spec.replace("{n}", str(n)): spec if "{n}" in spec else ""
         for spec in specs
-        for made in ([spec.replace("{n}", str(n)) for n in sizes if n > 1] if "{n}" in spec else [spec])
-    ]
+        for n in (sizes if "{n}" in spec else [1])
+        if n > 1 or "{n}" not in spec
+    }
 
 
-def measured(by_arm: Mapping[str, Sequence[Row]], judges: Sequence[str], sizes: Sequence[int]) -> list[Point]:
+def measured(
+    by_arm: Mapping[str, Sequence[Row]],
+    judges: Sequence[str],
+    sizes: Sequence[int],
+    curve_of: Mapping[str, str],
+) -> list[Point]:
     """Every point under every judge: the pool's curve and its controls, then the other strategies."""
-    pool, *others = by_arm.values()
+    pool = next(iter(by_arm.values()))
     points = []
     for judge in judges:
         points += pool_points(pool, judge, sizes)
@@ -128,14 +128,24 @@ def measured(by_arm: Mapping[str, Sequence[Row]], judges: Sequence[str], sizes: 
         }
         controls |= {f"oracle: {other}": curves.oracle(other) for other in alike(pool, judge, judges)}
         for name, key in controls.items():
-            points += pool_points(pool, judge, sizes, key, name)
-        points += [arm_point(rows, judge, pool) for rows in others]
+            points += pool_points(pool, judge, sizes, key, name, verified=False)
+        points += against(by_arm, [judge], "row_steps", curve_of)
     return points
 
 
-def alike(pool: Sequence[Row], judge: str, judges: Sequence[str]) -> list[str]:
-    """The judges that measure the same as this one: errors, or a value."""
-    return [other for other in judges if counts_errors(pool, other) == counts_errors(pool, judge)]
+def against(
+    by_arm: Mapping[str, Sequence[Row]],
+    judges: Sequence[str],
+    axis: str,
+    curve_of: Mapping[str, str] = MappingProxyType({}),
+) -> list[Point]:
+    """The other strategies, each beside the best of as many of the pool as cost the same."""
+    pool, *others = by_arm.values()
+    return [
+        arm_point(rows, judge, pool, axis, curve_of.get(rows[0]["arm"], ""))
+        for judge in judges
+        for rows in others
+    ]
 
 
 def drawn(points: Sequence[Point]) -> list[Point]:
@@ -143,92 +153,25 @@ def drawn(points: Sequence[Point]) -> list[Point]:
     return [point for point in points if point.curve != f"oracle: {point.judge}"]
 
 
-def report(
-    by_arm: Mapping[str, Sequence[Row]],
-    points: Sequence[Point],
-    cases: Sequence[Case],
-    judges: Mapping[str, str],
-    sampling: Sampling,
-    verifiers: str,
-) -> str:
-    """Everything that is needed to read the figures, and the figures."""
-    pool = next(iter(by_arm.values()))
-    size = curves.pool_size(pool)
-    tables = []
-    for judge in judges:
-        mine = [point for point in drawn(points) if point.judge == judge]
-        table = markdown(mine, MEASURE if counts_errors(pool, judge) else VALUE)
-        tables.append(f"## Judge: {judge}\n\n{table}\n\n{remarks(pool, judge, judges, size)}")
-    listed = ", ".join(f"{name} = `{judge}`" for name, judge in judges.items())
-    listeners = "; ".join(map(settings_of, as_reward(verifiers).verifiers))
-    seeds = max(row["seed"] for rows in by_arm.values() for row in rows) + 1
-    listening = [each for spec in (verifiers, *judges.values()) for each in as_reward(spec).verifiers]
-    stated = ", ".join(f"{name} {version}" for name, version in versions(listening).items())
-    return f"""# Quality against compute
-
-Made by `python {" ".join(sys.argv)}` ({stated}; Python {platform.python_version()}, {platform.machine()}).
-
-{len(cases)} texts, {sum(map(len, by_arm.values())):,} judged candidates. Search by `{verifiers}` at
-temperature {sampling.temperature:g}, top-p {sampling.top_p:g}. What listens: {listeners}.
-
-Judges: {listed}; their values are corpus rates (all errors over all words), with 95 % bootstrap intervals
-over texts, then seeds ({seeds} of each strategy beside best-of-n). Best-of-n is the exact mean over all
-subsets of a pool of {size}. Costs are means a text; those of judges count nowhere.
-
-![row-steps](row_steps.png)
-
-""" + "\n\n".join(tables)
-
-
-def settings_of(verifier: Verifier) -> str:
-    """What a verifier listens with, also where that is its default and so not printed."""
-    found = [f"{name} {getattr(verifier, name)}" for name in ("model", "protocol") if hasattr(verifier, name)]
-    return f"{verifier}: {', '.join(found) or 'no model'}"
-
-
-def counts_errors(rows: Sequence[Row], judge: str) -> bool:
-    return any("edits" in row["judges"][judge] for row in rows)
-
-
-def remarks(pool: Sequence[Row], judge: str, judges: Mapping[str, str], size: int) -> str:
-    """What else a judge says of the largest best-of-n: the search's own view, headroom, bad speech."""
-    plain, best = curves.best_of(pool, judge, 1), curves.best_of(pool, judge, size)
-    sizes = [n for n in (MIDDLE, size) if n <= size]
-    chosen = [curves.best_of(pool, judge, n) for n in dict.fromkeys(sizes)]
-    tested = outcomes.holm([outcomes.p_value(each, plain) for each in chosen])
-    lines = [
-        f"- Best of {n} less a plain sample: {signed(outcomes.difference(each, plain))}, p = {p:.4f} (Holm)."
-        for n, each, p in zip(dict.fromkeys(sizes), chosen, tested, strict=True)
-    ]
-    for other in alike(pool, judge, list(judges)):
-        if other != judge:
-            oracle = curves.best_of(pool, judge, size, curves.oracle(other))
-            room = outcomes.difference(plain, oracle)
-            if room.low > 0 or room.high < 0:
-                share = str(outcomes.recovered(plain, best, oracle))
-            else:
-                share = f"not known, for there is no certain headroom ({signed(room)})"
-            lines.append(
-                f"- Share of the headroom of the oracle by {other} that the search recovers: {share}."
-            )
-    if counts_errors(pool, judge):
-        bad = outcomes.share_above(pool, judge, BAD)
-        shares = [outcomes.rate(curves.best_of(bad, judge, n)) for n in (1, size)]
-        lines.append(f"- Share of speech with a WER above {BAD:g}: {shares[0]} plain, {shares[1]} searched.")
-    for name, score in pool[0]["scores"].items():
-        if "edits" in score:
-            own = curves.best_of(outcomes.self_judged(pool), name, size)
-            gap = outcomes.difference(best, own)
-            believed = f"- What the search itself believes to have found: {outcomes.rate(own)} by `{name}`"
-            lines.append(f"{believed}; this judge hears {signed(gap)} more.")
-    return "\n".join(lines)
+def numbers(option: str, given: str, kind: Callable[[str], Number], least: float) -> list[Number]:
+    """What is listed, comma-separated."""
+    try:
+        found = [kind(each) for each in given.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"{option} {given}: {error}") from error
+    if wrong := [each for each in found if not each >= least]:
+        raise typer.BadParameter(f"{option} {given}: {wrong[0]} is below {least:g}")
+    return found
 
 
 def named_judges(given: Sequence[str]) -> dict[str, str]:
     """From `name=verifier` to both."""
     if wrong := [each for each in given if "=" not in each.partition("(")[0]]:
         raise typer.BadParameter(f"--judge {wrong[0]}: give it a name, such as words={wrong[0]}")
-    return dict(each.split("=", 1) for each in given)
+    named = [each.split("=", 1) for each in given]
+    if len({name for name, _ in named}) < len(named):
+        raise typer.BadParameter("two --judge have one name: give each its own")
+    return {name: judge for name, judge in named}
 
 
 def embedded_judges(folder: Path) -> dict[str, str]:
@@ -240,4 +183,7 @@ def embedded_judges(folder: Path) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except LlasaSearchError as error:
+        sys.exit(f"Error: {error}")

@@ -13,28 +13,27 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import choosing
 import sections
 import typer
+from scaling_claims import ALPHA, JUDGES, WORD_JUDGES, Runs, claims, heard, said_of
 
 from llasa_search import Sampling
 from llasa_search.expression import as_reward
+from llasa_search.llasa.loading import locate
 from llasa_search.scorer import load_verifiers
-from llasa_search.study import Arm, Case, Row, Study, costs, curves, outcomes, read_cases
-from llasa_search.study.outcomes import Outcome
+from llasa_search.study import Arm, Case, Row, Study, costs, outcomes, read_cases
 from llasa_search.study.plots import plot
 from llasa_search.study.points import Point, arm_point, pool_points
-from llasa_search.study.report import as_csv, signed
+from llasa_search.study.report import as_csv
 
 MODELS = {"small": "tiny-small", "base": "tiny", "large": "tiny-large"}
 WORDS = "Lexicographic(wer, likelihood)"
 BEAM = "beam:width=4,expand=4,step_tokens=10,prefix_share=0.25,prefix_verifiers=speaker"
-WORD_JUDGES = ("unigram", "bigram", "ctc")
-JUDGES = (*WORD_JUDGES, "voice")
-SAMPLES = 4  # of each text at each temperature, to choose by; and of a model without search
+SAMPLES = 4  # of a model without search
 PAPER = {
     ("small", "direct"): ("1B", "3.22 / .572", "12.13 / .638"),
     ("small", "PRM + ORM"): ("1B", "1.46 / .782", "5.24 / .750"),
@@ -42,25 +41,6 @@ PAPER = {
     ("large", "PRM + ORM"): ("8B", "1.39 / .783", "4.38 / .767"),
 }
 """arXiv 2502.04128: model, error in % and similarity on seed-tts-eval's English and hard Chinese texts."""
-
-Runs = Mapping[str, Mapping[str, Sequence[Row]]]
-"""By size, then by arm: "direct", "pool" and "PRM + ORM"."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """That one side is better than the other, as a judge hears them.
-
-    Attributes:
-        text: what is claimed.
-        one, other: the two sides.
-        better: -1 where less is better, 1 where more is.
-    """
-
-    text: str
-    one: Outcome
-    other: Outcome
-    better: int = -1
 
 
 def main(
@@ -81,7 +61,13 @@ def main(
         size: Study(folder / size, judges, model=model, processes=processes) for size, model in MODELS.items()
     }
     choices = [Sampling(temperature=float(t), top_p=top_p) for t in temperatures.split(",")]
-    chosen = {size: settings(study, _voiced("dev", limit), choices) for size, study in studies.items()}
+    tried = {
+        size: choosing.pools(study, _voiced("dev", limit), choices, WORDS) for size, study in studies.items()
+    }
+    chosen = {
+        size: tuple(choosing.fewest_errors(pools, WORD_JUDGES, n) for n in (1, choosing.SIZE))
+        for size, pools in tried.items()
+    }
     by_set, lines, points = dict[str, Runs](), list[str](), list[Point]()
     for name in sets.split(","):
         cases = _voiced(name, limit)
@@ -101,8 +87,8 @@ def main(
         [
             introduction(by_set, chosen, n, seeds),
             *(
-                f"## {name} set\n\n{table(runs, n)}\n\n{spent(runs)}\n\n![{name}](scaling_{name}.png)\n\n"
-                f"{claims(runs, n)}"
+                f"## {name} set\n\n{said_of(claims(runs, n))}\n\n![{name}](scaling_{name}.png)\n\n"
+                f"{table(runs, n)}\n\n{spent(runs)}"
                 for name, runs in by_set.items()
             ),
             beside_the_paper(by_set),
@@ -112,21 +98,6 @@ def main(
         page.write_text("# Scaling: model size against search\n", encoding="utf-8")
     sections.write(page, "scaling", body)
     typer.echo(body)
-
-
-def settings(study: Study, cases: Sequence[Case], choices: Sequence[Sampling]) -> tuple[Sampling, Sampling]:
-    """What suits a model best on the dev set: of its single samples, and of the best of a few."""
-    arms = [
-        Arm(f"dev, {s.temperature:g}", f"best_of_n:n={SAMPLES}", WORDS, sampling=s, pool=True)
-        for s in choices
-    ]
-    found = list(zip(choices, study.by_arm(cases, arms).values(), strict=True))
-
-    def errors(rows: Sequence[Row], n: int) -> float:
-        return sum(outcomes.rate(curves.best_of(rows, judge, n)).value for judge in WORD_JUDGES)
-
-    direct, best = (min(found, key=lambda each: errors(each[1], n))[0] for n in (1, SAMPLES))
-    return direct, best
 
 
 def searched(
@@ -139,13 +110,6 @@ def searched(
         Arm("PRM + ORM", BEAM, WORDS, sampling=best, seeds=tuple(range(seeds))),
     ]
     return study.by_arm(cases, arms)
-
-
-def heard(runs: Runs, size: str, search: str, judge: str, n: int = 1) -> Outcome:
-    """What a judge hears of one line of the table."""
-    if search == "PRM + ORM":
-        return outcomes.chosen(runs[size][search], judge)
-    return curves.best_of(runs[size]["pool" if search == "best of n" else "direct"], judge, n)
 
 
 def table(runs: Runs, n: int) -> str:
@@ -182,57 +146,6 @@ def spent(runs: Runs) -> str:
     return "\n".join(lines)
 
 
-def claims(runs: Runs, n: int) -> str:
-    """The paper's claims, each with the difference that decides; p-values corrected for all of a set."""
-    made, impossible = list[Claim](), list[str]()
-    for judge in WORD_JUDGES:
-        for size in runs:
-            one, other = heard(runs, size, "best of n", judge, n), heard(runs, size, "direct", judge)
-            text = f"more compute helps the {size} model: best of {n} less direct ({judge})"
-            made.append(Claim(text, one, other))
-        for small, large in (("small", "base"), ("small", "large"), ("base", "large")):
-            direct = heard(runs, large, "direct", judge)
-            one = heard(runs, small, "best of n", judge, n)
-            text = f"the {small} model, best of {n}, beats the {large} one unsearched ({judge})"
-            made.append(Claim(text, one, direct))
-            k = costs.n_at(runs[small]["pool"], "flops", costs.cost(runs[large]["direct"], "flops", 1))
-            if math.isnan(k):
-                impossible.append(f"- no comparison at equal operations: {small} and {large} ({judge})")
-                continue
-            text = f"also at equal operations, best of {k:.2f} ({small}, {large}, {judge})"
-            made.append(Claim(text, heard(runs, small, "best of n", judge, k), direct))
-    for judge, better in (*((judge, -1) for judge in WORD_JUDGES), ("voice", 1)):
-        for small, large in (("small", "small"), ("base", "base"), ("large", "large"), ("small", "large")):
-            against = "itself" if small == large else f"the {large} one"
-            text = f"the {small} model by PRM + ORM beats {against} unsearched ({judge})"
-            sides = heard(runs, small, "PRM + ORM", judge), heard(runs, large, "direct", judge)
-            made.append(Claim(text, *sides, better))
-    return "\n".join([*tested(made), *impossible, *of_process_rewards(runs)])
-
-
-def tested(made: Sequence[Claim]) -> list[str]:
-    """Each claim as a line: it holds, or does not, where its corrected p-value is below .05."""
-    p_values = outcomes.holm([outcomes.p_value(each.one, each.other) for each in made])
-    lines = []
-    for claim, p in zip(made, p_values, strict=True):
-        gain = outcomes.difference(claim.one, claim.other)
-        verdict = "holds" if claim.better * gain.value > 0 else "**does not hold**"
-        said = verdict if p < 0.05 else "undecided"
-        lines.append(f"- {said}: {claim.text}: {signed(gain)}, p = {p:.3f}")
-    return lines
-
-
-def of_process_rewards(runs: Runs) -> list[str]:
-    """What PRM + ORM does beyond the best of as many candidates as cost the same."""
-    lines = []
-    for size, arms in runs.items():
-        for judge in JUDGES:
-            gain = arm_point(arms["PRM + ORM"], judge, arms["pool"], "flops").gain
-            said = "the pool has none of that cost" if gain is None else signed(gain)
-            lines.append(f"- {size} model, PRM + ORM less best-of-n at equal operations ({judge}): {said}")
-    return lines
-
-
 def drawn(runs: Runs, n: int, name: str, home: Path) -> list[Point]:
     """The curves of a set, drawn beside the page."""
     sizes = [2**power for power in range(n.bit_length()) if 2**power <= n]
@@ -241,7 +154,7 @@ def drawn(runs: Runs, n: int, name: str, home: Path) -> list[Point]:
         for size, arms in runs.items():
             points += pool_points(arms["pool"], judge, sizes, name=f"{size}, best of n")
             beams: list[Row] = [{**row, "arm": f"{size}, PRM + ORM"} for row in arms["PRM + ORM"]]
-            points.append(arm_point(beams, judge, arms["pool"], "flops"))
+            points.append(arm_point(beams, judge, arms["pool"], "flops", f"{size}, PRM + ORM"))
     plot(points, "flops", home / f"scaling_{name}", "judged WER", f"{name} set")
     return points
 
@@ -257,15 +170,30 @@ def introduction(
     return f"""
 {sections.made_by()}
 
-Texts with a voice prompt: {texts}. Temperatures chosen on the dev set, for single samples and for the best
-of {SAMPLES}: {settled}; top-p {chosen["base"][0].top_p:g}. Direct: the mean over {SAMPLES} samples, which no
-verifier hears. Best of {n}: by `{WORDS}`. PRM + ORM:
+Language models: {sizes()}. Texts with a voice prompt: {texts}.
+Temperatures chosen on the dev set, for single samples and for the best of {choosing.SIZE}: {settled}; top-p
+{chosen["base"][0].top_p:g}. Direct: the mean over {SAMPLES} samples, which no verifier hears. Best of {n}: by
+`{WORDS}`. PRM + ORM:
 `{BEAM}`, then the same
 reward; {seeds} seeds. Judges, none of them a verifier: pocketsphinx with two language models, the package's
 CTC model (corpus word error rates), Resemblyzer (cosine to the prompt). 95 % bootstrap intervals over texts,
-then seeds; p-values by paired permutation, corrected for all claims of a set (Holm). Operations are those of
-language model, codec and verifiers.
+then seeds; p-values by paired permutation, corrected for all comparisons of a set (Holm). Operations are
+those of language model, codec and verifiers; a sample that is not chosen pays for no verifier.
+
+A comparison is what a judge hears of the first side less what it hears of the second: below 0 is better for
+words, above 0 for the voice. It *holds* if the first is better with p < {ALPHA:g}.
 """
+
+
+def sizes() -> str:
+    """The models, by their numbers of parameters."""
+    from safetensors.torch import load_file
+
+    counts = {}
+    for size, model in MODELS.items():
+        weights = load_file(Path(locate(model, None)[0]) / "model.safetensors")
+        counts[size] = sum(each.numel() for each in weights.values())
+    return ", ".join(f"{size} {count / 1e6:.1f} M parameters" for size, count in counts.items())
 
 
 def beside_the_paper(by_set: Mapping[str, Runs]) -> str:

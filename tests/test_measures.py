@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from test_curves import _row
 
+from llasa_search import Sampling
+from llasa_search.study import curves
 from llasa_search.study.plan import Row, Verdict
 
 pytest.importorskip("scipy")
@@ -18,10 +21,13 @@ pytest.importorskip("matplotlib")
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 sys.path.append(str(Path(__file__).parents[1] / "examples" / "judging"))
 
+import ablation_report
 import aims
+import choosing
 import long_texts
 import prosody
 import reward_hacking
+import scaling_claims
 import scaling_study
 import spending
 
@@ -102,40 +108,99 @@ def test_strategies_stand_beside_best_of_n() -> None:
     assert all(point.gain is not None and point.gain.high < 0 for point in compared)
 
 
-def _of_a_size(worse: int) -> dict[str, list[Row]]:
-    """The arms of one model of the scaling study, whose speech has `worse` errors more in every text."""
+def _of_a_size(worse: int, price: float = 1.0, steered: int = 0) -> dict[str, list[Row]]:
+    """The arms of one model of the scaling study.
 
-    def of(row: Row, arm: str, **changed: Any) -> Row:
+    Args:
+        worse: errors that its speech has beyond those of the pool.
+        price: how much its operations cost.
+        steered: errors that the process reward adds, in a voice that is less alike.
+    """
+
+    def of(row: Row, arm: str, more: int, **changed: Any) -> Row:
         judges = {
-            judge: {**heard, "edits": heard["edits"] + worse} if "edits" in heard else heard
+            judge: {**heard, "edits": heard["edits"] + more}
+            if "edits" in heard
+            else {**heard, "value": (heard["value"] or 0.0) - 0.1 * (more - worse)}
             for judge, heard in row["judges"].items()
         }
-        return {**row, "arm": arm, "judges": judges, **changed}  # type: ignore[typeddict-item]
+        flops = {stage: count and count * price for stage, count in row["flops"].items()}
+        return {**row, "arm": arm, "judges": judges, "flops": flops, **changed}  # type: ignore[typeddict-item]
 
-    pool = _pool(1.0)
+    pool, best = _pool(1.0), [row for row in _pool(1.0) if row["index"] == 1]
     return {
-        "direct": [of(row, "direct") for row in pool],
-        "pool": [of(row, "pool") for row in pool],
-        "PRM + ORM": [of(row, "PRM + ORM", chosen=True) for row in pool if row["index"] == 1],
+        "direct": [of(row, "direct", worse) for row in pool],
+        "pool": [of(row, "pool", worse) for row in pool],
+        "PRM + ORM": [of(row, "PRM + ORM", worse + steered, chosen=True) for row in best],
     }
+
+
+def _cells(runs: scaling_claims.Runs) -> dict[str, dict[str, str]]:
+    """What the page's table says, by the two sides and the judge."""
+    lines = scaling_claims.said_of(scaling_claims.claims(runs, 2)).splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[2:-1]] for line in lines if line.startswith("| ")]
+    return {row[0]: dict(zip(scaling_claims.JUDGES, row[1:], strict=True)) for row in rows[1:]}
 
 
 def test_the_scaling_study_says_which_claims_hold(tmp_path: Path) -> None:
     """A claim with its sign the wrong way round; a page that cannot be written after hours of search."""
-    runs = {"small": _of_a_size(2), "base": _of_a_size(1), "large": _of_a_size(0)}
-    said = scaling_study.claims(runs, 2).splitlines()
-    verdicts = {line.partition(": ")[2].rpartition(": ")[0]: line.partition(":")[0] for line in said}
-    assert verdicts["more compute helps the small model: best of 2 less direct (ctc)"] == "- holds"
-    assert verdicts["the base model, best of 2, beats the large one unsearched (bigram)"] == "- holds"
-    worse = scaling_study.Claim(
-        "worse", *(scaling_study.heard(runs, s, "direct", "ctc") for s in ("small", "large"))
-    )
-    assert scaling_study.tested([worse])[0].startswith("- **does not hold**")
+    runs = {"small": _of_a_size(2), "base": _of_a_size(1), "large": _of_a_size(0, steered=5)}
+    cells = _cells(runs)
+    assert cells["small, best of 2; small, direct"]["ctc"].startswith("holds: -0.")
+    assert cells["base, best of 2; large, direct"]["bigram"].startswith("holds: -0.")
+    assert cells["large, PRM + ORM; large, direct"]["unigram"].startswith("**the opposite holds**: +0.")
+    assert cells["large, PRM + ORM; large, direct"]["voice"].startswith("**the opposite holds**: -0.")
+    assert cells["small, PRM + ORM; small, direct"]["voice"].startswith("holds: +0.")
+    assert cells["small, PRM + ORM; small, best of 2"]["ctc"].startswith("undecided: +0.000")
+    text = scaling_claims.said_of(scaling_claims.claims(runs, 2))
+    assert f"- **{scaling_claims.HELPS}**: 9 x holds" in text
     assert len(scaling_study.table(runs, 2).splitlines()) == 2 + 9
     assert "decode" in scaling_study.spent(runs)
     assert len(scaling_study.drawn(runs, 2, "standard", tmp_path)) == 3 * 3 * (2 + 1)
     assert (tmp_path / "scaling_standard.svg").exists()
     assert scaling_study.beside_the_paper({"standard": runs}).count("| 8B |") == 2
+
+
+def test_equal_operations_are_those_of_what_it_is_compared_with() -> None:
+    """A small model at its own price, said to be equal to a large one's."""
+    # A sample of the pool costs 350 of 640 operations, the best of its two all 640.
+    cells = _cells({"small": _of_a_size(0), "base": _of_a_size(0, 1.4), "large": _of_a_size(0, 9.0)})
+    assert "small, best of 1.48; base, direct" in cells
+    assert "small, best of 2 (which costs less); large, direct" in cells
+    cells = _cells({"small": _of_a_size(0, 9.0), "base": _of_a_size(0), "large": _of_a_size(0)})
+    assert set(cells["small, best of nan; large, direct"].values()) == {""}
+
+
+def test_temperatures_are_chosen_by_fewest_errors() -> None:
+    """Settings chosen on the dev set for being the worst."""
+    pools = {}
+    for temperature, worse in ((0.4, 3), (0.6, 0), (0.8, 2)):
+        rows = _of_a_size(worse)["pool"]
+        pools[Sampling(temperature=temperature)] = [*rows, *_copies(rows)]
+    for n in (1, 4):
+        assert choosing.fewest_errors(pools, scaling_claims.WORD_JUDGES, n).temperature == 0.6
+    with pytest.raises(typer.BadParameter, match="no judge counts errors"):
+        choosing.fewest_errors(pools, ["voice"])
+
+
+def _copies(rows: list[Row]) -> list[Row]:
+    """As many candidates again, so that a pool has four."""
+    for row in rows:
+        row["finished"] = 4
+    return [{**row, "index": row["index"] + 2} for row in rows]
+
+
+def test_the_report_says_how_far_a_search_has_fooled_itself() -> None:
+    """The distance to the judge with its sign turned round; bad speech counted as good."""
+    pool = _of_a_size(0)["pool"]
+    for row in pool:
+        row["scores"]["WER()"] |= {"edits": 0, "length": 10}
+    best = curves.best_of(pool, "bigram", 2)
+    believed, _, heard = ablation_report.gap(pool, "WER()", best, 2).rpartition("; ")
+    assert "0.000 [0.000, 0.000] by `WER()`" in believed and "+0.2" in heard
+    said = ablation_report.remarks(pool, "bigram", ["bigram"])
+    assert "above 0.5: 0.500 [0.500, 0.500] plain, 0.000 [0.000, 0.000] searched" in said
+    assert "believes" not in ablation_report.remarks(pool, "voice", ["voice"])
 
 
 def test_own_and_judged_values_stand_side_by_side(tmp_path: Path) -> None:

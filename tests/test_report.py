@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from test_curves import POOL, _row
 
-from llasa_search.study.plots import plot
+from llasa_search.study.plots import plot, styles
 from llasa_search.study.points import arm_point, pool_points
 from llasa_search.study.report import as_csv, markdown
 
@@ -56,6 +56,38 @@ def test_tables_hold_what_is_known() -> None:
     assert "unknown" in markdown(unknown, "judged WER")
     read = list(csv.DictReader(io.StringIO(as_csv(points))))
     assert [float(row["value"]) for row in read] == [point.value.value for point in points]
+
+
+def test_p_values_of_a_table_are_corrected_for_their_number() -> None:
+    """A table of many strategies, of which one is sure to be better by chance."""
+    arms = [arm_point([{**row, "arm": name} for row in BEAM], "ear", POOL) for name in ("a", "b")]  # type: ignore[list-item]
+    alone, both = (markdown(each, "judged WER").splitlines()[2:] for each in (arms[:1], arms))
+    assert [line.split(" | ")[-1] for line in alone] == ["0.500 |"]
+    assert [line.split(" | ")[-1] for line in both] == ["1.000 |", "1.000 |"]
+
+
+def test_what_is_equal_is_said() -> None:
+    """Equal row-steps taken for equal operations, of which listening on the way takes several times more."""
+    dear = [{**row, "flops": {"decode": 5e3}} for row in BEAM]
+    steps, flops = (arm_point(dear, "ear", POOL, axis) for axis in ("row_steps", "flops"))  # type: ignore[arg-type]
+    assert "at equal row-steps" in markdown([steps], "") and "at equal operations" in markdown([flops], "")
+    assert steps.gain is not None and flops.gain is None
+    lines = list(csv.DictReader(io.StringIO(as_csv([*pool_points(POOL, "ear", [4]), steps]))))
+    assert [(line["n"], line["equal"]) for line in lines] == [("4", ""), ("", "row_steps")]
+
+
+def test_a_choice_without_verifiers_pays_for_none() -> None:
+    """Controls that look as dear as what they are the controls of."""
+    paid, free = (
+        pool_points(POOL, "ear", [4], verified=verified)[0].costs["flops"] for verified in (True, False)
+    )
+    assert (paid, free) == (640, 600)
+
+
+def test_no_two_curves_look_alike() -> None:
+    """The search's own curve drawn like one of its controls."""
+    looks = [tuple(style.values()) for style in styles([str(i) for i in range(21)]).values()]
+    assert len(set(looks)) == 21
 
 
 def test_the_same_points_make_the_same_picture(tmp_path: Path) -> None:

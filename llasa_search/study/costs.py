@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class Price:
     verifying: float
 
 
-def cost(rows: Sequence[Row], axis: str, n: float | None = None) -> float:
+def cost(rows: Sequence[Row], axis: str, n: float | None = None, verified: bool = True) -> float:
     """Mean cost of one search of an arm.
 
     Args:
@@ -44,11 +44,14 @@ def cost(rows: Sequence[Row], axis: str, n: float | None = None) -> float:
         n: of a pool, the cost of drawing only so many: its prefill, and their share of the rest (so seconds
             are those of a large batch). A single sample is not chosen: no verifier hears it. Between whole
             numbers, interpolated.
+        verified: whether what chooses out of the pool needs the verifiers.
 
     Raises:
         InputError: there is no such axis.
     """
     price = _price(rows, axis)
+    if not verified:
+        price = replace(price, verifying=0.0)
     if n is None:
         return price.once + price.drawing + price.verifying
     return _of_subset(price, n, pool_size(rows))

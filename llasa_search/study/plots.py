@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +14,34 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Okabe and Ito's palette, which colour-blind readers can tell apart."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", ":")
+BESIDE = 0.006
+"""Share of the axis by which a curve stands beside the one before."""
+WIDE = 4.0
+"""An axis that spans more than this factor is logarithmic."""
+
+
+def styles(names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """A colour, a marker and a line for each name, of which no two are alike up to 21 names."""
+    size = len(COLOURS)
+    return {
+        name: {
+            "color": COLOURS[i % size],
+            "marker": MARKERS[(i + i // size) % size],
+            "linestyle": LINES[i // size % len(LINES)],
+        }
+        for i, name in enumerate(names)
+    }
 
 
 def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: str = "") -> list[Path]:
-    """One panel a judge; lines join the points of a curve, bands and bars are 95 % intervals.
+    """One panel a judge; lines join the points of a curve, bars are 95 % intervals.
+
+    Each curve stands a little beside the others, so that bars at the same cost can be told apart.
 
     Args:
         points: of any curves and judges.
-        axis: one of `costs.AXES`, drawn on a logarithmic scale.
+        axis: one of `costs.AXES`.
         path: without its ending; a `.png` and an `.svg` are written.
         measure: what the vertical axis shows, with its unit.
         title: above the panels.
@@ -37,8 +56,9 @@ def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: st
     from matplotlib import pyplot
 
     judges = list(dict.fromkeys(point.judge for point in points))
-    names = list(dict.fromkeys(point.curve for point in points))
-    styles = dict(zip(names, zip(cycle(COLOURS), cycle(MARKERS), strict=False), strict=False))
+    by_curve = styles(list(dict.fromkeys(point.curve for point in points)))
+    least, most = min(spent := [point.costs[axis] for point in points]), max(spent)
+    wide = most > WIDE * least
     figure, panels = pyplot.subplots(
         1,
         len(judges),
@@ -48,20 +68,24 @@ def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: st
         layout="constrained",
     )
     for judge, panel in zip(judges, panels[0], strict=True):
-        for name, (colour, marker) in styles.items():
+        for place, (name, style) in enumerate(by_curve.items()):
             mine = [each for each in points if (each.judge, each.curve) == (judge, name)]
             mine.sort(key=lambda each: each.costs[axis])
             if not mine:
                 continue
-            x = np.array([each.costs[axis] for each in mine])
+            x, beside = np.array([each.costs[axis] for each in mine]), BESIDE * (place - len(by_curve) / 2)
+            x = x * (most / least) ** beside if wide else x + (most - least) * beside
             y = np.array([each.value.value for each in mine])
             low = y - np.array([each.value.low for each in mine])
             high = np.array([each.value.high for each in mine]) - y
             panel.errorbar(
-                x, y, yerr=np.maximum([low, high], 0), label=name, color=colour, marker=marker, capsize=2,
+                x, y, yerr=np.maximum([low, high], 0), label=name, **style, capsize=2,
                 linewidth=1.4, markersize=5, elinewidth=0.8,
             )  # fmt: skip
-        panel.set_xscale("log", base=2 if axis == "candidates" else 10)
+        if wide:
+            panel.set_xscale("log", base=2 if axis == "candidates" else 10)
+        if axis == "candidates":
+            panel.xaxis.set_major_formatter("{x:g}")
         panel.set(xlabel=AXES[axis], title=f"judge: {judge}")
         panel.grid(alpha=0.3)
     panels[0][0].set_ylabel(measure)

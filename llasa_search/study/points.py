@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from llasa_search.statistics import Estimate
 from llasa_search.study import costs, curves, outcomes
-from llasa_search.study.outcomes import Outcome
 from llasa_search.study.plan import Row
 
 
@@ -17,15 +16,16 @@ class Point:
     """One arm, or one n of a pool, under one judge.
 
     Attributes:
-        curve: which points belong together: the name of a pool's chooser, or the arm's up to its first ":".
+        curve: which points belong together: the name of a pool's chooser, or of an arm and its like.
         name: of the point itself.
         judge: who listened.
         costs: by axis, see `costs.AXES`.
         value: what the judge heard, as a ratio of totals.
         texts: how many the judge could hear.
         n: of a pool's point, how many are chosen from; None for an arm.
-        gain: how much higher an arm's `value` is than that of best-of-n at the same cost; None where no n of
-            the pool costs as much.
+        equal: the axis on which an arm is compared with best-of-n; "" for a pool's point.
+        gain: how much higher an arm's `value` is than that of best-of-n at the same cost on that axis; None
+            where no n of the pool costs as much.
         p: of no such difference, uncorrected.
     """
 
@@ -36,12 +36,18 @@ class Point:
     value: Estimate
     texts: int
     n: float | None = None
+    equal: str = ""
     gain: Estimate | None = None
     p: float | None = None
 
 
 def pool_points(
-    rows: Sequence[Row], judge: str, ns: Sequence[float], key: curves.Key = curves.by_reward, name: str = ""
+    rows: Sequence[Row],
+    judge: str,
+    ns: Sequence[float],
+    key: curves.Key = curves.by_reward,
+    name: str = "",
+    verified: bool = True,
 ) -> list[Point]:
     """The curve of one way to choose out of a pool.
 
@@ -51,14 +57,19 @@ def pool_points(
         ns: how many are chosen from, each 1 to the pool's size.
         key: what is best.
         name: of the curve; the arm's where it is "".
+        verified: whether `key` needs the verifiers, so that they are to be paid.
     """
-    name = name or rows[0]["arm"]
-    return [
-        _point(name, f"{name}, n = {n:g}", judge, rows, curves.best_of(rows, judge, n, key), n) for n in ns
-    ]
+    name, points = name or rows[0]["arm"], []
+    for n in ns:
+        value = outcomes.rate(found := curves.best_of(rows, judge, n, key))
+        spent = {axis: costs.cost(rows, axis, n, verified) for axis in costs.AXES}
+        points.append(Point(name, f"{name}, n = {n:g}", judge, spent, value, int(found.known.sum()), n))
+    return points
 
 
-def arm_point(rows: Sequence[Row], judge: str, pool: Sequence[Row], axis: str = "row_steps") -> Point:
+def arm_point(
+    rows: Sequence[Row], judge: str, pool: Sequence[Row], axis: str = "row_steps", curve: str = ""
+) -> Point:
     """What an arm's searches have chosen, compared with the best of as many out of `pool` as cost the same.
 
     Args:
@@ -66,6 +77,7 @@ def arm_point(rows: Sequence[Row], judge: str, pool: Sequence[Row], axis: str = 
         judge: a judge's name.
         pool: rows of one arm that is a pool, on the same cases.
         axis: of the cost that is to be equal.
+        curve: which points it belongs to; "" for the strategy's name, up to its first ":".
     """
     amount = costs.cost(rows, axis)
     n = costs.n_at(pool, axis, amount)
@@ -74,18 +86,14 @@ def arm_point(rows: Sequence[Row], judge: str, pool: Sequence[Row], axis: str = 
     if not math.isnan(n):
         fixed = curves.best_of(pool, judge, n)
         gain, p = outcomes.difference(found, fixed), outcomes.p_value(found, fixed)
-    return _point(arm.partition(":")[0], arm, judge, rows, found, gain=gain, p=p)
-
-
-def _point(
-    curve: str,
-    name: str,
-    judge: str,
-    rows: Sequence[Row],
-    outcome: Outcome,
-    n: float | None = None,
-    gain: Estimate | None = None,
-    p: float | None = None,
-) -> Point:
-    spent = {axis: costs.cost(rows, axis, n) for axis in costs.AXES}
-    return Point(curve, name, judge, spent, outcomes.rate(outcome), int(outcome.known.sum()), n, gain, p)
+    return Point(
+        curve=curve or arm.partition(":")[0],
+        name=arm,
+        judge=judge,
+        costs={each: costs.cost(rows, each) for each in costs.AXES},
+        value=outcomes.rate(found),
+        texts=int(found.known.sum()),
+        equal=axis,
+        gain=gain,
+        p=p,
+    )

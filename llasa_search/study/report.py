@@ -12,15 +12,23 @@ from llasa_search.study.costs import AXES
 from llasa_search.study.outcomes import holm
 from llasa_search.study.points import Point
 
+EQUAL = {
+    "candidates": "candidates",
+    "row_steps": "row-steps",
+    "flops": "operations",
+    "seconds": "seconds",
+}
+
 
 def markdown(points: Sequence[Point], measure: str) -> str:
     """One line a point; where there are arms, also by how much they differ from best-of-n.
 
     P-values are corrected (Holm) for all comparisons of the table.
     """
-    compared = any(point.n is None for point in points)
+    axes = sorted({EQUAL[point.equal] for point in points if point.equal})
+    compared = bool(axes)
     heading = ["search", "texts", "row-steps", "TFLOPs", "seconds", measure]
-    heading += ["less best-of-n at equal cost", "p (Holm)"] if compared else []
+    heading += [f"less best-of-n at equal {' and '.join(axes)}", "p (Holm)"] if compared else []
     lines = [heading, ["---"] * len(heading)]
     for point, p in zip(points, corrected(points), strict=True):
         cells = [
@@ -32,7 +40,7 @@ def markdown(points: Sequence[Point], measure: str) -> str:
             str(point.value),
         ]
         if compared:
-            beyond = "" if point.n is not None else "the pool has none"
+            beyond = "the pool has none" if point.equal else ""
             cells += [beyond if point.gain is None else signed(point.gain), "" if p is None else f"{p:.3f}"]
         lines.append(cells)
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
@@ -54,12 +62,15 @@ def as_csv(points: Sequence[Point]) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([
-        "curve", "name", "judge", *AXES, "texts", "value", "low", "high", "gain", "gain_low", "gain_high", "p"
+        "curve", "name", "judge", "n", *AXES, "texts", "value", "low", "high",
+        "equal", "gain", "gain_low", "gain_high", "p_uncorrected",
     ])  # fmt: skip
     for point in points:
         gain = ("", "", "") if point.gain is None else (point.gain.value, point.gain.low, point.gain.high)
         writer.writerow([
-            point.curve, point.name, point.judge, *(point.costs[axis] for axis in AXES), point.texts,
-            point.value.value, point.value.low, point.value.high, *gain, "" if point.p is None else point.p,
+            point.curve, point.name, point.judge, "" if point.n is None else point.n,
+            *(point.costs[axis] for axis in AXES), point.texts,
+            point.value.value, point.value.low, point.value.high,
+            point.equal, *gain, "" if point.p is None else point.p,
         ])  # fmt: skip
     return file.getvalue()

@@ -1,0 +1,164 @@
+"""The report of `compute_budget_ablation.py`: what is needed to read its figures, and the figures."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import choosing
+
+from llasa_search import Sampling
+from llasa_search.study import Arm, Row, Study, curves, outcomes
+from llasa_search.study.points import Point
+from llasa_search.study.report import markdown, signed
+from llasa_search.verifiers.base import Verifier
+from llasa_search.versions import versions
+
+MEASURE, VALUE = "judged WER", "judged value"
+MIDDLE = 16  # beside the whole pool, the size whose gain is tested
+BAD = 0.5
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a study was made of.
+
+    Attributes:
+        texts: the set's name or file; `count` of them were spoken.
+        dev: where the sampling was chosen, after each of `tried`, with its rows.
+        sampling: that of all searches.
+        verifiers: the reward's expression.
+        study: its judges.
+        arms: best-of-n's pool, then the other strategies.
+    """
+
+    texts: str
+    count: int
+    dev: str
+    tried: Mapping[Sampling, Sequence[Row]]
+    sampling: Sampling
+    verifiers: str
+    study: Study
+    arms: Sequence[Arm]
+
+
+def report(
+    made: Made, by_arm: Mapping[str, Sequence[Row]], points: Sequence[Point], pictures: Sequence[str]
+) -> str:
+    """Everything that is needed to read the figures, and the figures."""
+    pool = next(iter(by_arm.values()))
+    judges = [name for name, _ in made.study.judges]
+    parts = []
+    for judge in judges:
+        measure = MEASURE if counts_errors(pool, judge) else VALUE
+        mine = [point for point in points if point.judge == judge]
+        parts.append(f"## Judge: {judge}\n\n{markdown([p for p in mine if p.equal != 'flops'], measure)}")
+        if compared := [point for point in mine if point.equal == "flops"]:
+            parts.append(f"The same at equal operations, verifiers counted:\n\n{markdown(compared, measure)}")
+        parts.append(remarks(pool, judge, judges))
+    shown = "\n\n".join(f"![{Path(each).stem}]({each})" for each in pictures)
+    return f"""# Quality against compute
+
+{stated(made)}
+
+{made.count} texts of {made.texts}, {sum(map(len, by_arm.values())):,} judged candidates. Search by
+`{made.verifiers}` at temperature {made.sampling.temperature:g}, top-p {made.sampling.top_p:g}. {tries(made)}
+
+Best-of-n is the exact mean over all subsets of a pool of {curves.pool_size(pool)}; seeds of each other
+strategy: {len(made.arms[-1].seeds)}. Error rates are those of the corpus (all errors over all words), other
+values means, with 95 % bootstrap intervals over texts, then seeds. Costs are means a text; those of judges
+count nowhere, and what is chosen without the verifiers does not pay for them.
+
+{shown}
+
+""" + "\n\n".join(parts)
+
+
+def stated(made: Made) -> str:
+    """The command, versions, and what listens: the verifiers of all arms, and the judges."""
+    listeners = {str(each): each for arm in made.arms for each in arm.listeners()}
+    judges = dict(made.study.judges)
+    known = versions([*listeners.values(), *judges.values()])
+    software = ", ".join(f"{name} {version}" for name, version in known.items())
+    return "\n".join(
+        [
+            f"Made by `python {' '.join(sys.argv)}` ({software}; Python {platform.python_version()}, "
+            f"{platform.machine()}).",
+            "",
+            *(f"- verifier {settings_of(each)}" for each in listeners.values()),
+            *(f"- judge {name}: {settings_of(each)}" for name, each in judges.items()),
+        ]
+    )
+
+
+def tries(made: Made) -> str:
+    """How the sampling was chosen."""
+    if not made.tried:
+        return "No other temperature was tried."
+    judges = [name for name, _ in made.study.judges]
+    found = [
+        f"{sampling.temperature:g} ({choosing.errors(rows, judges):.3f})"
+        for sampling, rows in made.tried.items()
+    ]
+    return (
+        f"That temperature was chosen on {made.dev}, by the judged error rates of the best of "
+        f"{choosing.SIZE}, all judges together: {', '.join(found)}."
+    )
+
+
+def settings_of(verifier: Verifier) -> str:
+    """What a verifier listens with, also where that is its default and so not printed."""
+    found = [f"{name} {getattr(verifier, name)}" for name in ("model", "protocol") if hasattr(verifier, name)]
+    return f"{verifier}: {', '.join(found) or 'no model'}"
+
+
+def counts_errors(rows: Sequence[Row], judge: str) -> bool:
+    return any("edits" in row["judges"][judge] for row in rows)
+
+
+def alike(pool: Sequence[Row], judge: str, judges: Sequence[str]) -> list[str]:
+    """The judges that measure the same as this one: errors, or a value."""
+    return [other for other in judges if counts_errors(pool, other) == counts_errors(pool, judge)]
+
+
+def remarks(pool: Sequence[Row], judge: str, judges: Sequence[str]) -> str:
+    """What else a judge says of the largest best-of-n: the search's own view, headroom, bad speech."""
+    size = curves.pool_size(pool)
+    plain, best = curves.best_of(pool, judge, 1), curves.best_of(pool, judge, size)
+    sizes = [n for n in (MIDDLE, size) if n <= size]
+    chosen = [curves.best_of(pool, judge, n) for n in dict.fromkeys(sizes)]
+    tested = outcomes.holm([outcomes.p_value(each, plain) for each in chosen])
+    lines = [
+        f"- Best of {n} less a plain sample: {signed(outcomes.difference(each, plain))}, p = {p:.4f} (Holm)."
+        for n, each, p in zip(dict.fromkeys(sizes), chosen, tested, strict=True)
+    ]
+    for other in alike(pool, judge, judges):
+        if other != judge:
+            oracle = curves.best_of(pool, judge, size, curves.oracle(other))
+            room = outcomes.difference(plain, oracle)
+            if room.low > 0 or room.high < 0:
+                share = str(outcomes.recovered(plain, best, oracle))
+            else:
+                share = f"not known, for there is no certain headroom ({signed(room)})"
+            lines.append(
+                f"- Share of the headroom of the oracle by {other} that the search recovers: {share}."
+            )
+    if counts_errors(pool, judge):
+        bad = outcomes.share_above(pool, judge, BAD)
+        shares = [outcomes.rate(curves.best_of(bad, judge, n)) for n in (1, size)]
+        lines.append(f"- Share of speech with a WER above {BAD:g}: {shares[0]} plain, {shares[1]} searched.")
+        lines += [
+            gap(pool, name, best, size) for name, score in pool[0]["scores"].items() if "edits" in score
+        ]
+    return "\n".join(lines)
+
+
+def gap(pool: Sequence[Row], verifier: str, best: outcomes.Outcome, size: int) -> str:
+    """How much worse than a verifier a judge hears what the search has chosen."""
+    own = curves.best_of(outcomes.self_judged(pool), verifier, size)
+    more = signed(outcomes.difference(best, own))
+    believed = f"- What the search itself believes to have found: {outcomes.rate(own)} by `{verifier}`"
+    return f"{believed}; this judge hears {more} more."

@@ -1,0 +1,43 @@
+"""Chooses a temperature on texts that are for choosing: by small pools, and what judges make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import typer
+
+from llasa_search import Sampling
+from llasa_search.study import Arm, Case, Row, Study, curves, outcomes
+
+SIZE = 4
+"""Candidates of each text and temperature."""
+
+
+def pools(
+    study: Study, cases: Sequence[Case], choices: Sequence[Sampling], verifiers: str
+) -> dict[Sampling, list[Row]]:
+    """A small pool of each text at each temperature."""
+    strategy = f"best_of_n:n={SIZE}"
+    arms = {
+        each: Arm(f"dev, {each.temperature:g}", strategy, verifiers, sampling=each, pool=True)
+        for each in choices
+    }
+    found = study.by_arm(cases, list(arms.values()))
+    return {each: found[arm.name] for each, arm in arms.items()}
+
+
+def errors(rows: Sequence[Row], judges: Sequence[str], n: int = SIZE) -> float:
+    """Error rates of the best of n, all judges together that count errors.
+
+    Raises:
+        typer.BadParameter: none does.
+    """
+    counting = [judge for judge in judges if any("edits" in row["judges"][judge] for row in rows)]
+    if not counting:
+        raise typer.BadParameter("no judge counts errors: give one of --temperatures yourself")
+    return sum(outcomes.rate(curves.best_of(rows, judge, n)).value for judge in counting)
+
+
+def fewest_errors(tried: Mapping[Sampling, Sequence[Row]], judges: Sequence[str], n: int = SIZE) -> Sampling:
+    """The sampling whose best of n has the fewest errors."""
+    return min(tried, key=lambda each: errors(tried[each], judges, n))

@@ -1,0 +1,120 @@
+"""The claims of `scaling_study.py`: what is compared with what, and what can be said of it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from llasa_search.statistics import Estimate
+from llasa_search.study import Row, costs, curves, outcomes
+from llasa_search.study.outcomes import Outcome
+from llasa_search.study.report import signed
+
+WORD_JUDGES = ("unigram", "bigram", "ctc")
+JUDGES = (*WORD_JUDGES, "voice")
+PAIRS = (("small", "base"), ("small", "large"), ("base", "large"))
+HELPS = "more inference compute helps"
+BEATS = "a searched small model beats an unsearched larger one"
+EQUALLY = "so it does at equal operations, verifiers counted"
+STEERS = "so does a process reward, then an outcome reward"
+BEYOND = "that is better than best-of-n at equal operations"
+HOLDS, OPPOSITE, UNDECIDED = "holds", "**the opposite holds**", "undecided"
+ALPHA = 0.05
+
+Runs = Mapping[str, Mapping[str, Sequence[Row]]]
+"""By size, then by arm: "direct", "pool" and "PRM + ORM"."""
+
+Sides = Callable[[str], tuple[Outcome, Outcome]]
+"""From a judge to what it hears on both sides of a comparison."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That one side is better than the other.
+
+    Attributes:
+        family: what it is evidence for.
+        text: the two sides.
+        sides: as a judge hears them; None where they cannot be compared.
+        judges: who is asked.
+    """
+
+    family: str
+    text: str
+    sides: Sides | None
+    judges: Sequence[str] = WORD_JUDGES
+
+
+def heard(runs: Runs, size: str, search: str, judge: str, n: float = 1) -> Outcome:
+    """What a judge hears of one line of the table."""
+    if search == "PRM + ORM":
+        return outcomes.chosen(runs[size][search], judge)
+    return curves.best_of(runs[size]["pool" if search == "best of n" else "direct"], judge, n)
+
+
+def claims(runs: Runs, n: int) -> list[Claim]:
+    """What the paper claims, as comparisons of these runs."""
+
+    def against(one: tuple[str, str, float], other: tuple[str, str, float]) -> Sides:
+        return lambda judge: (
+            heard(runs, one[0], one[1], judge, one[2]),
+            heard(runs, other[0], other[1], judge, other[2]),
+        )
+
+    def pool_of(size: str, cost: float) -> tuple[str, tuple[str, str, float] | None]:
+        """The best of as many as cost the same; of all, where these cost less."""
+        pool = runs[size]["pool"]
+        k, less = costs.n_at(pool, "flops", cost), ""
+        if math.isnan(k) and cost > costs.cost(pool, "flops"):
+            k, less = n, " (which costs less)"
+        return f"{size}, best of {k:.3g}{less}", None if math.isnan(k) else (size, "best of n", k)
+
+    made = []
+    for size in runs:
+        sides = against((size, "best of n", n), (size, "direct", 1))
+        made.append(Claim(HELPS, f"{size}, best of {n}; {size}, direct", sides))
+    for small, large in PAIRS:
+        direct, named = (large, "direct", 1), f"{large}, direct"
+        made.append(Claim(BEATS, f"{small}, best of {n}; {named}", against((small, "best of n", n), direct)))
+        text, equal = pool_of(small, costs.cost(runs[large]["direct"], "flops", 1))
+        made.append(Claim(EQUALLY, f"{text}; {named}", equal and against(equal, direct)))
+    for small, large in (*((size, size) for size in runs), PAIRS[1]):
+        sides = against((small, "PRM + ORM", 1), (large, "direct", 1))
+        made.append(Claim(STEERS, f"{small}, PRM + ORM; {large}, direct", sides, JUDGES))
+    for size, arms in runs.items():
+        text, equal = pool_of(size, costs.cost(arms["PRM + ORM"], "flops"))
+        process = (size, "PRM + ORM", 1)
+        made.append(Claim(BEYOND, f"{size}, PRM + ORM; {text}", equal and against(process, equal), JUDGES))
+    return made
+
+
+def said_of(made: Sequence[Claim]) -> str:
+    """First how often each claim holds, then every comparison; p-values are corrected for all of them."""
+    sides = {(claim, judge): claim.sides(judge) for claim in made if claim.sides for judge in claim.judges}
+    p_values = outcomes.holm([outcomes.p_value(*each) for each in sides.values()])
+    verdicts: dict[str, Counter[str]] = {claim.family: Counter() for claim in made}
+    cells: dict[Claim, dict[str, str]] = {claim: {} for claim in made}
+    for ((claim, judge), each), p in zip(sides.items(), p_values, strict=True):
+        gain = outcomes.difference(*each)
+        said = verdict(judge, gain, p)
+        verdicts[claim.family][said] += 1
+        cells[claim][judge] = f"{said}: {signed(gain)}, p = {p:.3f}"
+    lines = []
+    for family, count in verdicts.items():
+        told = ", ".join(f"{count[each]} x {each}" for each in (HOLDS, OPPOSITE, UNDECIDED) if count[each])
+        lines.append(f"- **{family}**: {told or 'not compared'}")
+    lines += ["", "| claim | sides | " + " | ".join(JUDGES) + " |", "|---" * (2 + len(JUDGES)) + "|"]
+    for claim, found in cells.items():
+        row = [claim.family, claim.text, *(found.get(judge, "") for judge in JUDGES)]
+        lines.append("| " + " | ".join(row) + " |")
+    return "\n".join(lines)
+
+
+def verdict(judge: str, gain: Estimate, p: float) -> str:
+    """Whether the first side is better than the other as a judge hears them, where that is certain."""
+    if not p < ALPHA:
+        return UNDECIDED
+    better = gain.value > 0 if judge == "voice" else gain.value < 0
+    return HOLDS if better else OPPOSITE
