@@ -214,6 +214,9 @@ def test_own_and_judged_values_stand_side_by_side(tmp_path: Path) -> None:
     assert [cell.split()[0] for cell in two[2:6]] == ["0.900", "0.250", "0.250", "0.900"]
     ranked = reward_hacking.table(pool, "RankAverage(wer, ctc)", None, [1, 2])  # type: ignore[arg-type]
     assert "own" not in ranked
+    said = reward_hacking.verdicts(pool, [1, 2]).splitlines()  # type: ignore[arg-type]
+    assert said[4].startswith("| wer | better: -0.") and said[4].count("better: +0.") == 2  # voice and style
+    assert "| RankAverage(wer, ctc) less wer, n = 2 | undecided: +0.000" in said[-1]
     reward_hacking.draw(pool, [1, 2], tmp_path / "figure.png")  # type: ignore[arg-type]
     assert (tmp_path / "figure.png").stat().st_size > 1000
 

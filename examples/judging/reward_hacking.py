@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import listening
 import prosody
@@ -19,6 +19,7 @@ import typer
 from llasa_search import Sampling
 from llasa_search.arrays import FloatArray
 from llasa_search.study import Arm, Case, Row, Study, curves, outcomes, read_cases
+from llasa_search.study.plots import COLOURS
 from llasa_search.study.report import signed
 
 HEARD = "wer + 0 * likelihood + 0 * speaker + 0 * emotion + 0 * ctc + 0 * pace + 0 * signal"
@@ -35,6 +36,12 @@ JUDGES = {
     "voice": "judged cosine",
     "style": "share of the prompt's style",
 }
+DRAWN = {
+    "judged WER": ("unigram", "bigram"),
+    "judged cosine to the prompt": ("voice",),
+    "share of the prompt's style": ("style",),
+}
+ALPHA = 0.05
 
 
 def main(
@@ -70,9 +77,11 @@ def main(
 
 {len(cases)} texts with a voice prompt, {n} candidates each at temperature {temperature:g}, top-p {top_p:g}.
 What is chosen out of n, the exact mean over all subsets (ranks are those in the whole pool): the verifier's
-own value beside the judges', with 95 % bootstrap intervals over texts.
+own value beside the judges', with 95 % bootstrap intervals over texts. Of n = {n} there is one subset only.
 
 ![own and judged values by n](reward_hacking.png)
+
+{verdicts(pool, sizes)}
 
 """ + "\n\n".join(table(pool, reward, own, sizes) for reward, own in REWARDS.items())
     sections.write(page, "reward-hacking", text)
@@ -86,19 +95,42 @@ def style_of(case: Case) -> str:
 
 
 def table(pool: Sequence[Row], reward: str, own: str | None, sizes: Sequence[int]) -> str:
-    """One reward: its own value and the judges', by n, and what the judges say of the last step."""
+    """One reward: its own value and the judges', by n."""
     key = curves.by(reward)
     names = ([f"own: {own}"] if own else []) + list(JUDGES.values())
     lines = [f"### {reward}", "", "| n | " + " | ".join(names) + " |", "|---" * (1 + len(names)) + "|"]
     for n in sizes:
         cells = [str(outcomes.rate(each)) for each in heard(pool, own, n, key)]
         lines.append(f"| {n} | " + " | ".join(cells) + " |")
-    middle, most = sizes[len(sizes) // 2], sizes[-1]
-    lines.append("")
-    for judge, name in JUDGES.items():
-        late, early = (curves.best_of(pool, judge, n, key) for n in (most, middle))
-        lines.append(f"- {name}, n = {most} less n = {middle}: {signed(outcomes.difference(late, early))}")
     return "\n".join(lines)
+
+
+def verdicts(pool: Sequence[Row], sizes: Sequence[int]) -> str:
+    """What each judge hears change in the second half of the search; and of two families against one."""
+    middle, most = sizes[(len(sizes) - 1) // 2], sizes[-1]
+    sides = {
+        (reward, judge): tuple(curves.best_of(pool, judge, n, curves.by(reward)) for n in (most, middle))
+        for reward in REWARDS
+        for judge in JUDGES
+    }
+    both, alone = curves.by("RankAverage(wer, ctc)"), curves.by("wer")
+    against = f"RankAverage(wer, ctc) less wer, n = {most}"
+    for judge in JUDGES:
+        sides[against, judge] = tuple(curves.best_of(pool, judge, most, key) for key in (both, alone))
+    p_values = outcomes.holm([outcomes.p_value(*each) for each in sides.values()])
+    cells: dict[str, list[str]] = {}
+    for ((row, judge), each), p in zip(sides.items(), p_values, strict=True):
+        gain = outcomes.difference(*each)
+        better = gain.value > 0 if judge in ("voice", "style") else gain.value < 0
+        said = "undecided" if not p < ALPHA else "better" if better else "**worse**"
+        cells.setdefault(row, []).append(f"{said}: {signed(gain)}, p = {p:.3f}")
+    lines = [
+        f"n = {most} less n = {middle}; p-values by paired permutation, corrected for all of these (Holm):",
+        "",
+        "| reward | " + " | ".join(JUDGES.values()) + " |",
+        "|---" * (1 + len(JUDGES)) + "|",
+    ]
+    return "\n".join([*lines, *(f"| {row} | " + " | ".join(found) + " |" for row, found in cells.items())])
 
 
 def heard(pool: Sequence[Row], own: str | None, n: int, key: curves.Key) -> list[outcomes.Outcome]:
@@ -113,47 +145,53 @@ def heard(pool: Sequence[Row], own: str | None, n: int, key: curves.Key) -> list
 
 
 def draw(pool: Sequence[Row], sizes: Sequence[int], path: Path) -> None:
-    """A column for each reward: above its own utility, below what the judges hear."""
+    """A column for each reward: on top its own value, below what the judges hear."""
     import matplotlib
 
     matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "llasa-search"
     from matplotlib import pyplot
 
     figure, panels = pyplot.subplots(
-        2, len(REWARDS), figsize=(3.1 * len(REWARDS), 5.4), sharex=True, squeeze=False, layout="constrained"
+        1 + len(DRAWN), len(REWARDS), figsize=(3.1 * len(REWARDS), 9), sharex=True, layout="constrained"
     )
     for column, (reward, own) in zip(panels.T, REWARDS.items(), strict=True):
         found = [heard(pool, own, n, curves.by(reward)) for n in sizes]
+        by_judge = dict(zip(JUDGES, zip(*(each[-len(JUDGES) :] for each in found), strict=True), strict=True))
+        column[0].set_title(reward)
         if own:
-            column[0].plot(
-                sizes, [outcomes.rate(each[0]).value for each in found], color="#000000", marker="o"
-            )
-        for place, (judge, colour, marker) in enumerate(
-            zip(
-                JUDGES.values(),
-                ("#0072B2", "#56B4E9", "#D55E00", "#009E73"),
-                ("s", "^", "D", "v"),
-                strict=True,
-            )
-        ):
-            values = [outcomes.rate(each[len(each) - len(JUDGES) + place]) for each in found]
-            middle = [value.value for value in values]
-            column[1].plot(sizes, middle, label=judge, color=colour, marker=marker)
-            low, high = [value.low for value in values], [value.high for value in values]
-            column[1].fill_between(sizes, low, high, color=colour, alpha=0.12, linewidth=0)
-        column[0].set(title=reward, ylabel=f"own: {own}")
-        if not own:
+            _line(column[0], sizes, [each[0] for each in found], f"own: {own}", COLOURS[-1])
+            column[0].set_ylabel(f"own: {own}")
+        else:
             column[0].set_axis_off()
-        column[1].set(xlabel="n, candidates to choose among", ylim=(0, 1))
+        for panel, (measure, judges) in zip(column[1:], DRAWN.items(), strict=True):
+            for judge, colour in zip(judges, COLOURS, strict=False):
+                _line(panel, sizes, by_judge[judge], judge, colour)
+            panel.set_ylabel(measure)
         for panel in column:
             panel.set_xscale("log", base=2)
             panel.xaxis.set_major_formatter("{x:g}")
             panel.grid(alpha=0.3)
-    panels[1][0].set_ylabel("judged")
-    figure.legend(*panels[1][0].get_legend_handles_labels(), loc="outside lower center", ncols=len(JUDGES))
+        column[1].legend(frameon=False)
+        column[-1].set_xlabel("n, candidates to choose among")
+    for row in panels[1:]:  # what judges hear is compared across rewards
+        limits = [panel.get_ylim() for panel in row]
+        for panel in row:
+            panel.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
     for ending in (".png", ".svg"):
-        figure.savefig(path.with_suffix(ending), dpi=130)
+        date = {"Date": None} if ending == ".svg" else None
+        figure.savefig(path.with_suffix(ending), dpi=130, metadata=date)
     pyplot.close(figure)
+
+
+def _line(
+    panel: Any, sizes: Sequence[int], found: Sequence[outcomes.Outcome], label: str, colour: str
+) -> None:
+    """Means by n, with their intervals as a band."""
+    values = [outcomes.rate(each) for each in found]
+    panel.plot(sizes, [each.value for each in values], label=label, color=colour, marker="o", markersize=4)
+    low, high = [each.low for each in values], [each.high for each in values]
+    panel.fill_between(sizes, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
 if __name__ == "__main__":
