@@ -7,6 +7,7 @@ import math
 import multiprocessing
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -198,7 +199,9 @@ def _perform(job: _Job) -> list[Row] | str:
     """The rows of one search, of which what is not there yet is made; or why there are none."""
     run = job.folder / _folder(job.arm.name) / f"{_folder(job.case.id)}-{job.seed}-{_key(job)}"
     try:
-        result = SearchResult.load_run(run) if run.exists() else _search(job, run)
+        with warnings.catch_warnings():  # what has weight 0 in an arm is asked for its scores, not to judge
+            warnings.filterwarnings("ignore", ".*flatter the search")
+            result = SearchResult.load_run(run) if run.exists() else _search(job, run)
     except (InputError, SearchError) as error:
         return f"case {job.case.id}, arm {job.arm.name!r}, seed {job.seed}: {error}"
     heard = result.candidates if job.arm.pool else [result.best]
