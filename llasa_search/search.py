@@ -130,7 +130,7 @@ class Searcher:
         language_of(text, language)  # refuses a language that is none of ours before anything is loaded
         voice, seed = as_voice(prompt), _whole(seed)
         llasa = self.load()
-        if llasa.name != "tiny":
+        if not llasa.embedded:
             warn_of_strangers(self.verifiers)
         text = speakable(text, "the text", llasa)
         language = language_of(text, language)

@@ -55,7 +55,8 @@ class Llasa:
         Weights of the published Llasa and X-codec2 checkpoints are under CC BY-NC 4.0.
 
         Args:
-            model: "tiny" (comes with the package), a hub id such as "HKUSTAudio/Llasa-1B", or a folder.
+            model: "tiny", "tiny-small" or "tiny-large" (in the package), a hub id such as
+                "HKUSTAudio/Llasa-1B", or a folder.
             codec: a hub id or folder; None for the model's own, else "HKUSTAudio/xcodec2-hf".
             device: "cpu", "cuda", ..., or "auto".
             dtype: of the language model's weights: "float32", "bfloat16", "float16", or "auto".
@@ -81,6 +82,11 @@ class Llasa:
         max_length = min(WINDOW, language_model.config.max_position_embeddings)
         decoder = Decoder(language_model, outputs, max_length)
         return cls(str(model), prompt_format, decoder, loaded_codec, max_length)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it is one of the package's own, whose speech the package's own verifiers know."""
+        return self.name in loading.EMBEDDED
 
     @property
     def sample_rate(self) -> int:

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from llasa_search.llasa.codec import Codec
 
 CODEC = "HKUSTAudio/xcodec2-hf"
-KNOWN = ("tiny", "HKUSTAudio/Llasa-1B", "HKUSTAudio/Llasa-3B", "HKUSTAudio/Llasa-8B")
+EMBEDDED = {
+    "tiny": "language_model",
+    "tiny-small": "language_model-small",
+    "tiny-large": "language_model-large",
+}
+"""The package's own language models and their folders; they share a codec."""
+KNOWN = (*EMBEDDED, "HKUSTAudio/Llasa-1B", "HKUSTAudio/Llasa-3B", "HKUSTAudio/Llasa-8B")
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -28,7 +34,8 @@ def locate(model: str, codec: str | None) -> tuple[str, str]:
     """Where the language model and its codec are: folders or hub ids.
 
     Args:
-        model: "tiny", a folder, or a hub id. A folder with `language_model/` and `codec/` in it is a pair.
+        model: one of `EMBEDDED`, a folder, or a hub id. A folder with `language_model/` and `codec/` in it is
+            a pair.
         codec: a folder or hub id; None for the pair's own, else X-codec2.
 
     Raises:
@@ -37,9 +44,12 @@ def locate(model: str, codec: str | None) -> tuple[str, str]:
     """
     if codec is not None:
         require_id(codec, "codec", [CODEC])
-    folder = TINY if model == "tiny" else Path(model).expanduser()
-    if model == "tiny" and not (TINY / "language_model").is_dir():
-        raise ModelError(f"the embedded model is missing from {TINY}: install the package again")
+    if model in EMBEDDED:
+        embedded = TINY / EMBEDDED[model]
+        if not embedded.is_dir():
+            raise ModelError(f"the model {model!r} is missing from {TINY}: install the package again")
+        return str(embedded), codec or str(TINY / "codec")
+    folder = Path(model).expanduser()
     if (folder / "language_model").is_dir():
         return str(folder / "language_model"), codec or str(folder / "codec")
     if (folder / "config.json").is_file():
