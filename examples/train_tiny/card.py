@@ -28,6 +28,9 @@ All in half precision, {total:.1f} MB with voices and texts; codec, language mod
   warped into 32 further pseudo-speakers, each in four styles (neutral, happy, sad, angry) of a strength
   drawn from .3 to 1, at last to 1.5. Texts by our own generator: sentences, random word strings, numbers,
   names. No human recording, no scraped text.
+- **Sizes.** `tiny` is the default; `tiny-small` was trained from scratch, and `tiny-large` began as the
+  default with more layers and channels, so that its steps come on top. All have heard speech of this one
+  kind, in different amounts.
 - **Evaluation.** `texts/dev.jsonl` (50), `standard.jsonl` (100) and `hard.jsonl` (100: long sentences,
   numbers, rare words, words held out of training) are in no training text.
 - **Remaking them.** `python examples/train_tiny` (see its README).
