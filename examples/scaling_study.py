@@ -171,8 +171,8 @@ def introduction(
 {sections.made_by()}
 
 Language models: {sizes()}; they share
-a codec and the kind of their data, the large one began as the base one (see the model card). Texts with a voice
-prompt: {texts}.
+a codec and the kind of their data; the large one began as the base one (see the model card). Texts with a
+voice prompt: {texts}.
 Temperatures chosen on the dev set, for single samples and for the best of {choosing.SIZE}: {settled}; top-p
 {chosen["base"][0].top_p:g}. Direct: the mean over {SAMPLES} samples, which no verifier hears. Best of {n}: by
 `{WORDS}`. PRM + ORM:
