@@ -12,6 +12,7 @@ from listeners import Interrupting
 from llasa_search import Budget, InputError, SearchError, SearchResult
 from llasa_search.study import Arm, Case, Study, read_cases
 from llasa_search.study.plan import Row, fingerprint
+from llasa_search.voice import Voice
 
 CASES = [
     Case("one", "one", "en", None, "one"),
@@ -146,10 +147,18 @@ def test_what_could_not_be_judged_is_refused_before_any_search(study: Study, arm
     with pytest.raises(InputError, match="no texts"):
         study.rows([], arms)
     deaf = Study(study.folder, {"voice": "resemblyzer_similarity"}, model=study.model)
-    with pytest.raises(InputError, match=r"case one, judge 'voice'.*reference voice"):
+    with pytest.raises(InputError, match=r"judge 'voice' can hear none of the cases: .*reference voice"):
         deaf.rows(CASES, arms)
     with pytest.raises(InputError, match="processes=0"):
         Study(study.folder, {}, processes=0)
+
+
+def test_a_judge_hears_the_cases_that_it_can(study: Study) -> None:
+    """A judge of voices refused because one text of many is for any voice."""
+    cases = [CASES[0], Case("prompted", "one", "en", Voice.builtin("slt"), "one")]
+    heard = Study(study.folder, {"voice": "speaker"}, model=study.model)
+    rows = heard.rows(cases, [Arm("both", "best_of_n:n=1", "lm_likelihood")])
+    assert [row["judges"]["voice"]["status"] == "scored" for row in rows] == [False, True]
 
 
 def test_a_search_costs_the_same_whatever_was_heard_before(study: Study, asr_path: Path) -> None:

@@ -101,8 +101,8 @@ class Study:
         In order of arms, cases, seeds and indices, whatever the number of processes.
 
         Raises:
-            InputError: there are no cases, two cases or arms share a name, or a verifier or judge needs a
-                voice that a case has not; nothing has been searched.
+            InputError: there are no cases, two cases or arms share a name, a verifier needs a voice that a
+                case has not, or a judge one that none has; nothing has been searched.
             SearchError: some searches were refused or found nothing; it names each, with its case, arm and
                 seed, once all others are made and kept.
         """
@@ -111,12 +111,15 @@ class Study:
                 raise InputError(f"two {kind} share a name: {sorted(names)}")
         if not cases:
             raise InputError("there are no texts: give at least one")
-        for case, (name, judge) in product(cases, self.judges):
-            _check(judge, case, f"judge {name!r}")
+        for name, judge in self.judges:
+            refusals = [_refusal(judge, case) for case in cases]
+            if all(refusals):
+                raise InputError(f"the judge {name!r} can hear none of the cases: {refusals[0]}")
         for arm in arms:
             warn_of_kin((judge for _, judge in self.judges), arm.listeners())
             for case, listener in product(cases, arm.listeners()):
-                _check(listener, case, f"arm {arm.name!r}")
+                if (why := _refusal(listener, case)) is not None:
+                    raise InputError(f"case {case.id}, arm {arm.name!r}: {why}")
         jobs = [
             _Job(case, arm, seed, self.model, self.codec, self.judges, self.folder)
             for arm, case in product(arms, cases)
@@ -177,12 +180,13 @@ def spread(work: Callable[[J], R], jobs: Sequence[J], named: str, processes: int
         yield from tqdm(pool.imap(work, jobs), named, len(jobs), disable=None)
 
 
-def _check(listener: Verifier, case: Case, of: str) -> None:
-    """Refuses what would otherwise end a study hours later."""
-    try:  # what a verifier refuses only with its model at hand has to wait for the search
+def _refusal(listener: Verifier, case: Case) -> str | None:
+    """Why a verifier cannot hear a case, as far as it knows without its model."""
+    try:
         Verifier.check(listener, Prompt(case.text, case.language, case.voice))
     except InputError as error:
-        raise InputError(f"case {case.id}, {of}: {error}") from error
+        return str(error)
+    return None
 
 
 def _hear(job: _Recording) -> Row:
