@@ -108,6 +108,25 @@ def test_strategies_stand_beside_best_of_n() -> None:
     assert all(point.gain is not None and point.gain.high < 0 for point in compared)
 
 
+def test_the_setting_that_spends_best_is_chosen() -> None:
+    """Settings chosen for being the worst, or one that costs more than the whole pool."""
+    pool = _pool(1.0)
+    dev = {"best of n": pool}
+    for i, strategy in enumerate(each for listed in spending.TUNED.values() for each in listed):
+        index, steps = (1, 300) if i in (1, 7) else (1, 9000) if i in (0, 6) else (0, 300)
+        dev[strategy] = [
+            {**row, "arm": strategy, "row_steps": steps, "chosen": True}  # type: ignore[misc]
+            for row in pool
+            if row["index"] == index
+        ]
+    settings = spending.chosen(dev)
+    assert settings["rejection"] == spending.TUNED["rejection"][1]
+    assert settings["adaptive best-of-n"] == spending.TUNED["adaptive best-of-n"][1]
+    lines = spending.of_settings(dev).splitlines()
+    assert len(lines) == 4 + 2 + len(dev) - 1
+    assert sum(line.count("the pool has none") for line in lines) == 2 * 3
+
+
 def _of_a_size(worse: int, price: float = 1.0, steered: int = 0) -> dict[str, list[Row]]:
     """The arms of one model of the scaling study.
 
