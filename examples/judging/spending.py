@@ -36,7 +36,8 @@ TUNED = {
         for by in ("wer", "lm_likelihood")
     ],
     "adaptive best-of-n": [
-        f"best_of_n:n={n},stop_at=wer<={bound}" for n in (16, 32) for bound in (0, 0.15, 0.3)
+        *(f"best_of_n:n={n},stop_at=wer<={bound}" for n in (16, 32) for bound in (0, 0.15, 0.3)),
+        *(f"best_of_n:n=32,stop_at=likelihood>={bound}" for bound in (-0.05, -0.1, -0.2)),
     ],
     "particle": [f"particle:n=16,temperature={t},prefix_verifiers=wer" for t in (0.05, 0.1, 0.3)],
     "dvts": [f"dvts:width=16,expand={expand},prefix_verifiers=wer" for expand in (2, 4)],
