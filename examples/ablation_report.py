@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import choosing
+from choosing import counts_errors
 
 from llasa_search import Sampling
 from llasa_search.study import Arm, Row, Study, curves, outcomes
@@ -113,10 +114,6 @@ def settings_of(verifier: Verifier) -> str:
     """What a verifier listens with, also where that is its default and so not printed."""
     found = [f"{name} {getattr(verifier, name)}" for name in ("model", "protocol") if hasattr(verifier, name)]
     return f"{verifier}: {', '.join(found) or 'no model'}"
-
-
-def counts_errors(rows: Sequence[Row], judge: str) -> bool:
-    return any("edits" in row["judges"][judge] for row in rows)
 
 
 def alike(pool: Sequence[Row], judge: str, judges: Sequence[str]) -> list[str]:

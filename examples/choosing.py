@@ -26,13 +26,18 @@ def pools(
     return {each: found[arm.name] for each, arm in arms.items()}
 
 
+def counts_errors(rows: Sequence[Row], judge: str) -> bool:
+    """Whether a judge measures an error rate, of which lower is better."""
+    return any("edits" in row["judges"][judge] for row in rows)
+
+
 def errors(rows: Sequence[Row], judges: Sequence[str], n: int = SIZE) -> float:
     """Error rates of the best of n, all judges together that count errors.
 
     Raises:
         typer.BadParameter: none does.
     """
-    counting = [judge for judge in judges if any("edits" in row["judges"][judge] for row in rows)]
+    counting = [judge for judge in judges if counts_errors(rows, judge)]
     if not counting:
         raise typer.BadParameter("no judge counts errors: give one of --temperatures yourself")
     return sum(outcomes.rate(curves.best_of(rows, judge, n)).value for judge in counting)

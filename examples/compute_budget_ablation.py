@@ -20,7 +20,8 @@ from typing import Annotated, TypeVar
 
 import choosing
 import typer
-from ablation_report import MEASURE, VALUE, Made, alike, counts_errors, report
+from ablation_report import MEASURE, VALUE, Made, alike, report
+from choosing import counts_errors
 
 from llasa_search import Sampling
 from llasa_search.errors import LlasaSearchError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterable
+from dataclasses import is_dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -81,7 +82,8 @@ def taken(made: Callable[..., object]) -> str:
     """What can be given to a verifier or a strategy, with defaults, as it is written after its name."""
     parameters = list(inspect.signature(made).parameters.values())
     kind = getattr(made, "__self__", None)
-    if isinstance(kind, type):  # a preset takes what its class takes
+    passed_on = [each.kind for each in parameters] == [inspect.Parameter.VAR_KEYWORD]
+    if isinstance(kind, type) and is_dataclass(kind) and passed_on:  # a preset takes what its class takes
         preset = made()
         of_class = inspect.signature(kind).parameters.values()
         parameters = [each.replace(default=getattr(preset, each.name)) for each in of_class]

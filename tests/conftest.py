@@ -13,11 +13,15 @@ import numpy as np
 import pytest
 import soundfile
 from hypothesis import settings
+from listeners import Frames
 from tiny_random import write_pair
 
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Candidate
 from llasa_search.isolation import forget_lazy_modules
+from llasa_search.search import Searcher
+from llasa_search.strategies.base import StrategyLike
+from llasa_search.verifiers import Verifier
 
 if TYPE_CHECKING:
     from llasa_search.llasa import Llasa
@@ -150,3 +154,11 @@ def manifest(tmp_path: Path, noise: Callable[..., Audio]) -> Callable[..., Path]
         return path
 
     return write
+
+
+@pytest.fixture
+def searcher(llasa: Llasa) -> Callable[..., Searcher]:
+    def make(verifiers: Verifier | None = None, strategy: StrategyLike = "best_of_n") -> Searcher:
+        return Searcher(llasa, verifiers or Frames(), strategy, gate=None)
+
+    return make

@@ -1,5 +1,8 @@
 """Names find what any package offers, and unknown ones get advice."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -57,3 +60,26 @@ def test_empty_group_says_how_to_install() -> None:
     """Guards against "known: " with nothing behind it in a checkout that has not been installed."""
     with pytest.raises(InputError, match="pip install"):
         Registry("llasa_search.no_such_group", kind="verifier").get("wer")
+
+
+@dataclass
+class Walker:
+    """A strategy with presets, as a package might offer it."""
+
+    steps: int
+    pace: float = 1.0
+
+    @classmethod
+    def slow(cls, **changes: float) -> Walker:
+        return cls(**{"steps": 3, "pace": 0.5, **changes})
+
+    @classmethod
+    def of(cls, steps: int) -> Walker:
+        return cls(steps)
+
+
+def test_what_a_preset_takes_is_what_its_class_takes() -> None:
+    """A list of `**changes`; a listing that ends because a package's preset needs arguments."""
+    assert registry.taken(Walker.slow) == "steps=3, pace=0.5"
+    assert registry.taken(Walker.of) == "steps"
+    assert registry.taken(Walker) == "steps, pace=1.0"

@@ -1,0 +1,162 @@
+"""However a search ends, by Ctrl-C, a limit, or an error, what has been sampled is not lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from listeners import Frames
+
+from llasa_search.budget import Budget
+from llasa_search.candidate import Candidate, Score, Utterance
+from llasa_search.errors import InputError, ModelError
+from llasa_search.result import SearchError
+from llasa_search.sampling import Sampling
+from llasa_search.search import Progress, Searcher
+from llasa_search.strategies import BestOfN
+
+TEXT = "the captain found a coin"
+SHORT = Sampling(min_seconds=0.1, max_seconds=0.6)
+
+
+class InterruptedAfter(BestOfN):
+    """Best-of-N whose user presses Ctrl-C once `patience` candidates have finished."""
+
+    patience = 2
+
+    def run(self, sampler: Any, scorer: Any) -> Iterator[Candidate]:
+        for count, candidate in enumerate(super().run(sampler, scorer)):
+            if count == self.patience:
+                raise KeyboardInterrupt
+            yield candidate
+
+
+def test_ctrl_c_returns_the_best_of_what_has_finished(searcher: Callable[..., Searcher]) -> None:
+    """A choice among the shortest alone, because the others were not handed on, or never heard."""
+    result = searcher(strategy=InterruptedAfter(n=5)).generate(TEXT, sampling=SHORT)
+    assert result.stopped_by == "interrupt" and len(result.candidates) == 5
+    assert not any(np.isnan(candidate.reward) for candidate in result.candidates)
+
+
+class Slow(Frames):
+    """Takes a twentieth of a second for each that it hears."""
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        time.sleep(0.05 * len(utterances))
+        return super().score(utterances)
+
+
+def test_what_has_finished_in_time_is_also_heard_in_time(searcher: Callable[..., Searcher]) -> None:
+    """Rounds that go on until no second is left for hearing what they have made."""
+    rounds = BestOfN(n=10_000, stop_at=Frames() >= 1e9)
+    result = searcher(Slow(), rounds).generate(TEXT, sampling=SHORT, budget=Budget(seconds=2))
+    heard = [candidate.scores["Slow()"].status for candidate in result.candidates]
+    assert result.stopped_by == "seconds" and len(heard) > 10
+    assert heard.count("scored") > 0.7 * len(heard)
+
+
+def test_a_budget_that_buys_nothing_is_an_error_that_names_it(searcher: Callable[..., Searcher]) -> None:
+    with pytest.raises(SearchError, match="budget of seconds"):
+        searcher().generate(TEXT, budget=Budget(seconds=1e-9))
+
+
+class InterruptedEarly(BestOfN):
+    """Best-of-N whose user presses Ctrl-C while all rows are alive, or before there are any."""
+
+    tokens: int | None = 3
+
+    def run(self, sampler: Any, scorer: Any) -> Iterator[Candidate]:
+        if self.tokens is not None:
+            sampler.extend(sampler.start(3), self.tokens)
+        raise KeyboardInterrupt
+        yield
+
+
+def test_ctrl_c_before_anything_finished_completes_one(searcher: Callable[..., Searcher]) -> None:
+    """Guards against an interrupted search that throws its live rows away."""
+    result = searcher(strategy=InterruptedEarly()).generate(TEXT, sampling=SHORT)
+    assert result.stopped_by == "interrupt" and len(result.candidates) == 1
+    assert not np.isnan(result.best.reward)
+
+
+def test_ctrl_c_before_anything_began_is_passed_on(searcher: Callable[..., Searcher]) -> None:
+    strategy = InterruptedEarly()
+    object.__setattr__(strategy, "tokens", None)
+    with pytest.raises(KeyboardInterrupt):
+        searcher(strategy=strategy).generate(TEXT, sampling=SHORT)
+
+
+class Faulty(BestOfN):
+    """Best-of-N with an error after the second candidate."""
+
+    error: Exception = ValueError("a bug")
+
+    def run(self, sampler: Any, scorer: Any) -> Iterator[Candidate]:
+        for number, candidate in enumerate(super().run(sampler, scorer)):
+            yield candidate
+            if number:
+                raise self.error
+
+
+class FullMemory(Faulty):
+    error = ModelError("not even one candidate fits into memory")
+
+
+class Twice(BestOfN):
+    """Best-of-N that yields each candidate twice."""
+
+    def run(self, sampler: Any, scorer: Any) -> Iterator[Candidate]:
+        for candidate in super().run(sampler, scorer):
+            yield from (candidate, candidate)
+
+
+def test_an_error_in_a_strategy_loses_no_candidate(searcher: Callable[..., Searcher]) -> None:
+    """An hour of sampling thrown away by a bug in someone's strategy, or in what shows progress."""
+    for strategy, kind, says, count in (
+        (Faulty(), ValueError, "Faulty.* raised ValueError: a bug", 2),
+        (FullMemory(), ModelError, "raised ModelError: not even one", 2),
+        (Twice(), InputError, "yielded candidate . twice", 1),
+    ):
+        with pytest.raises(SearchError, match=says) as caught:
+            searcher(strategy=strategy).generate(TEXT, sampling=SHORT)
+        assert isinstance(caught.value.__cause__, kind)
+        found = caught.value.result
+        assert found is not None and len(found.candidates) >= count
+        assert not np.isnan(found.best.reward)
+        assert len({candidate.index for candidate in found.candidates}) == len(found.candidates)
+    for broken_at in (1, 5):
+
+        def progress(seen: Progress, broken_at: int = broken_at) -> None:
+            if seen.finished + bool(seen.heard) == broken_at:
+                raise ZeroDivisionError
+
+        with pytest.raises(SearchError, match="ZeroDivisionError") as caught:
+            searcher().generate(TEXT, sampling=SHORT, progress=progress)
+        assert caught.value.result is not None and len(caught.value.result.candidates) > 0
+
+
+class Empty(BestOfN):
+    """Yields what is no candidate, or raises, before anything is sampled."""
+
+    what: object = None
+
+    def run(self, sampler: Any, scorer: Any) -> Iterator[Candidate]:
+        if isinstance(self.what, Exception):
+            raise self.what
+        yield self.what  # type: ignore[misc]
+
+
+def test_a_strategy_that_gives_no_candidate_is_named(searcher: Callable[..., Searcher]) -> None:
+    """A traceback from the midst of the library for somebody's first strategy."""
+    for what, kind, says in (
+        (None, InputError, "it yielded None: a strategy yields the candidates"),
+        ("speech", InputError, "it yielded 'speech'"),
+        (RuntimeError("a bug"), SearchError, "Empty.* raised RuntimeError: a bug"),
+    ):
+        strategy = Empty()
+        object.__setattr__(strategy, "what", what)
+        with pytest.raises(kind, match=says):
+            searcher(strategy=strategy).generate(TEXT, sampling=SHORT)
