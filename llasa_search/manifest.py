@@ -61,15 +61,13 @@ def read_manifest(
         raise InputError(f"{folder} is not a folder: give the one in which the recordings lie as <id>.wav")
     parse = _object if path.suffix.lower() == ".jsonl" else _columns
     entries: dict[str, Entry] = {}
-    for number, line in _lines(path):
+    for number, line in read_lines(path):
         try:
-            entry = _entry(parse(line.decode("utf-8-sig")), path.parent, folder)
+            entry = _entry(parse(line), path.parent, folder)
             if recorded and not entry.wavs:
                 raise InputError("it names no recording: say in which folder the recordings lie (--wavs DIR)")
             if entry.id in entries:
                 raise InputError(f"the id {entry.id!r} is that of an earlier line: each names one text")
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}, line {number} is not text in UTF-8: save the manifest so") from error
         except InputError as error:
             raise InputError(f"{path}, line {number}: {error}") from error
         entries[entry.id] = entry
@@ -78,15 +76,23 @@ def read_manifest(
     return list(entries.values())
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Lines that are not blank, with their numbers from 1."""
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines of a list that are not blank, stripped, with their numbers from 1.
+
+    Raises:
+        InputError: it cannot be read, or a line is not UTF-8.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise InputError(f"the manifest {path} cannot be read: {error.strerror}") from error
+        raise InputError(f"the list {path} cannot be read: {error.strerror}") from error
     for number, line in enumerate(content.split(b"\n"), start=1):
-        if line.strip():
-            yield number, line.strip()
+        try:
+            text = line.decode("utf-8-sig").strip()
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}, line {number} is not text in UTF-8: save it so") from error
+        if text:
+            yield number, text
 
 
 def _columns(line: str) -> Mapping[str, Any]:

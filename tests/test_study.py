@@ -221,6 +221,19 @@ def test_texts_of_any_source(tmp_path: Path) -> None:
     assert all(not any(map(str.isdigit, case.spoken)) for case in built_in)
 
 
+def test_a_broken_line_of_a_plain_list_is_named(tmp_path: Path) -> None:
+    """Among a thousand lines, one with nothing to say."""
+    path = tmp_path / "texts.txt"
+    path.write_bytes(b"One coin.\n\n...\n")
+    with pytest.raises(InputError, match=r"texts\.txt, line 3, '\.\.\.' has nothing to say"):
+        read_cases(path)
+    path.write_bytes(b"One coin.\nTwo\xff coins.\n")
+    with pytest.raises(InputError, match=r"texts\.txt, line 2 is not text in UTF-8"):
+        read_cases(path)
+    with pytest.raises(InputError, match="text 1 is empty"):
+        read_cases(["One coin.", ""])
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [("standrad", "did you mean 'standard'"), ("nowhere/meta.lst", "no set or file")],

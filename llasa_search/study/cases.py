@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from llasa_search.errors import InputError
 from llasa_search.hub import TINY
-from llasa_search.manifest import read_manifest
+from llasa_search.manifest import read_lines, read_manifest
 from llasa_search.registry import suggest
 from llasa_search.text import clean_text, language_of
 from llasa_search.voice import Voice
@@ -57,15 +57,15 @@ def read_cases(source: str | os.PathLike[str] | Sequence[str], limit: int | None
     if limit is not None and limit < 1:
         raise InputError(f"limit={limit}: give 1 or more, or None for all")
     if not isinstance(source, str | os.PathLike):
-        return list(islice(_texts(source), limit))
+        return list(islice(_texts((f"text {i}", text) for i, text in enumerate(source)), limit))
     if source in SETS:
         return list(islice(_built_in(str(source)), limit))
     path = Path(source)
     if not path.exists():
         raise InputError(f"there is no set or file {str(source)!r}; {suggest(str(source), SETS)}")
     if path.suffix == ".txt":
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return list(islice(_texts([line for line in lines if line.strip()]), limit))
+        lines = read_lines(path)
+        return list(islice(_texts((f"{path}, line {number},", line) for number, line in lines), limit))
     return [
         Case(
             id=entry.id,
@@ -99,7 +99,8 @@ def _built_in(name: str) -> Iterator[Case]:
         yield Case(**json.loads(line), language="en", voice=prompt)
 
 
-def _texts(texts: Sequence[str]) -> Iterator[Case]:
-    for i, given in enumerate(texts):
-        text = clean_text(given)
+def _texts(texts: Iterable[tuple[str, str]]) -> Iterator[Case]:
+    """Cases of any voice, from texts and what messages call each."""
+    for i, (what, given) in enumerate(texts):
+        text = clean_text(given, what)
         yield Case(f"{i:04d}", text, language_of(text), None, text)
