@@ -12,8 +12,11 @@ import typer
 from test_curves import _row
 
 from llasa_search import Sampling
+from llasa_search.candidate import Score
 from llasa_search.study import curves
 from llasa_search.study.plan import Row, Verdict
+from llasa_search.trace import Check, Node
+from llasa_search.verifiers import WER, SpeakerSimilarity
 
 pytest.importorskip("scipy")
 pytest.importorskip("librosa")
@@ -24,6 +27,7 @@ sys.path.append(str(Path(__file__).parents[1] / "examples" / "judging"))
 import ablation_report
 import aims
 import choosing
+import foresight
 import long_texts
 import prosody
 import reward_hacking
@@ -238,6 +242,33 @@ def test_own_and_judged_values_stand_side_by_side(tmp_path: Path) -> None:
     assert "| RankAverage(wer, ctc) less wer, n = 2 | undecided: +0.000" in said[-1]
     reward_hacking.draw(pool, [1, 2], tmp_path / "figure.png")  # type: ignore[arg-type]
     assert (tmp_path / "figure.png").stat().st_size > 1000
+
+
+def _heard(*errors: float) -> Node:
+    """A row of 100 tokens, and what `WER` said of it after every 25."""
+    checks = [Check(25 * (i + 1), 0.0, {"WER()": Score(value)}) for i, value in enumerate(errors)]
+    return Node(0, "text", checks=checks, tokens=100)
+
+
+def test_foresight_knows_only_what_was_said_by_then_and_which_way_is_better() -> None:
+    """A verifier that has heard the future; errors and similarities, which point in opposite directions."""
+    nodes = [_heard(0.3, 0.1), _heard(0.2, 0.2), _heard(0.1, 0.3)]
+    assert [foresight.said(node, WER(), 49) for node in nodes] == [0.3, 0.2, 0.1]
+    assert [foresight.said(node, WER(), 50) for node in nodes] == [0.1, 0.2, 0.3]
+    assert np.isnan(foresight.said(nodes[0], WER(), 24))
+    assert (foresight.towards_better(WER()), foresight.towards_better(SpeakerSimilarity())) == (-1, 1)
+    late = np.array([0.7, 0.8, 0.9])
+    assert foresight.correlation(np.array([1.0, 2.0, 9.0]), late) == pytest.approx(1)
+    assert np.isnan(foresight.correlation(np.array([3.0, np.nan, 1.0]), late))
+    assert np.isnan(foresight.correlation(np.array([1.0, 1.0, 1.0]), late))
+    found = [
+        foresight.Foresight(f"t{i}", "WER()", share, "ctc", value)
+        for i in range(3)
+        for share, value in zip(foresight.SHARES, (0.25, 0.5, 0.75, np.nan), strict=True)
+    ]
+    found += [foresight.Foresight("t3", "WER()", 1.0, "ctc", 1.0)]
+    row = foresight.table(found).splitlines()[-1]
+    assert [cell.split()[0] for cell in row.split("|")[3:7]] == ["+0.250", "+0.500", "+0.750", "+1.000"]
 
 
 def _spoken(way: str, edits: int, cosine: float, jump: float) -> list[long_texts.Spoken]:
