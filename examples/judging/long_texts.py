@@ -11,6 +11,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +23,6 @@ import sections
 import texts
 import typer
 from material import SAMPLE_RATE
-from tqdm import tqdm
 
 from llasa_search import Sampling, Searcher
 from llasa_search.arrays import Audio
@@ -33,6 +33,7 @@ from llasa_search.llasa.duration import typical_seconds
 from llasa_search.splitting import split
 from llasa_search.statistics import Estimate, estimate
 from llasa_search.strategies import BestOfN, InContextSteps
+from llasa_search.study.runs import spread
 from llasa_search.verifiers import ResemblyzerSimilarity
 from llasa_search.verifiers.pocketsphinx_wer import PocketsphinxWER
 from llasa_search.voice import Voice
@@ -74,36 +75,35 @@ class Spoken:
     to_voice: list[float]
 
 
+@dataclass(frozen=True)
+class Job:
+    """One text to speak: how it is written, what its sentences say, and by whom it is judged."""
+
+    number: int
+    written: str
+    said: Mapping[str, str]
+    n: int
+    sampling: Sampling
+    judges: Mapping[str, PocketsphinxWER]
+
+
 def main(
     count: Annotated[int, typer.Option(help="Texts.")] = 24,
     n: Annotated[int, typer.Option("-n", help="Candidates a step.")] = 4,
     temperature: float = 0.8,
     top_p: float = 0.9,
+    processes: Annotated[int, typer.Option(help="Of one thread each.")] = 2,
     folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-judging"),
     page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
 ) -> None:
     """Writes the section on long texts, its figure, and `long_texts.jsonl`."""
     sampling = Sampling(temperature=temperature, top_p=top_p)
     judges = listening.judges(folder)
-    in_context = Searcher(strategy=InContextSteps(n))
-    llasa = in_context.load()
-    chunk = Searcher(llasa, strategy=BestOfN(n))
-    spoken = []
-    for number, (written, said) in enumerate(tqdm(long_texts(count), "long texts")):
-        voice = Voice.builtin(Voice.builtins()[number % len(Voice.builtins())])
-        whole = in_context.generate(written, voice, sampling=sampling, seed=number)
-        steps, spent = [], 0
-        for place, part in enumerate(split(written, typical_seconds)):
-            result = chunk.generate(part.strip(), voice, sampling=sampling, seed=1000 * number + place)
-            steps.append(trimmed(result.best, result.sample_rate))
-            spent += result.ledger.row_steps
-        apart = joined(written, steps)
-        apart.audio = llasa.decode([apart.codes], llasa.voice_codes(voice))[0]
-        for way, speech, row_steps in (
-            (IN_CONTEXT, whole.best, whole.ledger.row_steps),
-            (CHUNKS, apart, spent),
-        ):
-            spoken.append(listened(number, way, speech, said, voice, judges, row_steps))
+    jobs = [
+        Job(number, written, said, n, sampling, judges)
+        for number, (written, said) in enumerate(long_texts(count))
+    ]
+    spoken = [each for both in spread(in_both_ways, jobs, "long texts", processes) for each in both]
     lines = "".join(json.dumps(asdict(each)) + "\n" for each in spoken)
     (folder / "long_texts.jsonl").write_text(lines, encoding="utf-8")
     drift(spoken, page.parent / "drift.png")
@@ -125,30 +125,48 @@ def long_texts(count: int) -> list[tuple[str, dict[str, str]]]:
     return made
 
 
-def listened(
-    number: int,
-    way: str,
-    speech: Candidate,
-    said: Mapping[str, str],
-    voice: Voice,
-    judges: Mapping[str, PocketsphinxWER],
-    row_steps: int,
-) -> Spoken:
+def in_both_ways(job: Job) -> list[Spoken]:
+    """Speaks one text behind its own history, and in chunks that do not hear each other."""
+    voice = Voice.builtin(Voice.builtins()[job.number % len(Voice.builtins())])
+    in_context, chunk = searchers(job.n)
+    llasa = chunk.load()
+    whole = in_context.generate(job.written, voice, sampling=job.sampling, seed=job.number)
+    steps, spent = [], 0
+    for place, part in enumerate(split(job.written, typical_seconds)):
+        result = chunk.generate(part.strip(), voice, sampling=job.sampling, seed=1000 * job.number + place)
+        steps.append(trimmed(result.best, result.sample_rate))
+        spent += result.ledger.row_steps
+    apart = joined(job.written, steps)
+    apart.audio = llasa.decode([apart.codes], llasa.voice_codes(voice))[0]
+    return [
+        listened(job, IN_CONTEXT, whole.best, voice, whole.ledger.row_steps),
+        listened(job, CHUNKS, apart, voice, spent),
+    ]
+
+
+@cache
+def searchers(n: int) -> tuple[Searcher, Searcher]:
+    """Of whole texts and of chunks, with one model."""
+    in_context = Searcher(strategy=InContextSteps(n))
+    return in_context, Searcher(in_context.load(), strategy=BestOfN(n))
+
+
+def listened(job: Job, way: str, speech: Candidate, voice: Voice, row_steps: int) -> Spoken:
     """What the judges hear in the steps of one text, whose codes were decoded together."""
     assert speech.audio is not None
     hop = len(speech.audio) // len(speech.codes)
     ends = np.cumsum([len(step.codes) for step in speech.history]) * hop
     audios = np.split(speech.audio, ends[:-1])
     edits, words = {}, 0
-    for name, judge in judges.items():
+    for name, judge in job.judges.items():
         heard = judge.transcribe(audios, [SAMPLE_RATE] * len(audios), "en")
         pairs = zip(speech.history, heard, strict=True)
-        errors = [judge.errors(_said(step.text, said), each) for step, each in pairs]
+        errors = [judge.errors(_said(step.text, job.said), each) for step, each in pairs]
         edits[name], words = sum(e.total for e in errors), sum(e.words for e in errors)
     pitches = [_pitch(audio) for audio in audios]
-    rng, edge = np.random.default_rng(number), round(EDGE * SAMPLE_RATE)
+    rng, edge = np.random.default_rng(job.number), round(EDGE * SAMPLE_RATE)
     return Spoken(
-        text=number,
+        text=job.number,
         way=way,
         row_steps=row_steps,
         edits=edits,
