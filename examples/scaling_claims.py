@@ -12,7 +12,7 @@ from llasa_search.study import Row, costs, curves, outcomes
 from llasa_search.study.outcomes import Outcome
 from llasa_search.study.report import signed
 
-WORD_JUDGES = ("unigram", "bigram", "ctc")
+WORD_JUDGES = ("bigram", "ctc")
 JUDGES = (*WORD_JUDGES, "voice")
 PAIRS = (("small", "base"), ("small", "large"), ("base", "large"))
 HELPS = "more inference compute helps"

@@ -177,10 +177,10 @@ Temperatures chosen on the dev set, for single samples and for the best of {choo
 {chosen["base"][0].top_p:g}. Direct: the mean over {SAMPLES} samples, which no verifier hears. Best of {n}: by
 `{WORDS}`. PRM + ORM:
 `{BEAM}`, then the same
-reward; {seeds} seeds. Judges, none of them a verifier: pocketsphinx with two language models, the package's
-CTC model (corpus word error rates), Resemblyzer (cosine to the prompt). 95 % bootstrap intervals over texts,
-then seeds; p-values by paired permutation, corrected for all comparisons of a set (Holm). Operations are
-those of language model, codec and verifiers; a sample that is not chosen pays for no verifier.
+reward; {seeds} seeds. Judges, none of them a verifier: pocketsphinx with a bigram language model and the
+package's CTC model (corpus word error rates), Resemblyzer (cosine to the prompt). 95 % bootstrap intervals
+over texts, then seeds; p-values by paired permutation, corrected for all comparisons of a set (Holm).
+Operations are those of language model, codec and verifiers; a sample that is not chosen pays for no verifier.
 
 A comparison is what a judge hears of the first side less what it hears of the second: below 0 is better for
 words, above 0 for the voice. It *holds* if the first is better with p < {ALPHA:g}.

@@ -171,15 +171,15 @@ def test_the_scaling_study_says_which_claims_hold(tmp_path: Path) -> None:
     cells = _cells(runs)
     assert cells["small, best of 2; small, direct"]["ctc"].startswith("holds: -0.")
     assert cells["base, best of 2; large, direct"]["bigram"].startswith("holds: -0.")
-    assert cells["large, PRM + ORM; large, direct"]["unigram"].startswith("**the opposite holds**: +0.")
+    assert cells["large, PRM + ORM; large, direct"]["bigram"].startswith("**the opposite holds**: +0.")
     assert cells["large, PRM + ORM; large, direct"]["voice"].startswith("**the opposite holds**: -0.")
     assert cells["small, PRM + ORM; small, direct"]["voice"].startswith("holds: +0.")
     assert cells["small, PRM + ORM; small, best of 2"]["ctc"].startswith("undecided: +0.000")
     text = scaling_claims.said_of(scaling_claims.claims(runs, 2))
-    assert f"- **{scaling_claims.HELPS}**: 9 x holds" in text
+    assert f"- **{scaling_claims.HELPS}**: 6 x holds" in text
     assert len(scaling_study.table(runs, 2).splitlines()) == 2 + 9
     assert "decode" in scaling_study.spent(runs)
-    assert len(scaling_study.drawn(runs, 2, "standard", tmp_path)) == 3 * 3 * (2 + 1)
+    assert len(scaling_study.drawn(runs, 2, "standard", tmp_path)) == 2 * 3 * (2 + 1)
     assert (tmp_path / "scaling_standard.svg").exists()
     assert scaling_study.beside_the_paper({"standard": runs}).count("| 8B |") == 2
 

@@ -119,6 +119,6 @@ def test_the_quick_ablation_runs_and_says_how_it_was_made(tmp_path: Path) -> Non
         assert stated in report
     rows = [json.loads(line) for line in (tmp_path / "work" / "rows.jsonl").read_text().splitlines()]
     assert len(rows) == 4 * 4 + 4
-    assert all(math.isfinite(row["judges"]["unigram"]["value"]) for row in rows)
+    assert all(math.isfinite(row["judges"]["bigram"]["value"]) for row in rows)
     for axis in ("row_steps", "flops", "candidates", "seconds"):
         assert (tmp_path / "work" / f"{axis}.svg").stat().st_size > 1000

@@ -28,8 +28,8 @@ def judges(folder: Path) -> dict[str, PocketsphinxWER]:
 
 
 def families(folder: Path) -> dict[str, Verifier]:
-    """The judges of words, of two families that share no errors; for searches that do not listen to CTC."""
-    return {**judges(folder), "ctc": WER(model="tiny-ctc")}
+    """One judge of each family of models, which share no errors; for searches that do not listen to CTC."""
+    return {"bigram": judges(folder)["bigram"], "ctc": WER(model="tiny-ctc")}
 
 
 def _language_model(path: Path, order: int) -> Path:

@@ -60,8 +60,8 @@ def main(
 ) -> None:
     """Writes the section on strategies, its figure, and `spending.jsonl`."""
     load_verifiers(as_reward(f"{WORDS} + speaker").verifiers)  # what is missing is to be known now
-    judges = listening.families(folder)
-    study = Study(folder / "spending", {**judges, "voice": "resemblyzer_similarity"}, processes=processes)
+    judges = {**listening.judges(folder), **listening.families(folder), "voice": "resemblyzer_similarity"}
+    study = Study(folder / "spending", judges, processes=processes)
     sampling = Sampling(temperature=temperature, top_p=top_p)
     dev = tried(study, read_cases("dev", limit), sampling)
     settings = chosen(dev)
