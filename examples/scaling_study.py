@@ -68,20 +68,27 @@ def main(
         size: tuple(choosing.fewest_errors(pools, WORD_JUDGES, n) for n in (1, choosing.SIZE))
         for size, pools in tried.items()
     }
-    by_set, lines, points = dict[str, Runs](), list[str](), list[Point]()
+    by_set, points = dict[str, Runs](), list[Point]()
+    rows = [
+        {**row, "set": "dev", "size": size}
+        for size, pools in tried.items()
+        for pool in pools.values()
+        for row in pool
+    ]
     for name in sets.split(","):
         cases = _voiced(name, limit)
         by_set[name] = {
             size: searched(study, cases, *chosen[size], n, seeds) for size, study in studies.items()
         }
         points += drawn(by_set[name], n, name, page.parent)
-        lines += [
-            json.dumps({**row, "set": name, "size": size}) + "\n"
+        rows += [
+            {**row, "set": name, "size": size}
             for size, arms in by_set[name].items()
             for arm in arms.values()
             for row in arm
         ]
-    (folder / "scaling_study.jsonl").write_text("".join(lines), encoding="utf-8")
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (folder / "scaling_study.jsonl").write_text(lines, encoding="utf-8")
     (folder / "scaling_study.csv").write_text(as_csv(points), encoding="utf-8")
     body = "\n\n".join(
         [

@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-import operator
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import TypedDict
 
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Candidate, Score, Utterance, why_unscored
-from llasa_search.errors import InputError, LlasaSearchError, said
+from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.judgement import score
 from llasa_search.manifest import Entry
 from llasa_search.reward import Reward, ranking
@@ -29,20 +28,11 @@ from llasa_search.scorer import BATCH, check_verifiers
 from llasa_search.selection import recorded
 from llasa_search.speech import SAMPLE_RATE, read_speech
 from llasa_search.valuation import rewards
+from llasa_search.verdict import Verdict, as_score, as_verdict
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt, Voice
 
 MISSING = "there is no such file"
-
-
-class Verdict(TypedDict):
-    """One verifier's score of one recording."""
-
-    value: float | None
-    detail: str
-    status: str
-    edits: NotRequired[int]
-    length: NotRequired[int]
 
 
 class Recording(TypedDict):
@@ -111,7 +101,7 @@ class _Takes:
         self.voice, self.voice_problem = _voice(entry)
         self.candidates: list[Candidate] = []
         self.problems: list[str] = []
-        self.counts: dict[tuple[int, str], tuple[int, int]] = {}
+        self.verdicts: dict[tuple[int, str], Verdict] = {}
         for i, wav in enumerate(entry.wavs):
             audio, problem = _audio(wav)
             self.candidates.append(recorded(i, entry.text, audio))
@@ -125,20 +115,11 @@ class _Takes:
             return self.voice_problem or str(error)
         return ""
 
-    def counted(self, verifier: Verifier, candidate: Candidate, found: Score) -> Score:
-        """The score, its counts kept; failed where the verifier cannot count the errors behind it."""
-        if found.status != "scored":
-            return found
-        try:
-            counts = verifier.counts(self.entry.text, self.entry.language, found.detail)
-            if counts is not None:
-                edits, length = map(operator.index, counts)
-                if edits < 0 or length < 1:
-                    raise ValueError(f"{edits} edits of {length}")
-                self.counts[candidate.index, str(verifier)] = edits, length
-        except (Exception, SystemExit) as error:
-            return Score(math.nan, f"its counts of edits and length failed: {said(error)}", "failed")
-        return found
+    def note(self, verifier: Verifier, candidate: Candidate, found: Score) -> None:
+        """Keeps a score, and what its rate is made of."""
+        verdict = as_verdict(verifier, self.entry.text, self.entry.language, found)
+        self.verdicts[candidate.index, str(verifier)] = verdict
+        candidate.scores[str(verifier)] = as_score(verdict)
 
     def utterance(self, candidate: Candidate) -> Utterance:
         assert candidate.audio is not None
@@ -173,7 +154,7 @@ class _Takes:
             "seconds": None if candidate.audio is None else round(len(candidate.audio) / SAMPLE_RATE, 3),
             "reward": _known(candidate.reward),
             "scores": {
-                name: _verdict(candidate.scores[name], self.counts.get((candidate.index, name)))
+                name: self.verdicts[candidate.index, name]
                 for name in map(str, reward.verifiers)
                 if name in candidate.scores
             },
@@ -199,14 +180,14 @@ def _hear(verifier: Verifier, takes: Sequence[_Takes]) -> None:
         readable = [candidate for candidate in each.candidates if candidate.audio is not None]
         if readable and (refusal := each.refusal(verifier)):
             for candidate in readable:
-                candidate.scores[str(verifier)] = Score(math.nan, refusal, "failed")
+                each.note(verifier, candidate, Score(math.nan, refusal, "failed"))
         else:
             waiting += [(each, candidate, each.utterance(candidate)) for candidate in readable]
     for start in range(0, len(waiting), BATCH):
         batch = waiting[start : start + BATCH]
         scores = score(verifier, [utterance for _, _, utterance in batch])
         for (takes_of, candidate, _), found in zip(batch, scores, strict=True):
-            candidate.scores[str(verifier)] = takes_of.counted(verifier, candidate, found)
+            takes_of.note(verifier, candidate, found)
 
 
 def _audio(wav: Path) -> tuple[Audio | None, str]:
@@ -227,13 +208,6 @@ def _voice(entry: Entry) -> tuple[Voice | None, str]:
         return Voice(entry.prompt, entry.prompt_text), ""
     except (InputError, OSError, UnicodeDecodeError) as error:
         return None, str(error)
-
-
-def _verdict(found: Score, counts: tuple[int, int] | None) -> Verdict:
-    verdict: Verdict = {"value": _known(found.value), "detail": found.detail, "status": found.status}
-    if counts is not None:
-        verdict["edits"], verdict["length"] = counts
-    return verdict
 
 
 def _known(value: float) -> float | None:

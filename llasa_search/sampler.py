@@ -135,6 +135,10 @@ class Sampler:
 
         Returns:
             The rows that are still live, and the candidates that have finished, in the order of their ends.
+
+        Raises:
+            InputError: `tokens` is no whole number above 0.
+            LlasaSearchError: the rows have been used up before.
         """
         if tokens is not None and not (isinstance(tokens, Integral) and tokens >= 1):
             raise InputError(f"extend(tokens={tokens!r}): a whole number, 1 or more, or None for all")

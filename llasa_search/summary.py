@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
-from llasa_search.evaluation import Record, Recording, Verdict
+from llasa_search.evaluation import Record, Recording
 from llasa_search.table import aligned
+from llasa_search.verdict import Verdict
 
 HIGH = 0.5
 """The WER above which recordings are counted apart, as in seed-tts-eval's average_wer.py."""

@@ -54,7 +54,8 @@ def combined(reward: Reward, scores: Sequence[Mapping[str, Score]], bound: bool 
         known = _utility(source, values(verifier, scores))
         missing = [bound and not has_judged(verifier, found) for found in scores]
         utilities[str(source)] = np.where(missing, 1.0, known)
-    return reward(utilities)
+    # Sums that are equal but for rounding must tie.
+    return reward(utilities).round(9)
 
 
 def _utility(source: Verifier | Condition, values: FloatArray) -> FloatArray:

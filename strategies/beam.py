@@ -54,7 +54,10 @@ class Beam(Guided):
 
     @classmethod
     def paper(cls, **changes: Any) -> Beam:
-        """The paper's partial PRM: 2 seconds of beam search, then the final reward chooses."""
+        """The paper's partial PRM: 2 seconds of beam search, then the final reward chooses.
+
+        The paper's beams are steered by speaker similarity: `prefix_verifiers=SpeakerSimilarity()`.
+        """
         return cls(**{**_prefix(changes, prefix_seconds=2.0), **changes})
 
     @classmethod
@@ -132,7 +135,7 @@ def best_rows(
     turns: Counter[tuple[float, int]] = Counter()
     order = []
     for row in ranking(rewards):
-        tie = (-round(float(rewards[row]), 9), parents[row])
+        tie = (-float(rewards[row]), parents[row])
         order.append((tie[0], turns[tie], row))
         turns[tie] += 1
     children: Counter[int] = Counter()

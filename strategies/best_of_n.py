@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from llasa_search.verifiers.base import Verifier
 
 DEFAULT_N = 4
+MOST_BY_CONDITION = 64
+"""Candidates after which a search that waits for a condition gives up. Our choice."""
 FIRST_ROUND = 2
 ROUND_BY_CLOCK = 16
 """Candidates of the first round where seconds count: what one costs is not known before."""
@@ -31,7 +33,8 @@ class BestOfN:
     Under a limit of wall seconds the first 16 come first, and then as many as there is time for.
 
     Args:
-        n: how many; None takes the budget's candidates, or all that its tokens buy, or else 4.
+        n: how many; None takes the budget's candidates, or all that its tokens buy, or else 4, with `stop_at`
+            64 at the most.
         stop_at: a condition such as `WER() <= 0` or "wer <= 0". Candidates are then sampled in rounds that
             double the number (2, 4, 8, ...), until one of them meets it.
 
@@ -56,7 +59,8 @@ class BestOfN:
 
     def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
         budget = sampler.account.budget
-        n = self.n or budget.candidates or (sys.maxsize if budget.tokens else DEFAULT_N)
+        default = DEFAULT_N if self.stop_at is None else MOST_BY_CONDITION
+        n = self.n or budget.candidates or (sys.maxsize if budget.tokens else default)
         started = 0
         while started < n:
             size = min(n - started, sampler.affordable())

@@ -14,8 +14,9 @@ from test_curves import _row
 from llasa_search import Sampling
 from llasa_search.candidate import Score
 from llasa_search.study import curves
-from llasa_search.study.plan import Row, Verdict
+from llasa_search.study.plan import Row
 from llasa_search.trace import Check, Node
+from llasa_search.verdict import Verdict
 from llasa_search.verifiers import WER, SpeakerSimilarity
 
 pytest.importorskip("scipy")
@@ -110,6 +111,11 @@ def test_strategies_stand_beside_best_of_n() -> None:
     compared = [point for point in points if point.gain is not None]
     assert [point.judge for point in compared] == ["unigram", "bigram", "ctc"]
     assert all(point.gain is not None and point.gain.high < 0 for point in compared)
+    said = [spending.verdict(compared[0], p) for p in (0.01, 0.3)]
+    assert "better than best-of-n: -0." in said[0] and "not once corrected: -0." in said[1]
+    voices = spending.of_voices("hard", {"best of n": pool, "full PRM": arm}, (1, 2))  # type: ignore[dict-item]
+    assert voices.count("better than best-of-n: -0.") == 3
+    assert "full PRM raises the cosine over that of plain samples: +0." in voices
 
 
 def test_the_setting_that_spends_best_is_chosen() -> None:
@@ -259,8 +265,9 @@ def test_foresight_knows_only_what_was_said_by_then_and_which_way_is_better() ->
     assert (foresight.towards_better(WER()), foresight.towards_better(SpeakerSimilarity())) == (-1, 1)
     late = np.array([0.7, 0.8, 0.9])
     assert foresight.correlation(np.array([1.0, 2.0, 9.0]), late) == pytest.approx(1)
-    assert np.isnan(foresight.correlation(np.array([3.0, np.nan, 1.0]), late))
-    assert np.isnan(foresight.correlation(np.array([1.0, 1.0, 1.0]), late))
+    assert foresight.correlation(np.array([3.0, np.nan, 1.0]), late) == 0
+    assert foresight.correlation(np.array([1.0, 1.0, 1.0]), late) == 0
+    assert np.isnan(foresight.correlation(np.array([1.0, 2.0, 9.0]), np.array([0.7, 0.7, np.nan])))
     found = [
         foresight.Foresight(f"t{i}", "WER()", share, "ctc", value)
         for i in range(3)

@@ -16,6 +16,7 @@ from test_curves import POOL, _row
 from llasa_search.study.plots import plot, styles
 from llasa_search.study.points import arm_point, pool_points
 from llasa_search.study.report import as_csv, markdown
+from llasa_search.verdict import Verdict
 
 pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
@@ -54,6 +55,10 @@ def test_tables_hold_what_is_known() -> None:
     assert all(line.count("|") == lines[0].count("|") for line in lines)
     unknown = pool_points([{**row, "flops": {"verifiers": None}} for row in POOL], "ear", [4])
     assert "unknown" in markdown(unknown, "judged WER")
+    deaf: Verdict = {"value": None, "detail": "hears no voice", "status": "failed"}
+    unheard = [{**row, "judges": {"ear": deaf} if row["index"] == 3 else row["judges"]} for row in POOL]
+    (told,) = markdown(pool_points(unheard, "ear", [2]), "judged WER").splitlines()[2:]  # type: ignore[arg-type]
+    assert told.split(" | ")[1] == "2 (2 unheard)"
     read = list(csv.DictReader(io.StringIO(as_csv(points))))
     assert [float(row["value"]) for row in read] == [point.value.value for point in points]
 

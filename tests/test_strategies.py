@@ -98,3 +98,5 @@ def test_stop_at_doubles_until_one_is_good_enough(llasa: Llasa) -> None:
     assert run(llasa, BestOfN(n=16, stop_at=Index() >= 0))[0] == 2
     assert run(llasa, BestOfN(n=16, stop_at=Index() >= 5))[0] == 8
     assert run(llasa, BestOfN(n=5, stop_at=Index() >= 50))[0] == 5
+    assert run(llasa, BestOfN(stop_at=Index() >= 20))[0] == 32
+    assert run(llasa, BestOfN(stop_at=Index() >= 1000))[0] == 64

@@ -10,8 +10,10 @@ import pytest
 from listeners import Interrupting
 
 from llasa_search import Budget, InputError, SearchError, SearchResult
+from llasa_search.candidate import Utterance
 from llasa_search.study import Arm, Case, Study, read_cases
 from llasa_search.study.plan import Row, fingerprint
+from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Voice
 
 CASES = [
@@ -161,6 +163,34 @@ def test_a_judge_hears_the_cases_that_it_can(study: Study) -> None:
     assert [row["judges"]["voice"]["status"] == "scored" for row in rows] == [False, True]
 
 
+def test_what_a_judge_failed_on_is_asked_again(study: Study, tmp_path: Path) -> None:
+    """A judge that was short of memory once, and never heard again; a function that is kept by its name."""
+    arm, heard = Arm("judged", "best_of_n:n=1", "lm_likelihood"), []
+
+    def fails_once(utterance: Utterance) -> float:
+        heard.append(utterance.seconds)
+        if len(heard) == 1:
+            raise MemoryError
+        return 0.5
+
+    judges = {"function": Verifier.from_function(fails_once)}
+    again = Study(tmp_path, judges, model=study.model)
+    assert [row["judges"]["function"]["status"] for row in again.rows(CASES[:1], [arm])] == ["failed"]
+    assert [row["judges"]["function"]["value"] for row in again.rows(CASES[:1], [arm])] == [0.5]
+    again.judges = (("function", Verifier.from_function(lambda utterance: 0.25, name="fails_once")),)
+    assert [row["judges"]["function"]["value"] for row in again.rows(CASES[:1], [arm])] == [0.25]
+
+
+def test_a_judge_may_compare_with_the_resynthesised_voice(study: Study) -> None:
+    """SIM-R that fails on every candidate, because only searching verifiers were given what it needs."""
+    case = Case("resynthesised", "one", "en", Voice.builtin("slt"), "one")
+    judges = {"sim_r": "SpeakerSimilarity(reference='resynthesis')"}
+    (row,) = Study(study.folder, judges, model=study.model).rows(
+        [case], [Arm("plain", "best_of_n:n=1", "pace")]
+    )
+    assert row["judges"]["sim_r"]["status"] == "scored"
+
+
 def test_a_search_costs_the_same_whatever_was_heard_before(study: Study, asr_path: Path) -> None:
     """Operations that depend on where a killed study went on: a recogniser that had heard the speech."""
     wer = f"WER(model={str(asr_path)!r})"
@@ -191,8 +221,12 @@ def test_arms_are_read_before_anything_runs() -> None:
         Arm("a", "baem")
     with pytest.raises(InputError, match="did you mean 'wer'"):
         Arm("a", verifiers="wre")
-    with pytest.raises(InputError, match="no seed"):
-        Arm("a", seeds=())
+    for seeds in ((), (0, 0)):
+        with pytest.raises(InputError, match="at least one, and each once"):
+            Arm("a", seeds=seeds)
+    for strategy in ("rejection:n=4", "best_of_n:stop_at=wer<=0"):
+        with pytest.raises(InputError, match="a pool is of independent candidates"):
+            Arm("a", strategy, pool=True)
 
 
 def test_checkpoints_are_told_apart_by_their_content(tmp_path: Path) -> None:

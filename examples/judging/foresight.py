@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -25,11 +24,13 @@ from tqdm import tqdm
 from llasa_search import Sampling, Searcher
 from llasa_search.arrays import FloatArray
 from llasa_search.expression import as_reward
+from llasa_search.hub import TINY
 from llasa_search.result import SearchResult
 from llasa_search.statistics import Estimate, estimate
 from llasa_search.study import Case, read_cases
+from llasa_search.study.plan import fingerprint
 from llasa_search.study.report import signed
-from llasa_search.study.verdicts import judged
+from llasa_search.study.verdicts import digest, judged
 from llasa_search.trace import Node
 from llasa_search.verifiers.base import Verifier
 
@@ -46,7 +47,8 @@ class Foresight:
         verifier: as it is printed.
         share: of the mean length of the text's candidates that it has heard.
         judge: of the finished speech.
-        correlation: Spearman's, over the candidates; above 0 where the verifier is right.
+        correlation: Spearman's, over the candidates; above 0 where the verifier is right. NaN where the judge
+            hears no difference between them.
     """
 
     case: str
@@ -70,10 +72,11 @@ def main(
     # That nothing is cut makes this best-of-n which listens on its way.
     searcher = Searcher(verifiers="wer", strategy=f"rejection:n={n},alpha=0,prefix_verifiers={early}")
     sampling = Sampling(temperature=temperature, top_p=top_p)
+    settled = digest(f"{searcher.strategy} {sampling} {fingerprint(str(TINY))}")
     cases = [case for case in read_cases("dev") if case.voice is not None][:limit]
     found = []
     for number, case in enumerate(tqdm(cases, "texts")):
-        home = folder / "foresight" / case.id
+        home = folder / "foresight" / f"{case.id}-{settled}"
         if not home.exists():
             home.parent.mkdir(parents=True, exist_ok=True)
             searcher.generate(case.text, case.voice, sampling=sampling, seed=number).save_run(home)
@@ -88,7 +91,8 @@ def main(
 {len(cases)} texts of the dev set with a voice prompt, {n} candidates each at temperature {temperature:g},
 top-p {top_p:g}, spoken to the end. Rank correlation, within a text, of what a verifier says when so much of
 the candidates' mean length is there with what a judge hears in the whole, better with better: 1 is a verifier
-that knows, 0 one that might as well draw lots. Means over texts, 95 % bootstrap intervals.
+that knows, 0 one that might as well draw lots. Means over the texts in which the judge hears a difference,
+95 % bootstrap intervals.
 
 {table(found)}
 """
@@ -131,15 +135,18 @@ def said(node: Node, verifier: Verifier, tokens: float) -> float:
 
 
 def correlation(early: FloatArray, late: FloatArray) -> float:
-    """Spearman's, of the candidates of which both are known; NaN where one side does not differ."""
-    from scipy.stats import ConstantInputWarning, spearmanr
+    """Spearman's, of the candidates that the judge has heard; NaN where it hears no difference.
 
-    known = ~(np.isnan(early) | np.isnan(late))
-    if known.sum() < 3:
+    A verifier that says the same of all, or of some nothing yet, cuts as lots would: 0.
+    """
+    from scipy.stats import spearmanr
+
+    heard = ~np.isnan(late)
+    if np.unique(late[heard]).size < 2:
         return math.nan
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConstantInputWarning)
-        return float(spearmanr(early[known], late[known]).statistic)
+    if np.isnan(early[heard]).any() or np.unique(early[heard]).size < 2:
+        return 0.0
+    return float(spearmanr(early[heard], late[heard]).statistic)
 
 
 def table(found: Sequence[Foresight]) -> str:
@@ -158,7 +165,7 @@ def table(found: Sequence[Foresight]) -> str:
 
 def _mean(values: Sequence[float]) -> Estimate:
     """Over the texts that have one."""
-    known = [value for value in values if not math.isnan(value)]
+    known = [value for value in values if not math.isnan(value)] or [math.nan]
     return estimate(lambda total, count: total / count, known, np.ones(len(known)))
 
 

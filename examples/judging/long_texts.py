@@ -33,7 +33,7 @@ from llasa_search.llasa.duration import typical_seconds
 from llasa_search.splitting import split
 from llasa_search.statistics import Estimate, estimate
 from llasa_search.strategies import BestOfN, InContextSteps
-from llasa_search.study.runs import spread
+from llasa_search.study.spreading import spread
 from llasa_search.verifiers import ResemblyzerSimilarity
 from llasa_search.verifiers.pocketsphinx_wer import PocketsphinxWER
 from llasa_search.voice import Voice

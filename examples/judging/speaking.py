@@ -13,7 +13,7 @@ from material import CHANNELS, SAMPLE_RATE, Item
 from llasa_search.arrays import Audio
 from llasa_search.files import new_folder, write_wav
 from llasa_search.study.plan import fingerprint
-from llasa_search.study.runs import spread
+from llasa_search.study.spreading import spread
 
 if TYPE_CHECKING:
     from llasa_search.llasa.codec import Codec

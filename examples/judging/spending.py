@@ -43,6 +43,7 @@ TUNED = {
     "dvts": [f"dvts:width=16,expand={expand},prefix_verifiers=wer" for expand in (2, 4)],
     "beam": [f"beam_short:prefix_share={share},prefix_verifiers=wer" for share in (0.25, 0.5)],
 }
+ALPHA = 0.05
 EVALUATED = ("rejection", "adaptive best-of-n")
 SHARES = (0.25, 0.5, 1.0)
 BEAM = "beam:width=4,expand=4,step_tokens=10,prefix_verifiers=speaker"
@@ -66,7 +67,8 @@ def main(
     dev = tried(study, read_cases("dev", limit), sampling)
     settings = chosen(dev)
     listed = "\n".join(f"- {name}: `{strategy}`" for name, strategy in settings.items())
-    parts, rows, points = [of_settings(dev)], [], []
+    parts, points = [of_settings(dev)], []
+    rows = [{**row, "set": "dev"} for arm in dev.values() for row in arm]
     for name in sets.split(","):
         cases = read_cases(name, limit)
         by_arm = searched(study, cases, {each: settings[each] for each in EVALUATED}, sampling, seeds)
@@ -179,9 +181,13 @@ def of_words(name: str, by_arm: Mapping[str, Sequence[Row]], points: Sequence[Po
             mine = [point for point in of_axis if point.judge == judge]
             parts.append(f"Judge {judge}, at equal {title}:\n\n{markdown(mine, 'judged WER')}")
     arms = [point for point in points if point.n is None]
+    return "\n\n".join([*parts, verdicts(arms)])
+
+
+def verdicts(arms: Sequence[Point]) -> str:
+    """What each arm's words say of it."""
     said = "\n".join(verdict(point, p) for point, p in zip(arms, corrected(arms), strict=True))
-    parts.append(f"At equal row-steps, p-values corrected for all of these (Holm):\n\n{said}")
-    return "\n\n".join(parts)
+    return f"At equal row-steps, p-values corrected for all of these (Holm):\n\n{said}"
 
 
 def verdict(point: Point, p: float | None) -> str:
@@ -189,21 +195,26 @@ def verdict(point: Point, p: float | None) -> str:
     about = f"{point.name} ({point.judge})"
     if point.gain is None:
         return f"- {about}: no n of the pool costs as much"
-    worth = "better than best-of-n" if point.gain.high < 0 else "no better than a smaller N"
+    certain = p is not None and p < ALPHA
+    better = "better than best-of-n" if certain else "better by its own interval, not once corrected"
+    worth = better if point.gain.high < 0 else "no better than a smaller N"
     return f"- {about}: {worth}: {signed(point.gain)}" + ("" if p is None else f", p = {p:.3f}")
 
 
-def of_voices(name: str, by_arm: Mapping[str, Sequence[Row]]) -> str:
+def of_voices(name: str, by_arm: Mapping[str, Sequence[Row]], sizes: Sequence[int] = SIZES) -> str:
     """What steering by the voice does to voice and words."""
     pool, *others = by_arm.values()
     parts = [f"### {name} set: a process reward by the voice\n\nTexts with a voice prompt."]
+    words = list[Point]()
     for judge, measure in (
         ("voice", "Resemblyzer's cosine"),
         *((judge, "judged WER") for judge in WORD_JUDGES),
     ):
-        points = pool_points(pool, judge, SIZES)
-        points += [arm_point(rows, judge, pool) for rows in others]
-        parts.append(f"Judge {judge}:\n\n{markdown(points, measure)}")
+        points = pool_points(pool, judge, sizes)
+        arms = [arm_point(rows, judge, pool) for rows in others]
+        words += arms if judge in WORD_JUDGES else []
+        parts.append(f"Judge {judge}:\n\n{markdown([*points, *arms], measure)}")
+    parts.append(f"The words:\n\n{verdicts(words)}\n\nThe voice:")
     plain = curves.best_of(pool, "voice", 1)
     for arm, rows in list(by_arm.items())[1:]:
         gain = outcomes.difference(outcomes.chosen(rows, "voice"), plain)

@@ -3,10 +3,10 @@
 from llasa_search.study import Arm, Study, read_cases
 from llasa_search.study import curves, outcomes
 
-study = Study("work", judges={"large": "WER(model='large-v3')"})
+study = Study("work", judges={"words": "pocketsphinx_wer"})
 pool = Arm("best of n", "best_of_n:n=16", verifiers="wer", pool=True)
 rows = study.rows(read_cases("standard"), [pool])
-outcomes.rate(curves.best_of(rows, "large", n=4))
+outcomes.rate(curves.best_of(rows, "words", n=4))
 """
 
 from llasa_search.study.cases import Case, read_cases

@@ -13,13 +13,13 @@ from math import comb
 import numpy as np
 
 from llasa_search.arrays import FloatArray
-from llasa_search.candidate import Score
 from llasa_search.errors import InputError
 from llasa_search.expression import RewardLike, as_reward
 from llasa_search.gate import gated
 from llasa_search.study.outcomes import Outcome, measured
-from llasa_search.study.plan import Row, Verdict
+from llasa_search.study.plan import Row
 from llasa_search.valuation import combined
+from llasa_search.verdict import as_score
 
 Key = Callable[[Sequence[Row]], FloatArray]
 """From the candidates of one pool to what they are ranked by, [candidates]; the highest is chosen."""
@@ -110,14 +110,9 @@ def by(reward: RewardLike) -> Key:
                 f"{wanted} needs scores that the rows do not hold: let the arm hear "
                 f"{' and '.join(missing)}, with weight 0 where they are not to choose"
             )
-        return combined(wanted, [{n: _score(v) for n, v in row["scores"].items()} for row in pool])
+        return combined(wanted, [{n: as_score(v) for n, v in row["scores"].items()} for row in pool])
 
     return key
-
-
-def _score(verdict: Verdict) -> Score:
-    value = math.nan if verdict["value"] is None else verdict["value"]
-    return Score(value, verdict["detail"], verdict["status"])
 
 
 def best_of(rows: Sequence[Row], judge: str, n: float, key: Key = by_reward) -> Outcome:

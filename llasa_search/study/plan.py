@@ -6,15 +6,16 @@ import hashlib
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import TypedDict
 
 from llasa_search.budget import Budget
-from llasa_search.candidate import Status
 from llasa_search.errors import InputError
 from llasa_search.expression import DEFAULT_REWARD, as_reward
 from llasa_search.gate import gated
 from llasa_search.sampling import Sampling
+from llasa_search.strategies import BestOfN
 from llasa_search.strategies.base import as_strategy, verifiers_of
+from llasa_search.verdict import Verdict
 from llasa_search.verifiers.base import Verifier
 
 
@@ -30,10 +31,12 @@ class Arm:
         sampling: of each search.
         seeds: each is a search of its own.
         pool: judge every candidate, each scored by every verifier, and not only the chosen one: a pool out of
-            which `curves.best_of` draws smaller searches. For strategies whose candidates are independent.
+            which `curves.best_of` draws smaller searches. It pays for all verifiers on all candidates, also
+            for those of weight 0, and for what a search of its own would have skipped.
 
     Raises:
-        InputError: strategy or reward cannot be read.
+        InputError: strategy or reward cannot be read, seeds are none or not different, or a pool is made by
+            anything but a best-of-n of fixed size.
     """
 
     name: str
@@ -45,27 +48,18 @@ class Arm:
     pool: bool = False
 
     def __post_init__(self) -> None:
-        as_strategy(self.strategy), as_reward(self.verifiers)
-        if not self.seeds:
-            raise InputError(f"arm {self.name!r} has no seed: give at least one")
+        strategy, _ = as_strategy(self.strategy), as_reward(self.verifiers)
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise InputError(f"arm {self.name!r}: seeds={self.seeds}: give at least one, and each once")
+        if self.pool and not (isinstance(strategy, BestOfN) and strategy.stop_at is None):
+            raise InputError(
+                f"arm {self.name!r}: what {self.strategy!r} finishes depends on what else it has heard; a "
+                "pool is of independent candidates, best_of_n:n=16 and the like without stop_at"
+            )
 
     def listeners(self) -> tuple[Verifier, ...]:
         """All that listen during a search: for the reward, and for the strategy on its way."""
         return (*gated(as_reward(self.verifiers)).verifiers, *verifiers_of(as_strategy(self.strategy)))
-
-
-class Verdict(TypedDict):
-    """One verifier's or judge's score of one candidate; `value` is null where it failed or was skipped.
-
-    For error rates of a transcript, `edits` and `length` (in words, Chinese: in characters) give corpus
-    values.
-    """
-
-    value: float | None
-    detail: str
-    status: Status
-    edits: NotRequired[int]
-    length: NotRequired[int]
 
 
 class Row(TypedDict):

@@ -15,8 +15,6 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", ":")
-BESIDE = 0.006
-"""Share of the axis by which a curve stands beside the one before."""
 WIDE = 4.0
 """An axis that spans more than this factor is logarithmic."""
 
@@ -36,8 +34,6 @@ def styles(names: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: str = "") -> list[Path]:
     """One panel a judge; lines join the points of a curve, bars are 95 % intervals.
-
-    Each curve stands a little beside the others, so that bars at the same cost can be told apart.
 
     Args:
         points: of any curves and judges.
@@ -68,19 +64,18 @@ def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: st
         layout="constrained",
     )
     for judge, panel in zip(judges, panels[0], strict=True):
-        for place, (name, style) in enumerate(by_curve.items()):
+        for name, style in by_curve.items():
             mine = [each for each in points if (each.judge, each.curve) == (judge, name)]
             mine.sort(key=lambda each: each.costs[axis])
             if not mine:
                 continue
-            x, beside = np.array([each.costs[axis] for each in mine]), BESIDE * (place - len(by_curve) / 2)
-            x = x * (most / least) ** beside if wide else x + (most - least) * beside
+            x = [each.costs[axis] for each in mine]
             y = np.array([each.value.value for each in mine])
             low = y - np.array([each.value.low for each in mine])
             high = np.array([each.value.high for each in mine]) - y
             panel.errorbar(
                 x, y, yerr=np.maximum([low, high], 0), label=name, **style, capsize=2,
-                linewidth=1.4, markersize=5, elinewidth=0.8,
+                linewidth=1.4, markersize=5, elinewidth=0.8, alpha=0.8,
             )  # fmt: skip
         if wide:
             panel.set_xscale("log", base=2 if axis == "candidates" else 10)

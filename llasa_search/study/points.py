@@ -22,6 +22,7 @@ class Point:
         costs: by axis, see `costs.AXES`.
         value: what the judge heard, as a ratio of totals.
         texts: how many the judge could hear.
+        unheard: judged candidates of which the judge could not say anything; they are in no figure.
         n: of a pool's point, how many are chosen from; None for an arm.
         equal: the axis on which an arm is compared with best-of-n; "" for a pool's point.
         gain: how much higher an arm's `value` is than that of best-of-n at the same cost on that axis; None
@@ -35,6 +36,7 @@ class Point:
     costs: dict[str, float]
     value: Estimate
     texts: int
+    unheard: int
     n: float | None = None
     equal: str = ""
     gain: Estimate | None = None
@@ -63,7 +65,8 @@ def pool_points(
     for n in ns:
         value = outcomes.rate(found := curves.best_of(rows, judge, n, key))
         spent = {axis: costs.cost(rows, axis, n, verified) for axis in costs.AXES}
-        points.append(Point(name, f"{name}, n = {n:g}", judge, spent, value, int(found.known.sum()), n))
+        texts, unheard = int(found.known.sum()), outcomes.unheard(rows, judge)
+        points.append(Point(name, f"{name}, n = {n:g}", judge, spent, value, texts, unheard, n))
     return points
 
 
@@ -93,6 +96,7 @@ def arm_point(
         costs={each: costs.cost(rows, each) for each in costs.AXES},
         value=outcomes.rate(found),
         texts=int(found.known.sum()),
+        unheard=outcomes.unheard([row for row in rows if row["chosen"]], judge),
         equal=axis,
         gain=gain,
         p=p,

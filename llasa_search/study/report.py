@@ -33,17 +33,24 @@ def markdown(points: Sequence[Point], measure: str) -> str:
     for point, p in zip(points, corrected(points), strict=True):
         cells = [
             point.name,
-            str(point.texts),
+            f"{point.texts}" + (f" ({point.unheard} unheard)" if point.unheard else ""),
             f"{point.costs['row_steps']:,.0f}",
             "unknown" if math.isnan(point.costs["flops"]) else f"{point.costs['flops'] / 1e12:.4g}",
             f"{point.costs['seconds']:.2f}",
             str(point.value),
         ]
         if compared:
-            beyond = "the pool has none" if point.equal else ""
-            cells += [beyond if point.gain is None else signed(point.gain), "" if p is None else f"{p:.3f}"]
+            cells += [_gain(point), "" if p is None else f"{p:.3f}"]
         lines.append(cells)
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _gain(point: Point) -> str:
+    if point.gain is not None:
+        return signed(point.gain)
+    if not point.equal:
+        return ""
+    return "unknown" if math.isnan(point.costs[point.equal]) else "the pool has none"
 
 
 def signed(estimate: Estimate) -> str:
@@ -62,14 +69,14 @@ def as_csv(points: Sequence[Point]) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([
-        "curve", "name", "judge", "n", *AXES, "texts", "value", "low", "high",
+        "curve", "name", "judge", "n", *AXES, "texts", "unheard", "value", "low", "high",
         "equal", "gain", "gain_low", "gain_high", "p_uncorrected",
     ])  # fmt: skip
     for point in points:
         gain = ("", "", "") if point.gain is None else (point.gain.value, point.gain.low, point.gain.high)
         writer.writerow([
             point.curve, point.name, point.judge, "" if point.n is None else point.n,
-            *(point.costs[axis] for axis in AXES), point.texts,
+            *(point.costs[axis] for axis in AXES), point.texts, point.unheard,
             point.value.value, point.value.low, point.value.high,
             point.equal, *gain, "" if point.p is None else point.p,
         ])  # fmt: skip

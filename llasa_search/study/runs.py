@@ -4,36 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import math
-import multiprocessing
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError
 from llasa_search.expression import RewardLike, as_reward
 from llasa_search.kinship import warn_of_kin
+from llasa_search.request import add_resynthesis
 from llasa_search.result import SearchError, SearchResult
 from llasa_search.selection import recorded
 from llasa_search.speech import SAMPLE_RATE, read_speech
 from llasa_search.study.cases import Case
-from llasa_search.study.plan import Arm, Row, Verdict, fingerprint
-from llasa_search.study.verdicts import as_verdict, checkpoints_of, digest, judged
+from llasa_search.study.plan import Arm, Row, fingerprint
+from llasa_search.study.spreading import spread
+from llasa_search.study.verdicts import checkpoints_of, digest, judged
+from llasa_search.verdict import Verdict, as_verdict
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
     from llasa_search.llasa import Llasa
     from llasa_search.search import Searcher
-
-J = TypeVar("J")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -161,25 +160,6 @@ class Study:
         return list(spread(_hear, jobs, "recordings", self.processes))
 
 
-def spread(work: Callable[[J], R], jobs: Sequence[J], named: str, processes: int) -> Iterator[R]:
-    """Yields each job's result in order, with a progress bar called `named`.
-
-    Args:
-        work: a module's function, for with several processes it runs in fresh ones.
-        jobs: what it is called with.
-        named: what the jobs are.
-        processes: how many run at once, each in one thread; 1 leaves all threads to this process.
-    """
-    from tqdm import tqdm
-
-    if processes == 1:
-        yield from map(work, tqdm(jobs, named, disable=None))
-        return
-    os.environ["OMP_NUM_THREADS"] = "1"  # several threads a process would wait for each other's cores
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        yield from tqdm(pool.imap(work, jobs), named, len(jobs), disable=None)
-
-
 def _refusal(listener: Verifier, case: Case) -> str | None:
     """Why a verifier cannot hear a case, as far as it knows without its model."""
     try:
@@ -209,6 +189,8 @@ def _perform(job: _Job) -> list[Row] | str:
     except (InputError, SearchError) as error:
         return f"case {job.case.id}, arm {job.arm.name!r}, seed {job.seed}: {error}"
     heard = result.candidates if job.arm.pool else [result.best]
+    if any(getattr(judge, "wants_resynthesis", False) for _, judge in job.judges):
+        add_resynthesis(job.case.voice, _llasa(job.model, job.codec), [judge for _, judge in job.judges])
     rate = result.sample_rate
     verdicts = {name: judged(judge, job.case, heard, rate, run) for name, judge in job.judges}
     rows = []

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from llasa_search.candidate import Candidate, Score, Utterance
+from llasa_search.candidate import Candidate, Utterance
 from llasa_search.files import write_text
 from llasa_search.judgement import score
 from llasa_search.study.cases import Case
-from llasa_search.study.plan import Verdict, fingerprint
-from llasa_search.verifiers.base import Verifier
+from llasa_search.study.plan import fingerprint
+from llasa_search.verdict import Verdict, as_verdict
+from llasa_search.verifiers.base import FunctionVerifier, Verifier
 from llasa_search.verifiers.checkpoints import named
 
 _loaded: dict[str, Verifier] = {}
@@ -23,12 +23,18 @@ _loaded: dict[str, Verifier] = {}
 def judged(
     judge: Verifier, case: Case, heard: Sequence[Candidate], sample_rate: int, home: Path
 ) -> list[Verdict]:
-    """One verdict a candidate, kept in the folder `home`."""
-    verifier = _loaded.setdefault(str(judge), judge)
+    """One verdict a candidate, kept in the folder `home` unless it failed.
+
+    Of a plain function nothing is kept: its name does not say what it computes.
+    """
+    named_only = isinstance(judge, FunctionVerifier)
+    verifier = judge if named_only else _loaded.setdefault(str(judge), judge)
     voice = None if case.voice is None else case.voice.id
     heard_as = repr((str(judge), fingerprint(*checkpoints_of(verifier)), case.spoken, case.language, voice))
     path = home / f"judged-{digest(heard_as)}.json"
-    known: dict[str, Verdict] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    known: dict[str, Verdict] = {}
+    if path.exists() and not named_only:
+        known = json.loads(path.read_text("utf-8"))
     new = [candidate for candidate in heard if str(candidate.index) not in known]
     if new:
         never: Verdict = {"value": None, "detail": "was never decoded", "status": "skipped"}
@@ -43,17 +49,10 @@ def judged(
         verifier.load()
         for index, found in zip(heard_now, score(verifier, list(heard_now.values())), strict=True):
             known[index] = as_verdict(verifier, case.spoken, case.language, found)
-        write_text(path, json.dumps(known, ensure_ascii=False, indent=1))
+        kept = {index: each for index, each in known.items() if each["status"] != "failed"}
+        if not named_only:
+            write_text(path, json.dumps(kept, ensure_ascii=False, indent=1))
     return [known[str(candidate.index)] for candidate in heard]
-
-
-def as_verdict(verifier: Verifier, text: str, language: str, found: Score) -> Verdict:
-    """A score as it is kept, with what its rate is made of."""
-    value = None if math.isnan(found.value) else found.value
-    verdict: Verdict = {"value": value, "detail": found.detail, "status": found.status}
-    if found.status == "scored" and (counted := verifier.counts(text, language, found.detail)) is not None:
-        verdict["edits"], verdict["length"] = counted
-    return verdict
 
 
 def checkpoints_of(verifier: Verifier) -> list[str]:
