@@ -113,6 +113,10 @@ def test_strategies_stand_beside_best_of_n() -> None:
     assert all(point.gain is not None and point.gain.high < 0 for point in compared)
     said = [spending.verdict(compared[0], p) for p in (0.01, 0.3)]
     assert "better than best-of-n: -0." in said[0] and "not once corrected: -0." in said[1]
+    rounds = [{**row, "finished": 1 + i % 2} for i, row in enumerate(arm)]
+    both = {"best of n": pool, "adaptive best-of-n": rounds}
+    fewer, more = spending.where_it_went("hard", both).splitlines()[-2:]  # type: ignore[arg-type]
+    assert fewer.startswith("| fewer | 6 | 1 | +0.") and more.startswith("| more | 6 | 2 | -0.")
     voices = spending.of_voices("hard", {"best of n": pool, "full PRM": arm}, (1, 2))  # type: ignore[dict-item]
     assert voices.count("better than best-of-n: -0.") == 3
     assert "full PRM raises the cosine over that of plain samples: +0." in voices

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Annotated
 
 import listening
+import numpy as np
 import sections
 import typer
 
 from llasa_search import Sampling
 from llasa_search.expression import as_reward
 from llasa_search.scorer import load_verifiers
-from llasa_search.study import Arm, Case, Row, Study, curves, outcomes, read_cases
+from llasa_search.study import Arm, Case, Row, Study, costs, curves, outcomes, read_cases
 from llasa_search.study.plots import plot
 from llasa_search.study.points import Point, arm_point, pool_points
 from llasa_search.study.report import corrected, markdown, signed
@@ -76,7 +77,7 @@ def main(
         everything = {**voiced, **by_arm}
         rows += [{**row, "set": name} for arm in everything.values() for row in arm]
         points = compared(by_arm, "row_steps")
-        parts += [of_words(name, by_arm, points), of_voices(name, voiced)]
+        parts += [of_words(name, by_arm, points), where_it_went(name, by_arm), of_voices(name, voiced)]
         plot(points, "row_steps", page.parent / f"strategies_{name}", "judged WER", f"{name} set")
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (folder / "spending.jsonl").write_text(lines, encoding="utf-8")
@@ -199,6 +200,36 @@ def verdict(point: Point, p: float | None) -> str:
     better = "better than best-of-n" if certain else "better by its own interval, not once corrected"
     worth = better if point.gain.high < 0 else "no better than a smaller N"
     return f"- {about}: {worth}: {signed(point.gain)}" + ("" if p is None else f", p = {p:.3f}")
+
+
+def where_it_went(name: str, by_arm: Mapping[str, Sequence[Row]]) -> str:
+    """What stopping early cost, and what it bought elsewhere; both as exact means of the pool."""
+    pool, adaptive = by_arm["best of n"], by_arm["adaptive best-of-n"]
+    n = costs.n_at(pool, "row_steps", costs.cost(adaptive, "row_steps"))
+    if math.isnan(n):
+        return ""
+    used = {
+        case: float(np.mean([row["finished"] for row in adaptive if row["case"] == case]))
+        for case in {row["case"] for row in pool}
+    }
+    lines = [
+        f"### {name} set: where adaptive best-of-n spends\n\nThe best of as many as it took of a text, on "
+        f"average, less the best of {n:.3g} for every text, which cost the same; out of the pool.\n",
+        "| texts that took | texts | candidates | " + " | ".join(WORD_JUDGES) + " |",
+        "|---" * (3 + len(WORD_JUDGES)) + "|",
+    ]
+    for group, many in (("fewer", False), ("more", True)):
+        taken = {case: count for case, count in used.items() if (count >= n) == many}
+        rows = [row for row in pool if row["case"] in taken]
+        if not rows:
+            continue
+        mean = math.fsum(taken.values()) / len(taken)
+        gains = [
+            outcomes.difference(curves.best_of(rows, judge, mean), curves.best_of(rows, judge, n))
+            for judge in WORD_JUDGES
+        ]
+        lines.append(f"| {group} | {len(taken)} | {mean:.3g} | " + " | ".join(map(signed, gains)) + " |")
+    return "\n".join(lines)
 
 
 def of_voices(name: str, by_arm: Mapping[str, Sequence[Row]], sizes: Sequence[int] = SIZES) -> str:

@@ -72,6 +72,7 @@ class Study:
         model: as in `search.generate`.
         codec: as in `search.generate`.
         processes: how many searches run at once, each in one thread; 1 leaves threads and GPU to the one.
+            Several import the script again, so it does its work behind `if __name__ == "__main__":`.
 
     Raises:
         InputError: `processes` is below 1, or a judge is several verifiers.
