@@ -86,11 +86,14 @@ def main(
 
 {sections.made_by()}
 
-All search by `{WORDS}` at temperature {temperature:g}, top-p {top_p:g}; {seeds} seeds each,
-one on the dev set. Best-of-n is the exact mean over all subsets of one pool of {SIZES[-1]}. Chosen on the dev
-set, by judged WER less that of best-of-n at the same row-steps, all judges together:
+All search by `{WORDS}` at temperature {temperature:g}, top-p {top_p:g}; once a text on the
+dev set, by {seeds} seed(s) on the others. Best-of-n is the exact mean over all subsets of one pool of
+{SIZES[-1]}. Chosen on the dev set, by judged WER less that of best-of-n at the same row-steps, all judges
+together:
 
 {listed}
+
+Of these, {" and ".join(EVALUATED)} should spend better than best-of-n, and are run on the other sets.
 
 """ + "\n\n".join(parts)
     sections.write(page, "strategies", text)

@@ -49,7 +49,7 @@ def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: st
 
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "llasa-search"
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     judges = list(dict.fromkeys(point.judge for point in points))
     by_curve = styles(list(dict.fromkeys(point.curve for point in points)))
@@ -79,8 +79,10 @@ def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: st
             )  # fmt: skip
         if wide:
             panel.set_xscale("log", base=2 if axis == "candidates" else 10)
-        if axis == "candidates":
-            panel.xaxis.set_major_formatter("{x:g}")
+            panel.xaxis.set_minor_formatter(ticker.NullFormatter())
+        if wide and axis != "candidates":
+            panel.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
         panel.set(xlabel=AXES[axis], title=f"judge: {judge}")
         panel.grid(alpha=0.3)
     panels[0][0].set_ylabel(measure)
