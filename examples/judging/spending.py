@@ -87,9 +87,9 @@ def main(
 {sections.made_by()}
 
 All search by `{WORDS}` at temperature {temperature:g}, top-p {top_p:g}; once a text on the
-dev set, by {seeds} seed(s) on the others. Best-of-n is the exact mean over all subsets of one pool of
-{SIZES[-1]}. Chosen on the dev set, by judged WER less that of best-of-n at the same row-steps, all judges
-together:
+dev set, by {seeds} {"seed" if seeds == 1 else "seeds"} on the others. Best-of-n is the exact mean over all
+subsets of one pool of {SIZES[-1]}. Chosen on the dev set, by judged WER less that of best-of-n at the same
+row-steps, all judges together:
 
 {listed}
 
@@ -200,8 +200,10 @@ def verdict(point: Point, p: float | None) -> str:
     if point.gain is None:
         return f"- {about}: no n of the pool costs as much"
     certain = p is not None and p < ALPHA
-    better = "better than best-of-n" if certain else "better by its own interval, not once corrected"
-    worth = better if point.gain.high < 0 else "no better than a smaller N"
+    worth = "no better than a smaller N"
+    if point.gain.high < 0 or point.gain.low > 0:
+        worth = "better than best-of-n" if point.gain.high < 0 else "worse than best-of-n"
+        worth += "" if certain else " by its own interval, not once corrected"
     return f"- {about}: {worth}: {signed(point.gain)}" + ("" if p is None else f", p = {p:.3f}")
 
 
@@ -248,13 +250,35 @@ def of_voices(name: str, by_arm: Mapping[str, Sequence[Row]], sizes: Sequence[in
         arms = [arm_point(rows, judge, pool) for rows in others]
         words += arms if judge in WORD_JUDGES else []
         parts.append(f"Judge {judge}:\n\n{markdown([*points, *arms], measure)}")
-    parts.append(f"The words:\n\n{verdicts(words)}\n\nThe voice:")
+    parts += [at_equal_operations(pool, others, sizes[-1]), f"The words:\n\n{verdicts(words)}\n\nThe voice:"]
     plain = curves.best_of(pool, "voice", 1)
-    for arm, rows in list(by_arm.items())[1:]:
+    lines = []
+    for rows in others:
         gain = outcomes.difference(outcomes.chosen(rows, "voice"), plain)
         raised = "raises" if gain.low > 0 else "does not raise"
-        parts.append(f"- {arm} {raised} the cosine over that of plain samples: {signed(gain)}")
-    return "\n\n".join(parts)
+        lines.append(f"- {rows[0]['arm']} {raised} the cosine over that of plain samples: {signed(gain)}")
+    return "\n\n".join([*parts, "\n".join(lines)])
+
+
+def at_equal_operations(pool: Sequence[Row], arms: Sequence[Sequence[Row]], most: int) -> str:
+    """A table of differences to best-of-n for as many operations, or the best of `most` if cheaper."""
+    judges = ("voice", *WORD_JUDGES)
+    lines = [
+        "At equal operations, verifiers counted: less best-of-n that costs the same; where even the best of "
+        f"{most} costs less, less that.\n",
+        "| search | TFLOPs | less best of n = | cosine | " + " | ".join(WORD_JUDGES) + " |",
+        "|---" * (3 + len(judges)) + "|",
+    ]
+    for rows in arms:
+        spent = costs.cost(rows, "flops")
+        n = costs.n_at(pool, "flops", spent)
+        n = most if math.isnan(n) else n
+        gains = [
+            signed(outcomes.difference(outcomes.chosen(rows, judge), curves.best_of(pool, judge, n)))
+            for judge in judges
+        ]
+        lines.append(f"| {rows[0]['arm']} | {spent / 1e12:.3g} | {n:.3g} | " + " | ".join(gains) + " |")
+    return "\n".join(lines)
 
 
 def _pool(sampling: Sampling) -> Arm:
