@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -68,10 +69,10 @@ def report(
 {made.count} texts of {made.texts}, {sum(map(len, by_arm.values())):,} judged candidates. Search by
 `{made.verifiers}` at temperature {made.sampling.temperature:g}, top-p {made.sampling.top_p:g}. {tries(made)}
 
-Best-of-n is the exact mean over all subsets of a pool of {curves.pool_size(pool)}; seeds of each other
-strategy: {len(made.arms[-1].seeds)}. Error rates are those of the corpus (all errors over all words), other
-values means, with 95 % bootstrap intervals over texts, then seeds. Costs are means a text; those of judges
-count nowhere, and what is chosen without the verifiers does not pay for them.
+Best-of-n is the exact mean over all subsets of a pool of {curves.pool_size(pool)}{others(made)}. Error rates
+are those of the corpus (all errors over all words), other values means, with 95 % bootstrap intervals over
+texts, then seeds. Costs are means a text; those of judges count nowhere, and what is chosen without the
+verifiers does not pay for them.
 
 {shown}
 
@@ -87,12 +88,18 @@ def stated(made: Made) -> str:
     return "\n".join(
         [
             f"Made by `python {' '.join(sys.argv)}` ({software}; Python {platform.python_version()}, "
-            f"{platform.machine()}).",
+            f"{platform.machine()}, {os.cpu_count()} cores).",
             "",
             *(f"- verifier {settings_of(each)}" for each in listeners.values()),
             *(f"- judge {name}: {settings_of(each)}" for name, each in judges.items()),
         ]
     )
+
+
+def others(made: Made) -> str:
+    """How often the other strategies were run, where there are some."""
+    _, *arms = made.arms
+    return f"; seeds of each other strategy: {len(arms[-1].seeds)}" if arms else ""
 
 
 def tries(made: Made) -> str:
@@ -111,9 +118,10 @@ def tries(made: Made) -> str:
 
 
 def settings_of(verifier: Verifier) -> str:
-    """What a verifier listens with, also where that is its default and so not printed."""
+    """What a verifier listens with, also where that is its default and so not printed; or what it does."""
     found = [f"{name} {getattr(verifier, name)}" for name in ("model", "protocol") if hasattr(verifier, name)]
-    return f"{verifier}: {', '.join(found) or 'no model'}"
+    first, *_ = (type(verifier).__doc__ or "").splitlines() or [""]
+    return f"{verifier}: {', '.join(found) or first}"
 
 
 def alike(pool: Sequence[Row], judge: str, judges: Sequence[str]) -> list[str]:
