@@ -82,7 +82,9 @@ def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: st
             panel.xaxis.set_minor_formatter(ticker.NullFormatter())
         if wide and axis != "candidates":
             panel.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-        panel.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
+        # "100m" would be milliseconds to some, minutes to others.
+        ticks = ticker.StrMethodFormatter("{x:g}") if axis == "seconds" else ticker.EngFormatter(sep="")
+        panel.xaxis.set_major_formatter(ticks)
         panel.set(xlabel=AXES[axis], title=f"judge: {judge}")
         panel.grid(alpha=0.3)
     panels[0][0].set_ylabel(measure)
