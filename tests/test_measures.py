@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from test_curves import _row
 
 from llasa_search import Sampling
 from llasa_search.candidate import Score
+from llasa_search.statistics import Estimate
 from llasa_search.study import curves
 from llasa_search.study.plan import Row
 from llasa_search.trace import Check, Node
@@ -117,9 +119,15 @@ def test_strategies_stand_beside_best_of_n() -> None:
     both = {"best of n": pool, "adaptive best-of-n": rounds}
     fewer, more = spending.where_it_went("hard", both).splitlines()[-2:]  # type: ignore[arg-type]
     assert fewer.startswith("| fewer | 6 | 1 | +0.") and more.startswith("| more | 6 | 2 | -0.")
-    voices = spending.of_voices("hard", {"best of n": pool, "full PRM": arm}, (1, 2))  # type: ignore[dict-item]
+    worse = replace(compared[0], gain=Estimate(0.2, 0.1, 0.3))
+    assert "worse than best-of-n: +0.2" in spending.verdict(worse, 0.01)
+    steered = [{**row, "arm": "full PRM"} for row in arm]
+    voices = spending.of_voices("hard", {"best of n": pool, "full PRM": steered}, (1, 2))  # type: ignore[dict-item]
     assert voices.count("better than best-of-n: -0.") == 3
     assert "full PRM raises the cosine over that of plain samples: +0." in voices
+    dear = [{**row, "flops": {"decode": 9e12, "verifiers": 0.0}} for row in steered]
+    table = spending.at_equal_operations(pool, [dear], 2)  # the whole pool costs less, and stands beside it
+    assert table.splitlines()[-1].startswith("| full PRM | 9 | 2 | +0.")
 
 
 def test_the_setting_that_spends_best_is_chosen() -> None:
