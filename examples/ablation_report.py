@@ -111,10 +111,13 @@ def tries(made: Made) -> str:
         f"{sampling.temperature:g} ({choosing.errors(rows, judges):.3f})"
         for sampling, rows in made.tried.items()
     ]
-    return (
-        f"That temperature was chosen on {made.dev}, by the judged error rates of the best of "
-        f"{choosing.SIZE}, all judges together: {', '.join(found)}."
+    chosen = (
+        f"That temperature was chosen on {made.dev}, by the judged error rate of the best of "
+        f"{choosing.SIZE}, the mean of the judges: {', '.join(found)}."
     )
+    edges = {pick(each.temperature for each in made.tried) for pick in (min, max)}
+    at_edge = made.sampling.temperature in edges
+    return f"{chosen} It is the last of those that were tried." if at_edge else chosen
 
 
 def settings_of(verifier: Verifier) -> str:

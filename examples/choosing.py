@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import mean
 
 import typer
 
@@ -32,7 +33,7 @@ def counts_errors(rows: Sequence[Row], judge: str) -> bool:
 
 
 def errors(rows: Sequence[Row], judges: Sequence[str], n: int = SIZE) -> float:
-    """Error rates of the best of n, all judges together that count errors.
+    """Error rate of the best of n, the mean of all judges that count errors.
 
     Raises:
         typer.BadParameter: none does.
@@ -40,7 +41,7 @@ def errors(rows: Sequence[Row], judges: Sequence[str], n: int = SIZE) -> float:
     counting = [judge for judge in judges if counts_errors(rows, judge)]
     if not counting:
         raise typer.BadParameter("no judge counts errors: give one of --temperatures yourself")
-    return sum(outcomes.rate(curves.best_of(rows, judge, n)).value for judge in counting)
+    return mean(outcomes.rate(curves.best_of(rows, judge, n)).value for judge in counting)
 
 
 def fewest_errors(tried: Mapping[Sampling, Sequence[Row]], judges: Sequence[str], n: int = SIZE) -> Sampling:

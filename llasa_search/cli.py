@@ -140,9 +140,7 @@ def trace(run: Annotated[Path, typer.Argument(help="A folder that --save-run has
     from llasa_search.result import SearchResult
     from llasa_search.tree import Drawing
 
-    # A terminal wraps lines within the tree; a file has them whole.
-    width = None if sys.stdout.isatty() else 10_000
-    Console(highlight=False, width=width).print(Drawing(SearchResult.load_run(run)).tree())
+    Console(highlight=False, width=_width()).print(Drawing(SearchResult.load_run(run)).tree())
 
 
 @app.command()
@@ -184,10 +182,17 @@ def verifiers() -> None:
 @app.command()
 def strategies() -> None:
     """List the strategies, what they do, and their settings with their defaults."""
-    from llasa_search.listing import strategy_rows
-    from llasa_search.table import aligned
+    from rich.console import Console
+    from rich.table import Table
 
-    typer.echo(aligned(strategy_rows()))
+    from llasa_search.listing import strategy_rows
+
+    heading, *rows = strategy_rows()
+    table = Table(*heading, box=None, padding=(0, 2, 0, 0), header_style="")
+    table.columns[0].no_wrap = True
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False, markup=False, width=_width()).print(table)
 
 
 def main() -> None:
@@ -203,6 +208,11 @@ def main() -> None:
         _fail(error, 2)
     except (LlasaSearchError, OSError) as error:  # such as a full disk
         _fail(error, 1)
+
+
+def _width() -> int | None:
+    """Of what rich prints: a terminal's own, within which it wraps; a file has lines whole."""
+    return None if sys.stdout.isatty() else 10_000
 
 
 def _fail(error: Exception, code: int) -> None:

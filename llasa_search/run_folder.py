@@ -98,6 +98,8 @@ def load_run(folder: str | os.PathLike[str]) -> SearchResult:
         )
     except InputError:
         raise
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is not a run folder: there is no {error.filename}") from error
     except (OSError, LookupError, TypeError, ValueError, AttributeError, EOFError, BadZipFile,
             soundfile.LibsndfileError) as error:  # fmt: skip
         raise InputError(f"{path} is not a run folder: {type(error).__name__}: {error}") from error

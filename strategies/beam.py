@@ -77,7 +77,7 @@ class Beam(Guided):
         for name in prefixes:
             check_number(self, name, "a number, 0 or more", lambda value: 0 <= value < math.inf)
         if self.completions is not None and not any(getattr(self, name) for name in prefixes):
-            raise InputError("Beam: completions come after a prefix: give prefix_seconds or prefix_share")
+            raise InputError(f"Beam: completions come after a prefix: give {' or '.join(PREFIXES)}, above 0")
 
     def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
         reward, prefix = self.compared_by(scorer), self._prefix_tokens(sampler)

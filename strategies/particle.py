@@ -12,6 +12,7 @@ import numpy as np
 from llasa_search.arrays import FloatArray
 from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError
+from llasa_search.reward import Reward
 from llasa_search.strategies.base import check_counts, check_number
 from llasa_search.strategies.guided import Guided
 
@@ -40,14 +41,11 @@ class Particle(Guided):
         super().__post_init__()
         check_counts(self, "n")
         check_number(self, "temperature", "a number above 0", lambda value: 0 < value < math.inf)
+        if isinstance(self.prefix_verifiers, Reward):
+            _of_each_row(self.prefix_verifiers)
 
     def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
-        reward = self.compared_by(scorer)
-        if not reward.pointwise:
-            raise InputError(
-                f"Particle weighs each row by itself, and {reward} compares rows: "
-                "give prefix_verifiers that are a sum, such as 0.6 * wer + 0.4 * speaker"
-            )
+        reward = _of_each_row(self.compared_by(scorer))
         rows = sampler.start(self.n)
         log_weights, before = np.zeros(self.n), np.zeros(self.n)
         while len(rows):
@@ -67,6 +65,16 @@ class Particle(Guided):
                 parents = systematic(weights, draw)
                 rows = sampler.select(rows, parents, why="not resampled")
                 log_weights, before = np.zeros(len(rows)), before[parents]
+
+
+def _of_each_row(reward: Reward) -> Reward:
+    """The reward, if it can be a row's weight."""
+    if not reward.pointwise:
+        raise InputError(
+            f"Particle weighs each row by itself, and {reward} compares rows: "
+            "give prefix_verifiers that are a sum, such as 0.6 * wer + 0.4 * speaker"
+        )
+    return reward
 
 
 def systematic(weights: FloatArray, draw: float) -> list[int]:

@@ -211,6 +211,7 @@ def test_the_trace_knows_every_row(llasa: Llasa, strategy: Strategy) -> None:
         ("beam:prefix_verifiers=3", "prefix_verifiers: "),
         ("beam:prefix_seconds=1,prefix_share=0.5", "not both"),
         ("beam:completions=2", "after a prefix"),
+        ("beam:completions=2,prefix_seconds=0", "prefix_share, above 0"),
         ("beam:lookahead=-1", "lookahead=-1"),
         ("beam:width=None", "width=None"),
         ("beam:step_tokens=None", "step_tokens=None"),

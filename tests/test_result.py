@@ -153,6 +153,12 @@ def test_a_damaged_run_folder_is_refused(
         SearchResult.load_run(run)
 
 
+def test_a_run_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """The name of a Python exception instead of what is missing."""
+    with pytest.raises(InputError, match=r"nowhere is not a run folder: there is no .*run\.json"):
+        SearchResult.load_run(tmp_path / "nowhere")
+
+
 def test_rerank_hears_only_what_is_missing(result: SearchResult, tmp_path: Path) -> None:
     """Guards against paying for stored scores again, and against a changed original."""
     result.save_run(tmp_path / "run")

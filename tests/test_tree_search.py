@@ -140,8 +140,12 @@ def test_particles_crowd_where_the_reward_rises(llasa: Llasa) -> None:
 
 
 def test_particles_refuse_rewards_that_compare_rows(llasa: Llasa) -> None:
+    """A setting that is known to be wrong only when all models are loaded."""
+    compares = RankAverage(Codes(), Flat())
     with pytest.raises(InputError, match="compares rows"):
-        search(llasa, Particle(4, prefix_verifiers=RankAverage(Codes(), Flat())))
+        Particle(4, prefix_verifiers=compares)
+    with pytest.raises(InputError, match="compares rows"):
+        Searcher(llasa, compares, Particle(4)).generate("a coin", sampling=SHORT)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20).filter(any), st.floats(0, 1, exclude_max=True))

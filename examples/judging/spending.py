@@ -1,7 +1,7 @@
 """How well does each strategy spend? Against best-of-n at equal row-steps, and at equal operations.
 
 Every setting is run on the dev set, by one seed. What is chosen there, of those that should spend better than
-best-of-n, is then run once on the other sets, by several seeds; so is the process reward of the paper, by the
+best-of-n, is then run once on the other sets, by every seed; so is the process reward of the paper, by the
 voice. Searches that listen to the words at every step take ten times the operations of best-of-n: they stay
 on the dev set.
 """
@@ -271,8 +271,10 @@ def at_equal_operations(pool: Sequence[Row], arms: Sequence[Sequence[Row]], most
     ]
     for rows in arms:
         spent = costs.cost(rows, "flops")
-        n = costs.n_at(pool, "flops", spent)
-        n = most if math.isnan(n) else n
+        n = most if spent > costs.cost(pool, "flops") else costs.n_at(pool, "flops", spent)
+        if math.isnan(n):
+            lines.append(f"| {rows[0]['arm']} | {spent / 1e12:.3g} | none |" + " |" * len(judges))
+            continue
         gains = [
             signed(outcomes.difference(outcomes.chosen(rows, judge), curves.best_of(pool, judge, n)))
             for judge in judges

@@ -64,7 +64,7 @@ def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: st
         layout="constrained",
     )
     for judge, panel in zip(judges, panels[0], strict=True):
-        for name, style in by_curve.items():
+        for below, (name, style) in enumerate(by_curve.items()):
             mine = [each for each in points if (each.judge, each.curve) == (judge, name)]
             mine.sort(key=lambda each: each.costs[axis])
             if not mine:
@@ -74,7 +74,7 @@ def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: st
             low = y - np.array([each.value.low for each in mine])
             high = np.array([each.value.high for each in mine]) - y
             panel.errorbar(
-                x, y, yerr=np.maximum([low, high], 0), label=name, **style, capsize=2,
+                x, y, yerr=np.maximum([low, high], 0), label=name, zorder=9 - below / 100, **style, capsize=2,
                 linewidth=1.4, markersize=5, elinewidth=0.8, alpha=0.8,
             )  # fmt: skip
         if wide:

@@ -28,7 +28,7 @@ def markdown(points: Sequence[Point], measure: str) -> str:
     axes = sorted({EQUAL[point.equal] for point in points if point.equal})
     compared = bool(axes)
     heading = ["search", "texts", "row-steps", "TFLOPs", "seconds", measure]
-    heading += [f"less best-of-n at equal {' and '.join(axes)}", "p (Holm)"] if compared else []
+    heading += [f"less best-of-n at equal {' and '.join(axes)}", "p (Holm, this table)"] if compared else []
     lines = [heading, ["---"] * len(heading)]
     for point, p in zip(points, corrected(points), strict=True):
         cells = [
