@@ -46,7 +46,7 @@ def main(
     verifiers: Annotated[str, typer.Option(help="What the search aims at.")] = "wer",
     strategy: Annotated[list[str] | None, typer.Option(help="Another one; {n} is each of --ns.")] = None,
     seeds: Annotated[int, typer.Option(help="Of each other strategy.")] = 3,
-    temperatures: Annotated[str, typer.Option(help="To choose from on the dev texts.")] = "0.4,0.6,0.8",
+    temperatures: Annotated[str, typer.Option(help="To choose from on the dev texts.")] = "0.4,0.6,0.8,1.0",
     top_p: float = 0.9,
     judge: Annotated[list[str] | None, typer.Option(help="name=verifier; pocketsphinx by default.")] = None,
     model: str = "tiny",
