@@ -227,14 +227,20 @@ def drift(spoken: Sequence[Spoken], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, panel = pyplot.subplots(figsize=(5.5, 3.6), layout="constrained")
-    for way, colour, marker in ((IN_CONTEXT, "#0072B2", "o"), (CHUNKS, "#D55E00", "s")):
+    beside = 0.06  # so that the bars of one way do not hide the other's
+    for way, colour, marker, aside in (
+        (IN_CONTEXT, "#0072B2", "o", -beside),
+        (CHUNKS, "#D55E00", "s", beside),
+    ):
         rows = [each.to_voice for each in spoken if each.way == way]
         steps = range(1, 1 + min(DRIFT, max(map(len, rows))))
         heard = [[row[i - 1] for row in rows if len(row) >= i] for i in steps]
         found = [estimate(lambda v, k: v / k, each, np.ones(len(each))) for each in heard]
         middle = np.array([each.value for each in found])
         spread = [middle - [each.low for each in found], [each.high for each in found] - middle]
-        panel.errorbar(steps, middle, yerr=spread, label=way, color=colour, marker=marker, capsize=2)
+        panel.errorbar(
+            np.array(steps) + aside, middle, yerr=spread, label=way, color=colour, marker=marker, capsize=2
+        )
     panel.set(xlabel="step of the text", ylabel="Resemblyzer's cosine to the voice prompt")
     panel.grid(alpha=0.3)
     panel.legend(frameon=False)
