@@ -48,7 +48,7 @@ def main(
     limit: Annotated[int | None, typer.Option(help="Texts of each set; all by default.")] = None,
     n: Annotated[int, typer.Option("-n", help="Candidates a text.")] = 16,
     seeds: Annotated[int, typer.Option(help="Of the process reward.")] = 3,
-    temperatures: Annotated[str, typer.Option(help="To choose from on the dev set.")] = "0.4,0.6,0.8,1.0",
+    temperatures: Annotated[str, typer.Option(help="To choose from on the dev set.")] = "0.2,0.4,0.6,0.8,1.0",
     top_p: float = 0.9,
     processes: Annotated[int, typer.Option(help="Of one thread each.")] = 2,
     folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-scaling"),
