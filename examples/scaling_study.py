@@ -185,7 +185,8 @@ Temperatures chosen on the dev set, for single samples and for the best of {choo
 `{WORDS}`. PRM + ORM:
 `{BEAM}`, then the same
 reward; {seeds} {"seed" if seeds == 1 else "seeds"}.
-Judges, none of them a verifier: pocketsphinx with a bigram language model and the package's CTC model (corpus word error rates), Resemblyzer (cosine to the prompt). 95 % bootstrap intervals
+Judges, none of them a verifier: pocketsphinx with a bigram language model and the
+package's CTC model (corpus word error rates), Resemblyzer (cosine to the prompt). 95 % bootstrap intervals
 over texts, then seeds; p-values by paired permutation, corrected for all comparisons of a set (Holm).
 Operations are those of language model, codec and verifiers; a sample that is not chosen pays for no verifier.
 
