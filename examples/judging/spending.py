@@ -265,7 +265,7 @@ def at_equal_operations(pool: Sequence[Row], arms: Sequence[Sequence[Row]], most
     judges = ("voice", *WORD_JUDGES)
     lines = [
         "At equal operations, verifiers counted: less best-of-n that costs the same; where even the best of "
-        f"{most} costs less, less that.\n",
+        f"{most} costs less, less that. Uncorrected.\n",
         "| search | TFLOPs | less best of n = | cosine | " + " | ".join(WORD_JUDGES) + " |",
         "|---" * (3 + len(judges)) + "|",
     ]
