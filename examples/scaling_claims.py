@@ -103,8 +103,9 @@ def said_of(made: Sequence[Claim]) -> str:
         cells[claim][judge] = f"{said}: {signed(gain)}, p = {p:.3f}"
     lines = []
     for family, count in verdicts.items():
-        told = ", ".join(f"{count[each]} x {each}" for each in (HOLDS, OPPOSITE, UNDECIDED) if count[each])
-        lines.append(f"- **{family}**: {told or 'not compared'}")
+        found = [each for each in (HOLDS, OPPOSITE, UNDECIDED) if count[each]]
+        told = ", ".join(f"{each} in {count[each]}" for each in found)
+        lines.append(f"- **{family}**: " + (f"{told} of {count.total()}" if told else "not compared"))
     lines += ["", "| claim | sides | " + " | ".join(JUDGES) + " |", "|---" * (2 + len(JUDGES)) + "|"]
     for claim, found in cells.items():
         row = [claim.family, claim.text, *(found.get(judge, "") for judge in JUDGES)]

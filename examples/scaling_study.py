@@ -191,7 +191,7 @@ over texts, then seeds; p-values by paired permutation, corrected for all compar
 Operations are those of language model, codec and verifiers; a sample that is not chosen pays for no verifier.
 
 A comparison is what a judge hears of the first side less what it hears of the second: below 0 is better for
-words, above 0 for the voice. It *holds* if the first is better with p < {ALPHA:g}.
+words, above 0 for the voice. It *holds* if the first is better with p < {ALPHA:g}; each judge counts once.
 """
 
 

@@ -194,7 +194,7 @@ def test_the_scaling_study_says_which_claims_hold(tmp_path: Path) -> None:
     assert cells["small, PRM + ORM; small, direct"]["voice"].startswith("holds: +0.")
     assert cells["small, PRM + ORM; small, best of 2"]["ctc"].startswith("undecided: +0.000")
     text = scaling_claims.said_of(scaling_claims.claims(runs, 2))
-    assert f"- **{scaling_claims.HELPS}**: 6 x holds" in text
+    assert f"- **{scaling_claims.HELPS}**: holds in 6 of 6" in text
     assert len(scaling_study.table(runs, 2).splitlines()) == 2 + 9
     assert "decode" in scaling_study.spent(runs)
     assert len(scaling_study.drawn(runs, 2, "standard", tmp_path)) == 2 * 3 * (2 + 1)
