@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ import choosing
 from choosing import counts_errors
 
 from llasa_search import Sampling
+from llasa_search.kinship import kin
 from llasa_search.study import Arm, Row, Study, curves, outcomes
 from llasa_search.study.points import Point
 from llasa_search.study.report import markdown, signed
 from llasa_search.verifiers.base import Verifier
 from llasa_search.versions import versions
 
-MEASURE, VALUE = "judged WER", "judged value"
+MEASURE, VALUE = "judged WER", "judged value (higher is better)"
 MIDDLE = 16  # beside the whole pool, the size whose gain is tested
 BAD = 0.5
 
@@ -29,7 +31,8 @@ class Made:
     """What a study was made of.
 
     Attributes:
-        texts: the set's name or file; `count` of them were spoken.
+        texts: the set's name or file; `count` of them were spoken, `left_out` could not be heard by every
+            verifier.
         dev: where the sampling was chosen, after each of `tried`, with its rows.
         sampling: that of all searches.
         verifiers: the reward's expression.
@@ -39,6 +42,7 @@ class Made:
 
     texts: str
     count: int
+    left_out: int
     dev: str
     tried: Mapping[Sampling, Sequence[Row]]
     sampling: Sampling
@@ -66,13 +70,15 @@ def report(
 
 {stated(made)}
 
-{made.count} texts of {made.texts}, {sum(map(len, by_arm.values())):,} judged candidates. Search by
-`{made.verifiers}` at temperature {made.sampling.temperature:g}, top-p {made.sampling.top_p:g}. {tries(made)}
+{made.count} texts of {made.texts}{missing(made)}, {sum(map(len, by_arm.values())):,} judged candidates.
+Search by `{made.verifiers}` at temperature {made.sampling.temperature:g}, top-p {made.sampling.top_p:g}.
+{tries(made)}
 
 Best-of-n is the exact mean over all subsets of a pool of {curves.pool_size(pool)}{others(made)}. Error rates
 are those of the corpus (all errors over all words), other values means, with 95 % bootstrap intervals over
-texts, then seeds. Costs are means a text; those of judges count nowhere, and what is chosen without the
-verifiers does not pay for them.
+texts, then seeds; p-values are of paired permutation tests, exact or by {outcomes.RESAMPLES:,} draws.
+Costs are means a text; those of judges count nowhere, and what is chosen without the verifiers does not pay
+for them.
 
 {shown}
 
@@ -87,19 +93,27 @@ def stated(made: Made) -> str:
     software = ", ".join(f"{name} {version}" for name, version in known.items())
     return "\n".join(
         [
-            f"Made by `python {' '.join(sys.argv)}` ({software}; Python {platform.python_version()}, "
+            f"Made by `python {shlex.join(sys.argv)}` ({software}; Python {platform.python_version()}, "
             f"{platform.machine()}, {os.cpu_count()} cores).",
             "",
+            f"- language model {made.study.model}, codec {made.study.codec or 'that belongs to it'}",
             *(f"- verifier {settings_of(each)}" for each in listeners.values()),
             *(f"- judge {name}: {settings_of(each)}" for name, each in judges.items()),
+            *(f"- **Beware**: {why}." for why in kin(judges.values(), listeners.values())),
         ]
     )
 
 
 def others(made: Made) -> str:
-    """How often the other strategies were run, where there are some."""
-    _, *arms = made.arms
-    return f"; seeds of each other strategy: {len(arms[-1].seeds)}" if arms else ""
+    """The seeds, and those of the other strategies where there are some."""
+    pool, *arms = made.arms
+    seeds = ", seed " + ", ".join(map(str, pool.seeds))
+    return f"{seeds}; seeds of each other strategy: {', '.join(map(str, arms[-1].seeds))}" if arms else seeds
+
+
+def missing(made: Made) -> str:
+    """How many texts could not be spoken."""
+    return f" ({made.left_out} more have no voice prompt, which a verifier needs)" if made.left_out else ""
 
 
 def tries(made: Made) -> str:
@@ -122,7 +136,11 @@ def tries(made: Made) -> str:
 
 def settings_of(verifier: Verifier) -> str:
     """What a verifier listens with, also where that is its default and so not printed; or what it does."""
-    found = [f"{name} {getattr(verifier, name)}" for name in ("model", "protocol") if hasattr(verifier, name)]
+    found = [
+        f"{told} {getattr(verifier, name)}"
+        for name, told in (("model", "model"), ("protocol", "normaliser and metric of protocol"))
+        if hasattr(verifier, name)
+    ]
     first, *_ = (type(verifier).__doc__ or "").splitlines() or [""]
     return f"{verifier}: {', '.join(found) or first}"
 
@@ -140,7 +158,8 @@ def remarks(pool: Sequence[Row], judge: str, judges: Sequence[str]) -> str:
     chosen = [curves.best_of(pool, judge, n) for n in dict.fromkeys(sizes)]
     tested = outcomes.holm([outcomes.p_value(each, plain) for each in chosen])
     lines = [
-        f"- Best of {n} less a plain sample: {signed(outcomes.difference(each, plain))}, p = {p:.4f} (Holm)."
+        f"- Best of {n} minus one sample: {signed(outcomes.difference(each, plain))}, p = {p:.4f} "
+        f"(Holm, {len(tested)} of this judge)."
         for n, each, p in zip(dict.fromkeys(sizes), chosen, tested, strict=True)
     ]
     for other in alike(pool, judge, judges):

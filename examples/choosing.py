@@ -8,10 +8,26 @@ from statistics import mean
 import typer
 
 from llasa_search import Sampling
-from llasa_search.study import Arm, Case, Row, Study, curves, outcomes
+from llasa_search.study import Arm, Case, Row, Study, curves, outcomes, read_cases
 
 SIZE = 4
 """Candidates of each text and temperature."""
+
+
+def others(dev: str, limit: int | None, cases: Sequence[Case]) -> list[Case]:
+    """Texts for choosing, of which none is measured on.
+
+    Raises:
+        typer.BadParameter: one is.
+    """
+    measured = {case.text for case in cases}
+    found = read_cases(dev, limit)
+    if shared := [case.text for case in found if case.text in measured]:
+        raise typer.BadParameter(
+            f"{dev}: {len(shared)} of its texts are also measured on, such as {shared[0]!r}: choose the "
+            "temperature on others (--dev), or give the one of --temperatures"
+        )
+    return found
 
 
 def pools(

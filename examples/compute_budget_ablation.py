@@ -4,34 +4,32 @@
     python examples/compute_budget_ablation.py --strategy "rejection:n={n}" --strategy "beam_short"
 
 The first of `--ns` up to the last are points of one curve; a strategy with `{n}` is run at each of them, with
-every seed. A killed run goes on where it was. Writes `rows.jsonl` (every judged candidate), `points.csv`,
-plots, and `report.md`.
+every seed. A killed run goes on where it was. Writes `rows.jsonl` (every judged candidate) and
+`seconds.jsonl`, `points.csv`, plots, and `report.md`.
 """
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import choosing
+import sections
 import typer
 from ablation_report import MEASURE, VALUE, Made, alike, report
 from choosing import counts_errors
+from options import numbers
 
 from llasa_search import Sampling
-from llasa_search.errors import LlasaSearchError
 from llasa_search.expression import as_reward
-from llasa_search.study import Arm, Row, Study, costs, curves, read_cases
+from llasa_search.study import Arm, Row, Study, audible, costs, curves, read_cases
 from llasa_search.study.plots import plot
 from llasa_search.study.points import Point, arm_point, pool_points
-from llasa_search.study.report import as_csv
-
-Number = TypeVar("Number", int, float)
+from llasa_search.study.report import as_csv, as_jsonl, seconds_as_jsonl
 
 
 def main(
@@ -65,28 +63,34 @@ def main(
     if quick:
         limit, ns, temperatures, strategy, seeds = 4, "1,2,4", "0.6", ["rejection:n=4"], 1
     sizes = sorted({int(n) for n in numbers("--ns", ns, int, least=1)})
-    choices = [
-        Sampling(temperature=t, top_p=top_p) for t in numbers("--temperatures", temperatures, float, least=0)
-    ]
+    tried_at = sorted(set(numbers("--temperatures", temperatures, float, least=0)))
+    choices = [Sampling(temperature=t, top_p=top_p) for t in tried_at]
+    sections.make_folder(folder)
     judges = named_judges(judge) if judge else embedded_judges(folder)
     study = Study(folder / "runs", judges, model=model, codec=codec, processes=processes)
-    cases, dev_cases = read_cases(texts, limit), read_cases(dev, limit)
+    curve_of = expanded(strategy or [], sizes)
+    planned = arms_of(verifiers, sizes[-1], list(curve_of), seeds, choices[0])
+    given = read_cases(texts, limit)
+    cases = audible(given, planned)
+    study.check(cases, planned)  # before hours are spent on the choice of a temperature
+    dev_cases = audible(choosing.others(dev, limit, cases), planned) if len(choices) > 1 else []
     tried = choosing.pools(study, dev_cases, choices, verifiers) if len(choices) > 1 else {}
     sampling = choosing.fewest_errors(tried, list(judges)) if tried else choices[0]
-    pool = Arm("best of n", f"best_of_n:n={sizes[-1]}", verifiers, sampling=sampling, pool=True)
-    curve_of = expanded(strategy or [], sizes)
-    arms = [
-        replace(pool, name=spec, strategy=spec, seeds=tuple(range(seeds)), pool=False) for spec in curve_of
-    ]
-    by_arm = study.by_arm(cases, [pool, *arms])
-    folder.mkdir(parents=True, exist_ok=True)
-    everything = [*tried.values(), *by_arm.values()]
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for rows in everything for row in rows)
-    (folder / "rows.jsonl").write_text("".join(lines), encoding="utf-8")
+    arms = [replace(arm, sampling=sampling) for arm in planned]
+    by_arm = study.by_arm(cases, arms)
+    made = [(dev, dev_cases, s, rows) for s, rows in tried.items()]
+    made += [(texts, cases, sampling, rows) for rows in by_arm.values()]
+    lines = "".join(
+        as_jsonl(rows, said, set=name, model=model, temperature=s.temperature, top_p=s.top_p)
+        for name, said, s, rows in made
+    )
+    (folder / "rows.jsonl").write_text(lines, encoding="utf-8")
+    times = "".join(seconds_as_jsonl(rows) for *_, rows in made)
+    (folder / "seconds.jsonl").write_text(times, encoding="utf-8")
     points = drawn(measured(by_arm, list(judges), sizes, curve_of))
     equal_flops = against(by_arm, list(judges), "flops")
     (folder / "points.csv").write_text(as_csv([*points, *equal_flops]), encoding="utf-8")
-    errors = {judge for judge in judges if counts_errors(by_arm[pool.name], judge)}
+    errors = {judge for judge in judges if counts_errors(by_arm[arms[0].name], judge)}
     pictures = []
     for axis in costs.AXES:
         for group, name, measure in (
@@ -95,10 +99,18 @@ def main(
         ):
             if mine := [point for point in points if point.judge in group]:
                 pictures.append(plot(mine, axis, folder / name, f"{measure} of the chosen speech")[0].name)
-    about = Made(texts, len(cases), dev, tried, sampling, str(as_reward(verifiers)), study, [pool, *arms])
+    left_out = len(given) - len(cases)
+    about = Made(texts, len(cases), left_out, dev, tried, sampling, str(as_reward(verifiers)), study, arms)
     text = report(about, by_arm, [*points, *equal_flops], pictures)
     (folder / "report.md").write_text(text, encoding="utf-8")
     typer.echo(text)
+
+
+def arms_of(verifiers: str, size: int, specs: Sequence[str], seeds: int, sampling: Sampling) -> list[Arm]:
+    """The pool that best-of-n comes from, and the other strategies."""
+    pool = Arm("best of n", f"best_of_n:n={size}", verifiers, sampling=sampling, pool=True)
+    each = tuple(range(seeds))
+    return [pool, *(replace(pool, name=spec, strategy=spec, seeds=each, pool=False) for spec in specs)]
 
 
 def expanded(specs: Sequence[str], sizes: Sequence[int]) -> dict[str, str]:
@@ -156,20 +168,11 @@ def drawn(points: Sequence[Point]) -> list[Point]:
     return [point for point in points if point.curve != f"oracle: {point.judge}"]
 
 
-def numbers(option: str, given: str, kind: Callable[[str], Number], least: float) -> list[Number]:
-    """What is listed, comma-separated."""
-    try:
-        found = [kind(each) for each in given.split(",")]
-    except ValueError as error:
-        raise typer.BadParameter(f"{option} {given}: {error}") from error
-    if wrong := [each for each in found if not each >= least]:
-        raise typer.BadParameter(f"{option} {given}: {wrong[0]} is below {least:g}")
-    return found
-
-
 def named_judges(given: Sequence[str]) -> dict[str, str]:
     """From `name=verifier` to both."""
-    if wrong := [each for each in given if "=" not in each.partition("(")[0]]:
+    if wrong := [each for each in given if not each.partition("(")[0].partition("=")[2]]:
+        raise typer.BadParameter(f"--judge {wrong[0]}: give it a name, such as words={wrong[0]}")
+    if wrong := [each for each in given if each.startswith("=")]:
         raise typer.BadParameter(f"--judge {wrong[0]}: give it a name, such as words={wrong[0]}")
     named = [each.split("=", 1) for each in given]
     if len({name for name, _ in named}) < len(named):
@@ -186,7 +189,4 @@ def embedded_judges(folder: Path) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except LlasaSearchError as error:
-        sys.exit(f"Error: {error}")
+    sections.run(main)

@@ -19,7 +19,7 @@ HELPS = "more inference compute helps"
 BEATS = "a searched small model beats an unsearched larger one"
 EQUALLY = "so it does at equal operations, verifiers counted"
 STEERS = "so does a process reward, then an outcome reward"
-BEYOND = "that is better than best-of-n at equal operations"
+BEYOND = "that is better than best-of-n at the same or less cost"
 HOLDS, OPPOSITE, UNDECIDED = "holds", "**the opposite holds**", "undecided"
 ALPHA = 0.05
 
@@ -66,10 +66,10 @@ def claims(runs: Runs, n: int) -> list[Claim]:
     def pool_of(size: str, cost: float) -> tuple[str, tuple[str, str, float] | None]:
         """The best of as many as cost the same; of all, where these cost less."""
         pool = runs[size]["pool"]
-        k, less = costs.n_at(pool, "flops", cost), ""
-        if math.isnan(k) and cost > costs.cost(pool, "flops"):
-            k, less = n, " (which costs less)"
-        return f"{size}, best of {k:.3g}{less}", None if math.isnan(k) else (size, "best of n", k)
+        k, whole = costs.n_at(pool, "flops", cost), costs.cost(pool, "flops")
+        if math.isnan(k) and cost > whole:
+            return f"{size}, best of {n} ({whole / cost:.0%} of the cost)", (size, "best of n", n)
+        return f"{size}, best of {k:.3g}", None if math.isnan(k) else (size, "best of n", k)
 
     made = []
     for size in runs:
@@ -106,6 +106,8 @@ def said_of(made: Sequence[Claim]) -> str:
         found = [each for each in (HOLDS, OPPOSITE, UNDECIDED) if count[each]]
         told = ", ".join(f"{each} in {count[each]}" for each in found)
         lines.append(f"- **{family}**: " + (f"{told} of {count.total()}" if told else "not compared"))
+    least = len(sides) / (outcomes.RESAMPLES + 1)
+    lines += ["", f"{len(sides)} comparisons; corrected for their number, no p can be below {least:.3f}."]
     lines += ["", "| claim | sides | " + " | ".join(JUDGES) + " |", "|---" * (2 + len(JUDGES)) + "|"]
     for claim, found in cells.items():
         row = [claim.family, claim.text, *(found.get(judge, "") for judge in JUDGES)]

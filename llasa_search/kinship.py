@@ -9,21 +9,26 @@ from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.checkpoints import EMBEDDED
 
 
-def warn_of_kin(judges: Iterable[Verifier], choosers: Iterable[Verifier]) -> None:
-    """Warns of each judge that shares a family with a verifier that decides.
+def kin(judges: Iterable[Verifier], choosers: Iterable[Verifier]) -> list[str]:
+    """What is to be said of each judge that shares a family with a verifier that decides.
 
     Args:
         judges: those whose verdict on the chosen speech counts, such as the ones of weight 0.
         choosers: those by which it was, or will be, chosen.
     """
     families = {chooser.family: chooser for chooser in choosers if chooser.family}
-    for judge in judges:
-        if judge.family in families:
-            warnings.warn(
-                f"{judge} judges what {families[judge.family]} has chosen, and both are of the family "
-                f"{judge.family!r}: shared errors flatter the search; take a judge of another family",
-                stacklevel=3,
-            )
+    return [
+        f"{judge} judges what {families[judge.family]} has chosen, and both are of the family "
+        f"{judge.family!r}: shared errors flatter the search; take a judge of another family"
+        for judge in judges
+        if judge.family in families
+    ]
+
+
+def warn_of_kin(judges: Iterable[Verifier], choosers: Iterable[Verifier]) -> None:
+    """Warns of what `kin` says."""
+    for said in kin(judges, choosers):
+        warnings.warn(said, stacklevel=3)
 
 
 def warn_of_strangers(verifiers: Iterable[Verifier]) -> None:

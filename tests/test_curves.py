@@ -243,3 +243,11 @@ def test_corrected_p_values_keep_their_order_and_never_shrink(p_values: list[flo
     assert all(0 <= old <= new <= 1 for old, new in zip(p_values, corrected, strict=True))
     order = np.argsort(p_values, kind="stable")
     assert (np.diff(np.array(corrected)[order]) >= 0).all()
+
+
+def test_a_judge_that_is_not_there_is_named() -> None:
+    """A bare KeyError, of which nobody knows whether it is an arm, a judge or a verifier."""
+    with pytest.raises(InputError, match="there is no judge 'eer'; did you mean 'ear'"):
+        curves.best_of(POOL, "eer", 2)
+    with pytest.raises(InputError, match="there is no judge 'eer'; did you mean 'ear'"):
+        curves.best_of(POOL, "ear", 2, curves.oracle("eer"))

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from test_curves import POOL, _row
 
+from llasa_search.study.cases import Case
 from llasa_search.study.plots import plot, styles
 from llasa_search.study.points import arm_point, pool_points
-from llasa_search.study.report import as_csv, markdown
+from llasa_search.study.report import as_csv, as_jsonl, markdown, seconds_as_jsonl
 from llasa_search.verdict import Verdict
 
 pytest.importorskip("scipy")
@@ -95,6 +96,25 @@ def test_no_two_curves_look_alike() -> None:
     assert len(set(looks)) == 21
 
 
+def test_names_of_two_parts_share_a_colour_and_a_marker() -> None:
+    """Three sizes x three searches in nine colours, of which a reader can see no order."""
+    looks = styles(["small, direct", "small, best of n", "large, direct"])
+    assert looks["small, direct"]["color"] == looks["small, best of n"]["color"]
+    assert looks["small, direct"]["marker"] == looks["large, direct"]["marker"]
+    assert len({tuple(style.values()) for style in looks.values()}) == 3
+
+
+def test_rows_as_lines_are_the_same_whatever_the_clock_says() -> None:
+    """Two runs that cannot be compared byte for byte; lines that do not say what was to be heard."""
+    cases = [Case(row["case"], f"text of {row['case']}", "en", None, "") for row in BEAM]
+    later = [{**row, "seconds": {"decode": 99.0}} for row in BEAM]
+    written, again = (as_jsonl(rows, cases, set="mine") for rows in (BEAM, later))  # type: ignore[arg-type]
+    assert written == again
+    first = json.loads(written.splitlines()[0])
+    assert (first["set"], first["text"], first["voice"]) == ("mine", f"text of {first['case']}", None)
+    assert '"seconds": {"decode": 99.0}' in seconds_as_jsonl(later)  # type: ignore[arg-type]
+
+
 def test_the_same_points_make_the_same_picture(tmp_path: Path) -> None:
     """Figures that differ from run to run, so that nobody sees what has changed."""
     points = [*pool_points(POOL, "ear", [1, 4]), arm_point(BEAM, "ear", POOL)]
@@ -119,7 +139,8 @@ def test_the_quick_ablation_runs_and_says_how_it_was_made(tmp_path: Path) -> Non
         "PocketsphinxWER(",
         "WER(model='tiny-ctc')",
         "rejection:n=4",
-        "model tiny, protocol whisper",
+        "language model tiny, codec that belongs to it",
+        "model tiny, normaliser and metric of protocol whisper",
     ):
         assert stated in report
     rows = [json.loads(line) for line in (tmp_path / "work" / "rows.jsonl").read_text().splitlines()]

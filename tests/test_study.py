@@ -11,7 +11,8 @@ from listeners import Interrupting
 
 from llasa_search import Budget, InputError, SearchError, SearchResult
 from llasa_search.candidate import Utterance
-from llasa_search.study import Arm, Case, Study, read_cases
+from llasa_search.errors import LlasaSearchError
+from llasa_search.study import Arm, Case, Study, audible, read_cases
 from llasa_search.study.plan import Row, fingerprint
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Voice
@@ -155,6 +156,29 @@ def test_what_could_not_be_judged_is_refused_before_any_search(study: Study, arm
         Study(study.folder, {}, processes=0)
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_cannot_be_loaded_is_said_before_any_search(study: Study, processes: int) -> None:
+    """A checkpoint that is missing, found after the hours of the arms before it, once a text."""
+    arms = [Arm("plain", verifiers="lm_likelihood"), Arm("steered", verifiers="speaker(model='gone.pth')")]
+    cases = [Case("prompted", "one", "en", Voice.builtin("slt"), "one")]
+    folder = study.folder / "unloadable"
+    with pytest.raises(LlasaSearchError, match=r"^arm 'steered': .*gone\.pth"):
+        Study(folder, {}, model=study.model, processes=processes).rows(cases, arms)
+    with pytest.raises(LlasaSearchError, match=r"^judge 'ear': .*gone\.pt"):
+        Study(folder, {"ear": "WER(model='gone.pt')"}, model=study.model).rows(cases, arms[:1])
+    assert not folder.exists()
+
+
+def test_texts_without_the_voice_that_a_verifier_needs_can_be_left_out() -> None:
+    """A verifier of the voice refused for all built-in sets, of which a fifth has no voice prompt."""
+    cases = read_cases("dev")
+    heard = audible(cases, [Arm("a"), Arm("b", verifiers="speaker")])
+    assert heard == [case for case in cases if case.voice is not None] and 0 < len(heard) < len(cases)
+    assert audible(cases, [Arm("a")]) == cases
+    with pytest.raises(InputError, match=r"none of the texts: .*reference voice"):
+        audible(CASES, [Arm("b", verifiers="speaker")])
+
+
 def test_a_judge_hears_the_cases_that_it_can(study: Study) -> None:
     """A judge of voices refused because one text of many is for any voice."""
     cases = [CASES[0], Case("prompted", "one", "en", Voice.builtin("slt"), "one")]
@@ -258,6 +282,9 @@ def test_texts_of_any_source(tmp_path: Path) -> None:
 def test_a_broken_line_of_a_plain_list_is_named(tmp_path: Path) -> None:
     """Among a thousand lines, one with nothing to say."""
     path = tmp_path / "texts.txt"
+    path.write_text("\n\n")
+    with pytest.raises(InputError, match=r"texts\.txt is empty"):
+        read_cases(path)
     path.write_bytes(b"One coin.\n\n...\n")
     with pytest.raises(InputError, match=r"texts\.txt, line 3, '\.\.\.' has nothing to say"):
         read_cases(path)

@@ -52,7 +52,7 @@ def read_cases(source: str | os.PathLike[str] | Sequence[str], limit: int | None
         limit: at least 1; None for all.
 
     Raises:
-        InputError: there is no such set or file, or a line of it is broken.
+        InputError: there is no such set or file, it is empty, or a line of it is broken.
     """
     if limit is not None and limit < 1:
         raise InputError(f"limit={limit}: give 1 or more, or None for all")
@@ -65,7 +65,10 @@ def read_cases(source: str | os.PathLike[str] | Sequence[str], limit: int | None
         raise InputError(f"there is no set or file {str(source)!r}; {suggest(str(source), SETS)}")
     if path.suffix == ".txt":
         lines = read_lines(path)
-        return list(islice(_texts((f"{path}, line {number},", line) for number, line in lines), limit))
+        found = list(islice(_texts((f"{path}, line {number},", line) for number, line in lines), limit))
+        if not found:
+            raise InputError(f"{path} is empty: it has one text a line")
+        return found
     return [
         Case(
             id=entry.id,

@@ -16,6 +16,7 @@ from llasa_search.arrays import FloatArray
 from llasa_search.errors import InputError
 from llasa_search.expression import RewardLike, as_reward
 from llasa_search.gate import gated
+from llasa_search.registry import suggest
 from llasa_search.study.outcomes import Outcome, measured
 from llasa_search.study.plan import Row
 from llasa_search.valuation import combined
@@ -81,6 +82,8 @@ def oracle(judge: str) -> Key:
     """The fewest errors, or for a judge that counts none the highest value, as a judge hears it."""
 
     def key(pool: Sequence[Row]) -> FloatArray:
+        if judge not in pool[0]["judges"]:
+            raise InputError(f"there is no judge {judge!r}; {suggest(judge, pool[0]['judges'])}")
         verdicts = [row["judges"][judge] for row in pool]
         signs = [-1.0 if "edits" in verdict else 1.0 for verdict in verdicts]
         return np.array([sign * measured(verdict)[0] for sign, verdict in zip(signs, verdicts, strict=True)])

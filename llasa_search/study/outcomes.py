@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from llasa_search.arrays import FloatArray
 from llasa_search.errors import InputError
+from llasa_search.registry import suggest
 from llasa_search.statistics import RESAMPLES, Estimate
 from llasa_search.study.plan import Row
 from llasa_search.verdict import Verdict
@@ -47,11 +48,13 @@ class Outcome:
             take: from the rows of one search to its total.
 
         Raises:
-            InputError: there are rows of several arms, or of none; or texts differ in seeds.
+            InputError: there are rows of several arms, or of none; no such judge; or texts differ in seeds.
         """
         arms = sorted({row["arm"] for row in rows})
         if len(arms) != 1:
             raise InputError(f"rows of the arms {arms}: give those of one")
+        if judge not in rows[0]["judges"]:
+            raise InputError(f"there is no judge {judge!r}; {suggest(judge, rows[0]['judges'])}")
         totals: dict[str, list[float]] = {}
         lengths: dict[str, float] = {}
         ordered = sorted(rows, key=lambda row: (row["case"], row["seed"], row["index"]))

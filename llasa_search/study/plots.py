@@ -19,9 +19,27 @@ WIDE = 4.0
 """An axis that spans more than this factor is logarithmic."""
 
 
+DODGE = 1.025
+"""By what factor a curve is drawn to the right of the one before, so that equal ones can be seen."""
+
+
 def styles(names: Sequence[str]) -> dict[str, dict[str, str]]:
-    """A colour, a marker and a line for each name, of which no two are alike up to 21 names."""
+    """A colour, a marker and a line for each name, of which no two are alike up to 21 names.
+
+    Where all names have two parts, as "large, best of n", these are the colour and the marker.
+    """
     size = len(COLOURS)
+    parts = [name.split(", ") for name in names]
+    if all(len(each) == 2 for each in parts):
+        firsts, seconds = (list(dict.fromkeys(side)) for side in zip(*parts, strict=True))
+        return {
+            name: {
+                "color": COLOURS[firsts.index(first) % size],
+                "marker": MARKERS[seconds.index(second) % size],
+                "linestyle": "-",
+            }
+            for name, (first, second) in zip(names, parts, strict=True)
+        }
     return {
         name: {
             "color": COLOURS[i % size],
@@ -34,6 +52,8 @@ def styles(names: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: str = "") -> list[Path]:
     """One panel a judge; lines join the points of a curve, bars are 95 % intervals.
+
+    On a logarithmic axis curves stand a little apart (`DODGE`), for many have the same costs.
 
     Args:
         points: of any curves and judges.
@@ -65,11 +85,12 @@ def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: st
     )
     for judge, panel in zip(judges, panels[0], strict=True):
         for below, (name, style) in enumerate(by_curve.items()):
+            aside = DODGE ** (below - len(by_curve) // 2) if wide else 1.0
             mine = [each for each in points if (each.judge, each.curve) == (judge, name)]
             mine.sort(key=lambda each: each.costs[axis])
             if not mine:
                 continue
-            x = [each.costs[axis] for each in mine]
+            x = [each.costs[axis] * aside for each in mine]
             y = np.array([each.value.value for each in mine])
             low = y - np.array([each.value.low for each in mine])
             high = np.array([each.value.high for each in mine]) - y

@@ -1,15 +1,18 @@
-"""Points as tables: Markdown to read, CSV to go on with."""
+"""Points as tables: Markdown to read, CSV to go on with; and rows as JSON lines."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Sequence
 
 from llasa_search.statistics import Estimate
+from llasa_search.study.cases import Case
 from llasa_search.study.costs import AXES
 from llasa_search.study.outcomes import holm
+from llasa_search.study.plan import Row
 from llasa_search.study.points import Point
 
 EQUAL = {
@@ -62,6 +65,32 @@ def corrected(points: Sequence[Point]) -> list[float | None]:
     """Each point's p-value, corrected for the number of those that have one."""
     adjusted = iter(holm([point.p for point in points if point.p is not None]))
     return [None if point.p is None else next(adjusted) for point in points]
+
+
+def as_jsonl(rows: Sequence[Row], cases: Sequence[Case], **about: object) -> str:
+    """One line a row, with its text and voice, and with what is true of all.
+
+    The seconds are left out (`seconds_as_jsonl`), so that a study that is run again gives the same file.
+    """
+    said = {case.id: case for case in cases}
+    lines = []
+    for row in rows:
+        case = said[row["case"]]
+        kept = {name: value for name, value in row.items() if name != "seconds"}
+        voice = None if case.voice is None else case.voice.name
+        whole = {**about, "text": case.text, "language": case.language, "voice": voice, **kept}
+        lines.append(json.dumps(whole, ensure_ascii=False) + "\n")
+    return "".join(lines)
+
+
+def seconds_as_jsonl(rows: Sequence[Row]) -> str:
+    """One line a search: the seconds of its stages."""
+    searches = {(row["arm"], row["case"], row["seed"]): row["seconds"] for row in rows}
+    lines = (
+        {"arm": arm, "case": case, "seed": seed, "seconds": seconds}
+        for (arm, case, seed), seconds in searches.items()
+    )
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def as_csv(points: Sequence[Point]) -> str:

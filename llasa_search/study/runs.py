@@ -15,20 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llasa_search.candidate import Candidate
-from llasa_search.errors import InputError
+from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.expression import RewardLike, as_reward
 from llasa_search.kinship import warn_of_kin
 from llasa_search.request import add_resynthesis
 from llasa_search.result import SearchError, SearchResult
+from llasa_search.scorer import load_verifiers
 from llasa_search.selection import recorded
 from llasa_search.speech import SAMPLE_RATE, read_speech
 from llasa_search.study.cases import Case
+from llasa_search.study.checks import refuse
 from llasa_search.study.plan import Arm, Row, fingerprint
 from llasa_search.study.spreading import spread
-from llasa_search.study.verdicts import checkpoints_of, digest, judged
+from llasa_search.study.verdicts import checkpoints_of, digest, judged, own
 from llasa_search.verdict import Verdict, as_verdict
 from llasa_search.verifiers.base import Verifier
-from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
     from llasa_search.llasa import Llasa
@@ -46,6 +47,17 @@ class _Job:
     codec: str | None
     judges: tuple[tuple[str, Verifier], ...]
     folder: Path
+
+
+@dataclass(frozen=True)
+class _Listening:
+    """What an arm needs to have loaded."""
+
+    model: str
+    codec: str | None
+    arm: str
+    verifiers: str
+    strategy: str
 
 
 @dataclass(frozen=True)
@@ -94,6 +106,26 @@ class Study:
         self.model = model
         self.codec = codec
         self.processes = processes
+        self._loadable: set[tuple[str, str]] = set()
+
+    def check(self, cases: Sequence[Case], arms: Sequence[Arm]) -> None:
+        """Refuses what could not be run, and loads everything that will listen: before hours, not after.
+
+        Raises:
+            InputError: there are no cases, two cases or arms share a name, a verifier needs a voice that a
+                case has not, or a judge one that none has.
+            LlasaSearchError: the model, a verifier or a judge cannot be loaded.
+        """
+        refuse(cases, arms, self.judges)
+        for arm in arms:
+            warn_of_kin((judge for _, judge in self.judges), arm.listeners())
+        wanted = [_Listening(self.model, self.codec, arm.name, arm.verifiers, arm.strategy) for arm in arms]
+        wanted = [each for each in wanted if (each.verifiers, each.strategy) not in self._loadable]
+        if wanted:
+            (why,) = spread(_load, [(tuple(wanted), self.judges)], "models", self.processes)
+            if why is not None:
+                raise why
+            self._loadable |= {(each.verifiers, each.strategy) for each in wanted}
 
     def rows(self, cases: Sequence[Case], arms: Sequence[Arm]) -> list[Row]:
         """Every judged candidate: all of a pool's, the chosen one of another search.
@@ -101,25 +133,11 @@ class Study:
         In order of arms, cases, seeds and indices, whatever the number of processes.
 
         Raises:
-            InputError: there are no cases, two cases or arms share a name, a verifier needs a voice that a
-                case has not, or a judge one that none has; nothing has been searched.
+            LlasaSearchError: as `check` does; nothing has been searched.
             SearchError: some searches were refused or found nothing; it names each, with its case, arm and
                 seed, once all others are made and kept.
         """
-        for kind, names in (("cases", [c.id for c in cases]), ("arms", [a.name for a in arms])):
-            if len(set(names)) < len(names):
-                raise InputError(f"two {kind} share a name: {sorted(names)}")
-        if not cases:
-            raise InputError("there are no texts: give at least one")
-        for name, judge in self.judges:
-            refusals = [_refusal(judge, case) for case in cases]
-            if all(refusals):
-                raise InputError(f"the judge {name!r} can hear none of the cases: {refusals[0]}")
-        for arm in arms:
-            warn_of_kin((judge for _, judge in self.judges), arm.listeners())
-            for case, listener in product(cases, arm.listeners()):
-                if (why := _refusal(listener, case)) is not None:
-                    raise InputError(f"case {case.id}, arm {arm.name!r}: {why}")
+        self.check(cases, arms)
         jobs = [
             _Job(case, arm, seed, self.model, self.codec, self.judges, self.folder)
             for arm, case in product(arms, cases)
@@ -161,12 +179,19 @@ class Study:
         return list(spread(_hear, jobs, "recordings", self.processes))
 
 
-def _refusal(listener: Verifier, case: Case) -> str | None:
-    """Why a verifier cannot hear a case, as far as it knows without its model."""
+def _load(job: tuple[Sequence[_Listening], Sequence[tuple[str, Verifier]]]) -> LlasaSearchError | None:
+    """Loads what arms and judges need in this process; or says what cannot be."""
+    arms, judges = job
+    doing = ""
     try:
-        Verifier.check(listener, Prompt(case.text, case.language, case.voice))
-    except InputError as error:
-        return str(error)
+        for arm in arms:
+            doing = f"arm {arm.arm!r}"
+            _searcher(arm.model, arm.codec, arm.verifiers, arm.strategy).load()
+        for name, judge in judges:
+            doing = f"judge {name!r}"
+            load_verifiers([own(judge)])
+    except LlasaSearchError as error:
+        return type(error)(f"{doing}: {error}")
     return None
 
 

@@ -27,8 +27,7 @@ def judged(
 
     Of a plain function nothing is kept: its name does not say what it computes.
     """
-    named_only = isinstance(judge, FunctionVerifier)
-    verifier = judge if named_only else _loaded.setdefault(str(judge), judge)
+    named_only, verifier = isinstance(judge, FunctionVerifier), own(judge)
     voice = None if case.voice is None else case.voice.id
     heard_as = repr((str(judge), fingerprint(*checkpoints_of(verifier)), case.spoken, case.language, voice))
     path = home / f"judged-{digest(heard_as)}.json"
@@ -53,6 +52,11 @@ def judged(
         if not named_only:
             write_text(path, json.dumps(kept, ensure_ascii=False, indent=1))
     return [known[str(candidate.index)] for candidate in heard]
+
+
+def own(judge: Verifier) -> Verifier:
+    """This process's judge of that name, whose model is loaded once; a plain function is itself."""
+    return judge if isinstance(judge, FunctionVerifier) else _loaded.setdefault(str(judge), judge)
 
 
 def checkpoints_of(verifier: Verifier) -> list[str]:
