@@ -170,11 +170,11 @@ def drawn(points: Sequence[Point]) -> list[Point]:
 
 def named_judges(given: Sequence[str]) -> dict[str, str]:
     """From `name=verifier` to both."""
-    if wrong := [each for each in given if not each.partition("(")[0].partition("=")[2]]:
-        raise typer.BadParameter(f"--judge {wrong[0]}: give it a name, such as words={wrong[0]}")
-    if wrong := [each for each in given if each.startswith("=")]:
-        raise typer.BadParameter(f"--judge {wrong[0]}: give it a name, such as words={wrong[0]}")
     named = [each.split("=", 1) for each in given]
+    for each in given:
+        name, _, verifier = each.partition("(")[0].partition("=")
+        if not (name and verifier):
+            raise typer.BadParameter(f"--judge {each}: give it a name, such as words={each.lstrip('=')}")
     if len({name for name, _ in named}) < len(named):
         raise typer.BadParameter("two --judge have one name: give each its own")
     return {name: judge for name, judge in named}

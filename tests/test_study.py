@@ -285,6 +285,9 @@ def test_a_broken_line_of_a_plain_list_is_named(tmp_path: Path) -> None:
     path.write_text("\n\n")
     with pytest.raises(InputError, match=r"texts\.txt is empty"):
         read_cases(path)
+    (tmp_path / "meta.lst").write_text("a|One.|gone.wav|One coin.\n")
+    with pytest.raises(InputError, match=r"meta\.lst, a: .*gone\.wav"):
+        read_cases(tmp_path / "meta.lst")
     path.write_bytes(b"One coin.\n\n...\n")
     with pytest.raises(InputError, match=r"texts\.txt, line 3, '\.\.\.' has nothing to say"):
         read_cases(path)

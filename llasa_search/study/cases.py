@@ -12,7 +12,7 @@ from pathlib import Path
 
 from llasa_search.errors import InputError
 from llasa_search.hub import TINY
-from llasa_search.manifest import read_lines, read_manifest
+from llasa_search.manifest import Entry, read_lines, read_manifest
 from llasa_search.registry import suggest
 from llasa_search.text import clean_text, language_of
 from llasa_search.voice import Voice
@@ -70,15 +70,16 @@ def read_cases(source: str | os.PathLike[str] | Sequence[str], limit: int | None
             raise InputError(f"{path} is empty: it has one text a line")
         return found
     return [
-        Case(
-            id=entry.id,
-            text=entry.text,
-            language=entry.language,
-            voice=None if entry.prompt is None else Voice(entry.prompt, entry.prompt_text),
-            spoken=entry.text,
-        )
+        Case(entry.id, entry.text, entry.language, _voice(entry, path), spoken=entry.text)
         for entry in read_manifest(path, recorded=False)[:limit]
     ]
+
+
+def _voice(entry: Entry, path: Path) -> Voice | None:
+    try:
+        return None if entry.prompt is None else Voice(entry.prompt, entry.prompt_text)
+    except InputError as error:
+        raise InputError(f"{path}, {entry.id}: {error}") from error
 
 
 def turns(name: str) -> Iterator[tuple[str, str, bool]]:
