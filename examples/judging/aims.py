@@ -298,4 +298,4 @@ def _spoken(text: str, speaker: speech.Speaker, style: str, path: Path) -> Audio
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sections.run(main)

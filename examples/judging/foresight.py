@@ -170,4 +170,4 @@ def _mean(values: Sequence[float]) -> Estimate:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sections.run(main)

@@ -166,4 +166,4 @@ def _share(flags: Sequence[bool]) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sections.run(main)

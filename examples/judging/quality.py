@@ -155,4 +155,4 @@ def _grid(rates: Rates) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sections.run(main)

@@ -153,31 +153,37 @@ def draw(pool: Sequence[Row], sizes: Sequence[int], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, panels = pyplot.subplots(
-        1 + len(DRAWN), len(REWARDS), figsize=(3.1 * len(REWARDS), 9), sharex=True, layout="constrained"
+        1 + len(DRAWN),
+        len(REWARDS),
+        figsize=(2.2 * len(REWARDS) + 0.4, 8.5),
+        sharex=True,
+        layout="constrained",
     )
     for column, (reward, own) in zip(panels.T, REWARDS.items(), strict=True):
         found = [heard(pool, own, n, curves.by(reward)) for n in sizes]
         by_judge = dict(zip(JUDGES, zip(*(each[-len(JUDGES) :] for each in found), strict=True), strict=True))
         column[0].set_title(reward)
         if own:
-            _line(column[0], sizes, [each[0] for each in found], f"own: {own}", COLOURS[-1])
-            column[0].set_ylabel(f"own: {own}")
+            _line(column[0], sizes, [each[0] for each in found], own, COLOURS[-1])
         else:
             column[0].set_axis_off()
-        for panel, (measure, judges) in zip(column[1:], DRAWN.items(), strict=True):
+        for panel, judges in zip(column[1:], DRAWN.values(), strict=True):
             for judge, colour in zip(judges, COLOURS, strict=False):
                 _line(panel, sizes, by_judge[judge], judge, colour)
-            panel.set_ylabel(measure)
         for panel in column:
             panel.set_xscale("log", base=2)
             panel.xaxis.set_major_formatter("{x:g}")
             panel.grid(alpha=0.3)
-        column[1].legend(frameon=False)
-        column[-1].set_xlabel("n, candidates to choose among")
+    panels[1][0].legend(frameon=False, fontsize="small")
+    for row, measure in zip(panels, ["the reward's own value", *DRAWN], strict=True):
+        row[0].set_ylabel(measure)
+    figure.supxlabel("n, candidates to choose among")
     for row in panels[1:]:  # what judges hear is compared across rewards
         limits = [panel.get_ylim() for panel in row]
         for panel in row:
             panel.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+        for panel in row[1:]:
+            panel.tick_params(labelleft=False)
     for ending in (".png", ".svg"):
         date = {"Date": None} if ending == ".svg" else None
         figure.savefig(path.with_suffix(ending), dpi=130, metadata=date)
@@ -195,4 +201,4 @@ def _line(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sections.run(main)

@@ -288,4 +288,4 @@ def _pool(sampling: Sampling) -> Arm:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sections.run(main)
