@@ -78,7 +78,7 @@ Best-of-n is the exact mean over all subsets of a pool of {curves.pool_size(pool
 are those of the corpus (all errors over all words), other values means, with 95 % bootstrap intervals over
 texts, then seeds; p-values are of paired permutation tests, exact or by {outcomes.RESAMPLES:,} draws.
 Costs are means a text; those of judges count nowhere, and what is chosen without the verifiers does not pay
-for them.
+for them.{alone(made)}
 
 {shown}
 
@@ -109,6 +109,11 @@ def others(made: Made) -> str:
     pool, *arms = made.arms
     seeds = ", seed " + ", ".join(map(str, pool.seeds))
     return f"{seeds}; seeds of each other strategy: {', '.join(map(str, arms[-1].seeds))}" if arms else seeds
+
+
+def alone(made: Made) -> str:
+    """A warning where there is nothing to resample."""
+    return " One text gives neither intervals nor tests." if made.count == 1 else ""
 
 
 def missing(made: Made) -> str:

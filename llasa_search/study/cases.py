@@ -55,7 +55,7 @@ def read_cases(source: str | os.PathLike[str] | Sequence[str], limit: int | None
         InputError: there is no such set or file, it is empty, or a line of it is broken.
     """
     if limit is not None and limit < 1:
-        raise InputError(f"limit={limit}: give 1 or more, or None for all")
+        raise InputError(f"limit={limit}: give 1 or more, or leave it out for all")
     if not isinstance(source, str | os.PathLike):
         return list(islice(_texts((f"text {i}", text) for i, text in enumerate(source)), limit))
     if source in SETS:
