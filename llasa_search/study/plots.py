@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ WIDE = 4.0
 
 
 DODGE = 1.025
-"""By what factor a curve is drawn to the right of the one before, so that equal ones can be seen."""
+"""By what factor a curve is drawn to the right of one with the same costs, so that both can be seen."""
 
 
 def styles(names: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -53,7 +54,7 @@ def styles(names: Sequence[str]) -> dict[str, dict[str, str]]:
 def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: str = "") -> list[Path]:
     """One panel a judge; lines join the points of a curve, bars are 95 % intervals.
 
-    On a logarithmic axis curves stand a little apart (`DODGE`), for many have the same costs.
+    On a logarithmic axis curves that begin at the same cost stand a little apart (`DODGE`).
 
     Args:
         points: of any curves and judges.
@@ -84,12 +85,15 @@ def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: st
         layout="constrained",
     )
     for judge, panel in zip(judges, panels[0], strict=True):
+        begun = Counter[float]()
         for below, (name, style) in enumerate(by_curve.items()):
-            aside = DODGE ** (below - len(by_curve) // 2) if wide else 1.0
             mine = [each for each in points if (each.judge, each.curve) == (judge, name)]
             mine.sort(key=lambda each: each.costs[axis])
             if not mine:
                 continue
+            begins = mine[0].costs[axis]
+            aside = DODGE ** begun[begins] if wide else 1.0
+            begun[begins] += 1
             x = [each.costs[axis] * aside for each in mine]
             y = np.array([each.value.value for each in mine])
             low = y - np.array([each.value.low for each in mine])
