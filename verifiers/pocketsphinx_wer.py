@@ -42,11 +42,11 @@ class Errors(NamedTuple):
 
 
 class PocketsphinxWER(Verifier):
-    """Errors of pocketsphinx's transcript against an English text, as a share of the text's words.
+    """English word error rate by pocketsphinx: lower case, no punctuation; words that sound alike are one.
 
     Made to measure a search, not to steer it: conclusions drawn from the verifier that a search has used
-    flatter it. The value can exceed 1; silence is exactly 1. The score's detail is the transcript. Words that
-    sound alike ("to", "two") count as the same word. Needs the extra `judges`.
+    flatter it. The value can exceed 1; silence is exactly 1. The score's detail is the transcript. Needs the
+    extra `judges`.
 
     What it hears depends on its language model; one over the words that can occur is far steadier than the
     general one. A word that the language model or the dictionary lacks is never heard: an error each time.
