@@ -106,7 +106,7 @@ def said_of(made: Sequence[Claim]) -> str:
         found = [each for each in (HOLDS, OPPOSITE, UNDECIDED) if count[each]]
         told = ", ".join(f"{each} in {count[each]}" for each in found)
         lines.append(f"- **{family}**: " + (f"{told} of {count.total()}" if told else "not compared"))
-    least = len(sides) / (outcomes.RESAMPLES + 1)
+    least = 2 * len(sides) / (outcomes.RESAMPLES + 1)  # of two sides
     lines += ["", f"{len(sides)} comparisons; corrected for their number, no p can be below {least:.3f}."]
     lines += ["", "| claim | sides | " + " | ".join(JUDGES) + " |", "|---" * (2 + len(JUDGES)) + "|"]
     for claim, found in cells.items():
