@@ -118,7 +118,7 @@ def alone(made: Made) -> str:
 
 def missing(made: Made) -> str:
     """How many texts could not be spoken."""
-    return f" ({made.left_out} more have no voice prompt, which a verifier needs)" if made.left_out else ""
+    return f" ({made.left_out} more without a voice prompt, which a verifier needs)" if made.left_out else ""
 
 
 def tries(made: Made) -> str:
