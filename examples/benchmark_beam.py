@@ -77,4 +77,4 @@ def _milliseconds(result: SearchResult) -> float:
 
 
 if __name__ == "__main__":
-    sections.run(main)
+    typer.run(main)

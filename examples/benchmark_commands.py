@@ -53,4 +53,4 @@ Whole processes, on the embedded model, loading included, {repeats} runs each.
 
 
 if __name__ == "__main__":
-    sections.run(main)
+    typer.run(main)

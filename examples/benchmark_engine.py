@@ -301,4 +301,4 @@ def main(
 
 
 if __name__ == "__main__":
-    sections.run(main)
+    typer.run(main)

@@ -309,4 +309,4 @@ def _inside(audio: Audio, rng: np.random.Generator, edge: int) -> float:
 
 
 if __name__ == "__main__":
-    sections.run(main)
+    typer.run(main)

@@ -50,14 +50,13 @@ class _Job:
 
 
 @dataclass(frozen=True)
-class _Listening:
-    """What an arm needs to have loaded."""
+class _Loading:
+    """What is loaded before anything is made."""
 
     model: str
     codec: str | None
-    arm: str
-    verifiers: str
-    strategy: str
+    arms: Sequence[Arm]
+    judges: tuple[tuple[str, Verifier], ...]
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class Study:
         self.model = model
         self.codec = codec
         self.processes = processes
-        self._loadable: set[tuple[str, str]] = set()
+        self._loadable: set[tuple[str, ...]] = set()  # the listeners of arms, by their names
 
     def check(self, cases: Sequence[Case], arms: Sequence[Arm]) -> None:
         """Refuses what could not be run, and loads everything that will listen: before hours, not after.
@@ -119,13 +118,13 @@ class Study:
         refuse(cases, arms, self.judges)
         for arm in arms:
             warn_of_kin((judge for _, judge in self.judges), arm.listeners())
-        wanted = [_Listening(self.model, self.codec, arm.name, arm.verifiers, arm.strategy) for arm in arms]
-        wanted = [each for each in wanted if (each.verifiers, each.strategy) not in self._loadable]
-        if wanted:
-            (why,) = spread(_load, [(tuple(wanted), self.judges)], "models", self.processes)
+        first = {tuple(map(str, arm.listeners())): arm for arm in reversed(arms)}
+        if new := {listeners: arm for listeners, arm in first.items() if listeners not in self._loadable}:
+            job = _Loading(self.model, self.codec, list(new.values()), self.judges)
+            (why,) = spread(_load, [job], "models", self.processes)
             if why is not None:
                 raise why
-            self._loadable |= {(each.verifiers, each.strategy) for each in wanted}
+            self._loadable.update(new)
 
     def rows(self, cases: Sequence[Case], arms: Sequence[Arm]) -> list[Row]:
         """Every judged candidate: all of a pool's, the chosen one of another search.
@@ -179,15 +178,14 @@ class Study:
         return list(spread(_hear, jobs, "recordings", self.processes))
 
 
-def _load(job: tuple[Sequence[_Listening], Sequence[tuple[str, Verifier]]]) -> LlasaSearchError | None:
+def _load(job: _Loading) -> LlasaSearchError | None:
     """Loads what arms and judges need in this process; or says what cannot be."""
-    arms, judges = job
     doing = ""
     try:
-        for arm in arms:
-            doing = f"arm {arm.arm!r}"
-            _searcher(arm.model, arm.codec, arm.verifiers, arm.strategy).load()
-        for name, judge in judges:
+        for arm in job.arms:
+            doing = f"arm {arm.name!r}"
+            _searcher(job.model, job.codec, arm.verifiers, arm.strategy).load()
+        for name, judge in job.judges:
             doing = f"judge {name!r}"
             load_verifiers([own(judge)])
     except LlasaSearchError as error:
