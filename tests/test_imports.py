@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -59,10 +60,11 @@ def test_every_public_name_exists() -> None:
 
 def test_imports_run_one_way() -> None:
     """Guards against circles: no module needs, at its top, one that needs it."""
+    files = [Path(top, name) for top, _, names in os.walk(PACKAGE, followlinks=True) for name in names]
     modules = {
         ".".join(("llasa_search", *path.relative_to(PACKAGE).with_suffix("").parts)): path
-        for path in PACKAGE.rglob("*.py")
-        if path.stem != "__init__"
+        for path in files
+        if path.suffix == ".py" and path.stem != "__init__"
     }
     needs: dict[str, set[str]] = {}
     for name, path in modules.items():
@@ -71,5 +73,5 @@ def test_imports_run_one_way() -> None:
         ]
         named = {f"{node.module}.{alias.name}" for node in imports for alias in node.names}
         needs[name] = ({str(node.module) for node in imports} | named) & modules.keys()
-    assert len(needs) > 20
+    assert {"llasa_search.verifiers.wer", "llasa_search.strategies.beam"} <= needs.keys()
     graphlib.TopologicalSorter(needs).prepare()
