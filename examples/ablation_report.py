@@ -14,12 +14,12 @@ import choosing
 from choosing import counts_errors
 
 from llasa_search import Sampling
-from llasa_search.kinship import kin
+from llasa_search.scoring.families import kin
+from llasa_search.scoring.loading import verifier_versions
 from llasa_search.study import Arm, Row, Study, curves, outcomes
 from llasa_search.study.points import Point
 from llasa_search.study.report import markdown, signed
 from llasa_search.verifiers.base import Verifier
-from llasa_search.versions import versions
 
 MEASURE, VALUE = "judged WER", "judged value (higher is better)"
 MIDDLE = 16  # beside the whole pool, the size whose gain is tested
@@ -89,7 +89,7 @@ def stated(made: Made) -> str:
     """The command, versions, and what listens: the verifiers of all arms, and the judges."""
     listeners = {str(each): each for arm in made.arms for each in arm.listeners()}
     judges = dict(made.study.judges)
-    known = versions([*listeners.values(), *judges.values()])
+    known = verifier_versions([*listeners.values(), *judges.values()])
     software = ", ".join(f"{name} {version}" for name, version in known.items())
     return "\n".join(
         [

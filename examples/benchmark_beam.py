@@ -14,7 +14,7 @@ import sections
 import typer
 
 from llasa_search import SearchResult, Voice
-from llasa_search.llasa import Llasa
+from llasa_search.llasa.model import Llasa
 from llasa_search.search import Searcher
 
 TEXT = "The captain found a silver coin near the lake, and nobody asked him why."

@@ -27,10 +27,10 @@ import transformers
 import typer
 from transformers import LlamaConfig, LlamaForCausalLM, LogitsProcessor
 
-from llasa_search.llasa.cache import KeyValueCache
-from llasa_search.llasa.decoder import Decoder
-from llasa_search.llasa.draw import mix
-from llasa_search.llasa.engine import Batch, Task
+from llasa_search.engine.batch import Batch, Task
+from llasa_search.engine.cache import KeyValueCache
+from llasa_search.engine.language_model import Decoder
+from llasa_search.engine.token_sampling import mix
 from llasa_search.llasa.loading import load_language_model, load_tokenizer, locate, pick_device, pick_dtype
 from llasa_search.llasa.prompt_format import PromptFormat
 from llasa_search.sampling import Sampling

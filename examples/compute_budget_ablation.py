@@ -25,11 +25,11 @@ from choosing import counts_errors
 from options import numbers
 
 from llasa_search import Sampling
-from llasa_search.expression import as_reward
 from llasa_search.study import Arm, Row, Study, audible, costs, curves, read_cases
 from llasa_search.study.plots import plot
 from llasa_search.study.points import Point, arm_point, pool_points
 from llasa_search.study.report import as_csv, as_jsonl, seconds_as_jsonl
+from llasa_search.verifiers.specification import as_reward
 
 
 def main(

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from llasa_search.statistics import Estimate
+from llasa_search.evaluation.statistics import Estimate
 from llasa_search.study import Row, costs, curves, outcomes
 from llasa_search.study.outcomes import Outcome
 from llasa_search.study.report import signed

@@ -22,13 +22,13 @@ from options import numbers
 from scaling_claims import ALPHA, JUDGES, WORD_JUDGES, Runs, claims, heard, said_of
 
 from llasa_search import Sampling
-from llasa_search.expression import as_reward
 from llasa_search.llasa.loading import locate
-from llasa_search.scorer import load_verifiers
+from llasa_search.scoring.loading import load_verifiers
 from llasa_search.study import Arm, Case, Row, Study, costs, outcomes, read_cases
 from llasa_search.study.plots import plot
 from llasa_search.study.points import Point, arm_point, pool_points
 from llasa_search.study.report import as_csv, as_jsonl
+from llasa_search.verifiers.specification import as_reward
 
 MODELS = {"small": "tiny-small", "base": "tiny", "large": "tiny-large"}
 WORDS = "Lexicographic(wer, likelihood)"

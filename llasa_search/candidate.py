@@ -110,3 +110,16 @@ class Utterance:
     @property
     def seconds(self) -> float:
         return len(self.audio) / self.sample_rate
+
+
+def recorded(index: int, text: str, audio: Audio | None) -> Candidate:
+    """A candidate that is a recording, and not made of speech codes."""
+    return Candidate(
+        index=index,
+        key=0,
+        text=text,
+        codes=np.zeros(0, np.int32),
+        logprobs=np.zeros(0, np.float32),
+        finish_reason="stop",
+        audio=audio,
+    )

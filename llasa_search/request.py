@@ -8,15 +8,15 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from llasa_search.audio import SpeechLike
 from llasa_search.errors import InputError
-from llasa_search.isolation import isolated
 from llasa_search.registry import suggest
-from llasa_search.speech import SpeechLike
-from llasa_search.text import clean_text
+from llasa_search.scoring.isolation import isolated
+from llasa_search.text.cleaning import clean_text
 from llasa_search.voice import MAX_SECONDS, Voice
 
 if TYPE_CHECKING:
-    from llasa_search.llasa import Llasa
+    from llasa_search.llasa.model import Llasa
     from llasa_search.verifiers.base import Verifier
 
 VoiceLike: TypeAlias = Voice | SpeechLike

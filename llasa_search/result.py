@@ -16,13 +16,14 @@ from llasa_search.arrays import Audio
 from llasa_search.budget import Account, Budget, Ledger
 from llasa_search.candidate import Candidate, why_unscored
 from llasa_search.errors import InputError, LlasaSearchError
-from llasa_search.expression import RewardLike, as_reward
-from llasa_search.files import check_wav, write_wav
-from llasa_search.kinship import warn_of_kin
-from llasa_search.reward import Reward, ranking
-from llasa_search.scorer import Scorer, check_verifiers, decoded, load_verifiers, skip, unheard
-from llasa_search.trace import Trace
+from llasa_search.generation.trace import Trace
+from llasa_search.reward.base import Reward, ranking
+from llasa_search.scoring.families import warn_of_kin
+from llasa_search.scoring.loading import check_verifiers, load_verifiers
+from llasa_search.scoring.scorer import Scorer, decoded, skip, unheard
+from llasa_search.storage.files import check_wav, write_wav
 from llasa_search.verifiers.base import FunctionVerifier
+from llasa_search.verifiers.specification import RewardLike, as_reward
 from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
@@ -107,15 +108,15 @@ class SearchResult:
         return write_wav(check_wav(path), self.audio, self.sample_rate)
 
     def save_run(self, folder: str | os.PathLike[str]) -> Path:
-        """Writes everything to a new folder; see `llasa_search.run_folder` for its format."""
-        from llasa_search.run_folder import save_run
+        """Writes everything to a new folder; see `llasa_search.storage.run_folder` for its format."""
+        from llasa_search.storage.run_folder import save_run
 
         return save_run(self, folder)
 
     @staticmethod
     def load_run(folder: str | os.PathLike[str]) -> SearchResult:
         """Reads what `save_run` wrote."""
-        from llasa_search.run_folder import load_run
+        from llasa_search.storage.run_folder import load_run
 
         return load_run(folder)
 

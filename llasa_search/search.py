@@ -5,29 +5,31 @@ from __future__ import annotations
 import inspect
 import operator
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from llasa_search.audio import SAMPLE_RATE, SpeechLike, read_speech
 from llasa_search.budget import Account, Budget
-from llasa_search.collecting import Progress, collected, raised
+from llasa_search.candidate import recorded
 from llasa_search.errors import InputError, LlasaSearchError, of_kind
-from llasa_search.expression import DEFAULT_REWARD, RewardLike, as_reward
-from llasa_search.gate import Gate, gated
-from llasa_search.isolation import isolated
-from llasa_search.kinship import warn_of_kin, warn_of_strangers
 from llasa_search.request import VoiceLike, add_resynthesis, as_voice, speakable, with_transcript
 from llasa_search.result import SearchError, SearchResult
 from llasa_search.sampling import Sampling
-from llasa_search.scorer import Scorer, check_verifiers, load_verifiers
-from llasa_search.selection import select
+from llasa_search.scoring.families import warn_of_kin, warn_of_strangers
+from llasa_search.scoring.gate import Gate, gated
+from llasa_search.scoring.isolation import isolated
+from llasa_search.scoring.loading import check_verifiers, load_verifiers, refuse_codes, verifier_versions
+from llasa_search.scoring.scorer import Scorer, decoded
+from llasa_search.search_run import Progress, collected, raised
 from llasa_search.strategies.base import StrategyLike, as_strategy, verifiers_of
-from llasa_search.text import clean_text, language_of
-from llasa_search.versions import versions
+from llasa_search.text.cleaning import clean_text
+from llasa_search.text.language import language_of
+from llasa_search.verifiers.specification import DEFAULT_REWARD, RewardLike, as_reward
 from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
-    from llasa_search.llasa import Llasa
+    from llasa_search.llasa.model import Llasa
     from llasa_search.verifiers.base import Verifier
 
 __all__ = ["Progress", "Searcher", "generate", "select", "unload"]
@@ -75,7 +77,7 @@ class Searcher:
         Raises:
             ModelError: a checkpoint cannot be found or used.
         """
-        from llasa_search.llasa import Llasa
+        from llasa_search.llasa.model import Llasa
 
         with isolated():
             if isinstance(self.model, Llasa):
@@ -139,7 +141,7 @@ class Searcher:
         check_verifiers(self.verifiers, request)
         warn_of_kin(self.reward.reporting, (*self.reward.required, *verifiers_of(self.strategy)))
 
-        from llasa_search.sampler import Sampler
+        from llasa_search.generation.sampler import Sampler
 
         account = Account(budget)
         sampler = Sampler(llasa, request, sampling, seed, account)
@@ -164,7 +166,7 @@ class Searcher:
                 "sampling": asdict(sampling),
                 "budget": asdict(budget),
                 "seed": seed,
-                "versions": versions(self.verifiers),
+                "versions": verifier_versions(self.verifiers),
             },
             trace=sampler.trace,
         )
@@ -252,6 +254,60 @@ def unload() -> None:
     """Frees what the last `generate` has kept."""
     global _kept
     _kept = None
+
+
+def select(
+    wavs: Sequence[SpeechLike],
+    text: str,
+    prompt: VoiceLike | None = None,
+    *,
+    verifiers: RewardLike = DEFAULT_REWARD,
+    gate: Gate = "auto",
+    language: str | None = None,
+    budget: Budget | None = None,
+) -> SearchResult:
+    """Scores recordings of `text` and chooses one, as a search does with its own candidates.
+
+    Args:
+        wavs: paths or (samples, sample rate), of any rate and length.
+        text: what they should say.
+        prompt: the voice they should have, for verifiers that compare voices.
+        verifiers: what to aim at.
+        gate: as for `Searcher`.
+        language: "en" or "zh"; None decides by the text's letters.
+        budget: limits the time that verifiers take.
+
+    Returns:
+        A result whose candidates stand in the order of `wavs`, resampled to 16 kHz.
+
+    Raises:
+        InputError: a recording, the text or the reward cannot be used; nothing has been scored.
+        SearchError: nothing could be scored; it carries the result.
+    """
+    if isinstance(wavs, str | os.PathLike) or not isinstance(wavs, Sequence) or not len(wavs):
+        raise InputError(f"wavs={wavs!r:.80}: give the recordings in a list, at least one")
+    text, budget = clean_text(text), of_kind(budget, Budget, "budget")
+    reward = gated(as_reward(verifiers), gate)
+    request = Prompt(text, language_of(text, language), as_voice(prompt))
+    candidates = [recorded(i, text, read_speech(wav, f"recording {i}")) for i, wav in enumerate(wavs)]
+    refuse_codes(reward.verifiers)
+    load_verifiers(reward.verifiers)
+    check_verifiers(reward.verifiers, request)
+    warn_of_kin(reward.reporting, reward.required)
+    warn_of_strangers(reward.verifiers)
+    account = Account(budget)
+    Scorer(reward, request, account, decoded, SAMPLE_RATE).final(candidates)
+    return SearchResult(
+        text=text,
+        language=request.language,
+        voice=request.voice,
+        candidates=candidates,
+        sample_rate=SAMPLE_RATE,
+        reward=str(reward),
+        ledger=account.ledger,
+        stopped_by=account.stopped_by,
+        settings={"versions": verifier_versions(reward.verifiers)},
+    ).checked()
 
 
 def _where(given: object, name: str) -> str:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from llasa_search.candidate import Score
-from llasa_search.compose import COMBINATIONS
+from llasa_search.reward.compose import COMBINATIONS
 
 if TYPE_CHECKING:
     from llasa_search.result import SearchResult

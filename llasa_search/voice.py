@@ -16,12 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from llasa_search.arrays import Audio, Codes
+from llasa_search.audio import SAMPLE_RATE, given, one_channel, read_file
+from llasa_search.checkpoints.names import TINY
 from llasa_search.errors import InputError
-from llasa_search.hub import TINY
-from llasa_search.speech import given, one_channel, read_file
-
-SAMPLE_RATE = 16_000
-"""Of every voice's audio, in Hz: what X-codec2 reads."""
 
 MAX_SECONDS = 15.0
 """A longer reference is cut: it would leave too little of Llasa's 2,048 tokens for speech."""

@@ -13,9 +13,9 @@ from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError
 
 if TYPE_CHECKING:
-    from llasa_search.rows import Rows
-    from llasa_search.sampler import Sampler
-    from llasa_search.scorer import Scorer
+    from llasa_search.generation.rows import Rows
+    from llasa_search.generation.sampler import Sampler
+    from llasa_search.scoring.scorer import Scorer
     from llasa_search.verifiers.base import Verifier
 
 STEP = 25

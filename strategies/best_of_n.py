@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError
-from llasa_search.expression import parse_condition
-from llasa_search.reward import Condition
+from llasa_search.reward.base import Condition
 from llasa_search.strategies.base import check_counts, complete
+from llasa_search.verifiers.specification import parse_condition
 
 if TYPE_CHECKING:
-    from llasa_search.sampler import Sampler
-    from llasa_search.scorer import Scorer
+    from llasa_search.generation.sampler import Sampler
+    from llasa_search.scoring.scorer import Scorer
     from llasa_search.verifiers.base import Verifier
 
 DEFAULT_N = 4

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llasa_search.errors import InputError
-from llasa_search.expression import RewardLike, as_reward
-from llasa_search.partial import able_verifiers, partial_reward
-from llasa_search.reward import Reward
+from llasa_search.reward.base import Reward
+from llasa_search.scoring.partial import able_verifiers, partial_reward
 from llasa_search.strategies.base import check_counts
+from llasa_search.verifiers.specification import RewardLike, as_reward
 
 if TYPE_CHECKING:
-    from llasa_search.scorer import Scorer
+    from llasa_search.scoring.scorer import Scorer
     from llasa_search.verifiers.base import Verifier
 
 

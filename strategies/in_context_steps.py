@@ -15,17 +15,17 @@ import numpy as np
 from llasa_search.budget import BudgetSpent, Need
 from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError
-from llasa_search.joining import joined, trimmed
-from llasa_search.reward import ranking
-from llasa_search.splitting import split
+from llasa_search.generation.joining import joined, trimmed
+from llasa_search.reward.base import ranking
 from llasa_search.strategies.base import check_counts, check_number, complete
 from llasa_search.strategies.best_of_n import DEFAULT_N, BestOfN
+from llasa_search.text.splitting import split
 from llasa_search.voice import Step
 
 if TYPE_CHECKING:
-    from llasa_search.sampler import Sampler
-    from llasa_search.scorer import Scorer
-    from llasa_search.trace import Trace
+    from llasa_search.generation.sampler import Sampler
+    from llasa_search.generation.trace import Trace
+    from llasa_search.scoring.scorer import Scorer
 
 ATTEMPTS = 2
 """Times that a step is sampled while every candidate fails a gate. Our choice."""

@@ -12,13 +12,13 @@ import numpy as np
 from llasa_search.arrays import FloatArray
 from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError
-from llasa_search.reward import Reward
+from llasa_search.reward.base import Reward
 from llasa_search.strategies.base import check_counts, check_number
 from llasa_search.strategies.guided import Guided
 
 if TYPE_CHECKING:
-    from llasa_search.sampler import Sampler
-    from llasa_search.scorer import Scorer
+    from llasa_search.generation.sampler import Sampler
+    from llasa_search.scoring.scorer import Scorer
 
 
 @dataclass(frozen=True)

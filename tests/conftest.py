@@ -18,13 +18,13 @@ from tiny_random import write_pair
 
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Candidate
-from llasa_search.isolation import forget_lazy_modules
 from llasa_search.search import Searcher
 from llasa_search.strategies.base import StrategyLike
 from llasa_search.verifiers import Verifier
+from llasa_search.verifiers.backends.speaker_encoders import forget_lazy_modules
 
 if TYPE_CHECKING:
-    from llasa_search.llasa import Llasa
+    from llasa_search.llasa.model import Llasa
 
 # Imports of torch and whisper happen inside the first example of some property.
 settings.register_profile("llasa_search", deadline=None)
@@ -75,7 +75,7 @@ def pair_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def llasa(pair_path: Path) -> Llasa:
     """The pair, loaded."""
-    from llasa_search.llasa import Llasa
+    from llasa_search.llasa.model import Llasa
 
     return Llasa.from_pretrained(pair_path, device="cpu")
 
@@ -90,7 +90,7 @@ def whole_modules() -> Iterator[None]:
 @pytest.fixture
 def cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     """Runs the command line in this process."""
-    from llasa_search.cli import main
+    from llasa_search.cli.main import main
 
     def run(*arguments: object) -> Outcome:
         capfd.readouterr()

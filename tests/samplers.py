@@ -8,8 +8,8 @@ import numpy as np
 
 from llasa_search.budget import Account, Budget
 from llasa_search.candidate import Candidate
-from llasa_search.llasa import Llasa
-from llasa_search.sampler import Sampler
+from llasa_search.generation.sampler import Sampler
+from llasa_search.llasa.model import Llasa
 from llasa_search.sampling import Sampling
 from llasa_search.voice import Prompt, Voice
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from llasa_search.candidate import Score, Utterance
-from llasa_search.llasa import Llasa
+from llasa_search.llasa.model import Llasa
 from llasa_search.result import SearchResult
 from llasa_search.sampling import Sampling
 from llasa_search.search import Searcher

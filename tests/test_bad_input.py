@@ -13,11 +13,12 @@ import soundfile
 from llasa_search import Budget, Sampling, search
 from llasa_search.arrays import Audio
 from llasa_search.errors import InputError
-from llasa_search.expression import as_reward
-from llasa_search.llasa import Llasa
+from llasa_search.llasa.model import Llasa
 from llasa_search.request import as_voice, speakable
 from llasa_search.strategies.base import as_strategy
-from llasa_search.text import clean_text, language_of
+from llasa_search.text.cleaning import clean_text
+from llasa_search.text.language import language_of
+from llasa_search.verifiers.specification import as_reward
 from llasa_search.voice import Voice
 
 TEXT = "the captain found a coin"

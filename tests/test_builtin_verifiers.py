@@ -11,7 +11,7 @@ import pytest
 from tiny_verifiers import write_ctc, write_ecapa, write_emotion2vec, write_unigram
 
 from llasa_search import registry
-from llasa_search.listing import missing_modules
+from llasa_search.cli.listing import missing_modules
 from llasa_search.verifiers import Verifier
 from llasa_search.verifiers.testing import VerifierContract
 

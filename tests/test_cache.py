@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_random import random_llama
 
-from llasa_search.llasa.cache import KeyValueCache, Prefix
-from llasa_search.llasa.decoder import Decoder
-from llasa_search.llasa.draw import mix
-from llasa_search.llasa.engine import Batch, Finished, Task
+from llasa_search.engine.batch import Batch, Finished, Task
+from llasa_search.engine.cache import KeyValueCache, Prefix
+from llasa_search.engine.language_model import Decoder
+from llasa_search.engine.token_sampling import mix
 from llasa_search.sampling import Sampling
 
 OUTPUTS = torch.tensor([*range(25, 89), 7])

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from llasa_search.budget import Account, Budget
 from llasa_search.candidate import Candidate, Score, Utterance
-from llasa_search.compose import Harmonic, Lexicographic
 from llasa_search.errors import LlasaSearchError, ModelError
-from llasa_search.reward import Reward, ranking
-from llasa_search.scorer import Scorer, decoded
+from llasa_search.reward.base import Reward, ranking
+from llasa_search.reward.compose import Harmonic, Lexicographic
+from llasa_search.scoring.scorer import Scorer, decoded
 from llasa_search.verifiers import Verifier
 from llasa_search.voice import Prompt
 

@@ -14,8 +14,8 @@ from transformers import Xcodec2Model
 
 from llasa_search.arrays import Audio
 from llasa_search.errors import ModelError
-from llasa_search.llasa import Llasa
 from llasa_search.llasa.codec import CONTEXT_FRAMES
+from llasa_search.llasa.model import Llasa
 
 
 def make_codes(frames: int, seed: int = 0) -> np.ndarray:

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llasa_search.arrays import FloatArray
-from llasa_search.compose import Harmonic, Lexicographic, MaxRank, Pareto, RankAverage, ZScore, part_of
 from llasa_search.errors import InputError
-from llasa_search.expression import as_reward, parse_reward
-from llasa_search.reward import Reward, ranking
+from llasa_search.reward.base import Reward, ranking
+from llasa_search.reward.compose import Harmonic, Lexicographic, MaxRank, Pareto, RankAverage, ZScore, part_of
 from llasa_search.verifiers import WER, Pace, Verifier
+from llasa_search.verifiers.specification import as_reward, parse_reward
 
 A, B, C = WER(model="a"), WER(model="b"), WER(model="c")
 VERIFIERS: list[Verifier] = [A, B, C]

@@ -19,8 +19,8 @@ from llasa_search.arrays import Audio, FloatArray
 from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError, ModelError
 from llasa_search.verifiers import CTCAlignment
+from llasa_search.verifiers.backends.ctc_model import CTCModel
 from llasa_search.verifiers.ctc import partial_loss, prefix_losses
-from llasa_search.verifiers.ctc_model import CTCModel
 from llasa_search.voice import Prompt
 
 Noise = Callable[..., Audio]

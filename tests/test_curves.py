@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llasa_search.errors import InputError
+from llasa_search.scoring.score_record import Verdict
 from llasa_search.study import costs, curves, outcomes
 from llasa_search.study.outcomes import Outcome
 from llasa_search.study.plan import Row
-from llasa_search.verdict import Verdict
 
 pytest.importorskip("scipy")
 

@@ -11,9 +11,9 @@ import pytest
 
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError, ModelError
-from llasa_search.expression import parse_reward
-from llasa_search.scorer import load_verifiers
+from llasa_search.scoring.loading import load_verifiers
 from llasa_search.verifiers import EmotionSimilarity, Verifier
+from llasa_search.verifiers.specification import parse_reward
 
 
 class Table(Verifier):

@@ -17,10 +17,10 @@ from tiny_verifiers import LABELS, write_emotion2vec
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError, ModelError
-from llasa_search.scorer import score
+from llasa_search.scoring.scorer import score
 from llasa_search.verifiers import EmotionProbability, EmotionSimilarity
-from llasa_search.verifiers.emotion2vec import Emotion2Vec
-from llasa_search.verifiers.hearing import KEPT, Embeddings
+from llasa_search.verifiers.backends.batches import KEPT, Embeddings
+from llasa_search.verifiers.backends.emotion2vec import Emotion2Vec
 from llasa_search.voice import Prompt, Voice
 
 Noise = Callable[..., Audio]
@@ -179,7 +179,7 @@ def test_a_few_references_stay_known() -> None:
 def test_loading_leaves_warnings_alone() -> None:
     """Guards against funasr, which silences every warning of the program when it is first imported."""
     code = (
-        "import warnings; from llasa_search.scorer import load_verifiers\n"
+        "import warnings; from llasa_search.scoring.loading import load_verifiers\n"
         "from llasa_search.verifiers import EmotionSimilarity\n"
         "load_verifiers([EmotionSimilarity()])\n"
         "assert ('ignore', None, Warning, None, 0) not in warnings.filters, warnings.filters"

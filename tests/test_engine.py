@@ -17,10 +17,10 @@ from transformers.generation import (
     TopPLogitsWarper,
 )
 
+from llasa_search.engine.batch import Batch, Finished, Task
+from llasa_search.engine.language_model import Decoder
+from llasa_search.engine.token_sampling import draw, mix, signed, uniform
 from llasa_search.errors import ModelError
-from llasa_search.llasa.decoder import Decoder
-from llasa_search.llasa.draw import draw, mix, signed, uniform
-from llasa_search.llasa.engine import Batch, Finished, Task
 from llasa_search.sampling import Sampling
 
 VOCABULARY = 90

@@ -11,11 +11,11 @@ from tiny_verifiers import write_ctc, write_ecapa, write_emotion2vec
 
 from llasa_search import Budget, SearchResult, search
 from llasa_search.candidate import Utterance
-from llasa_search.llasa import Llasa
-from llasa_search.llasa.cache import KeyValueCache
+from llasa_search.engine.cache import KeyValueCache
+from llasa_search.llasa.model import Llasa
 from llasa_search.verifiers import WER, CTCAlignment, Pace, SpeakerSimilarity, Verifier
+from llasa_search.verifiers.backends.flops import Line, Windows, counted
 from llasa_search.verifiers.emotion import EmotionSimilarity
-from llasa_search.verifiers.flops import Line, Windows, counted
 
 
 def test_a_matrix_product_counts_two_for_each_multiplication() -> None:

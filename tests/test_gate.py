@@ -12,10 +12,10 @@ from llasa_search import search
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
-from llasa_search.expression import as_reward
-from llasa_search.gate import gated
 from llasa_search.result import SearchResult
+from llasa_search.scoring.gate import gated
 from llasa_search.verifiers import Verifier
+from llasa_search.verifiers.specification import as_reward
 
 TEXT = "The captain found a silver coin near the lake."
 GATE = ".given(Pace() <= 0).given(Signal() <= 0)"

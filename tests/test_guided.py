@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from listeners import Broken, Codes, Deaf, Interrupting, Loud
 
 from llasa_search.budget import Budget
-from llasa_search.compose import RankAverage
 from llasa_search.errors import InputError
-from llasa_search.llasa import Llasa
+from llasa_search.llasa.model import Llasa
 from llasa_search.result import SearchError, SearchResult
-from llasa_search.reward import Reward
+from llasa_search.reward.base import Reward
+from llasa_search.reward.compose import RankAverage
 from llasa_search.sampling import Sampling
 from llasa_search.search import Searcher
 from llasa_search.strategies import (
@@ -179,7 +179,7 @@ def test_no_budget_is_exceeded_where_memory_is_short(
     llasa: Llasa, monkeypatch: pytest.MonkeyPatch, strategy: Strategy, tokens: int, at_once: int
 ) -> None:
     """A reserve for the rows that are sampled, spent on one of those that wait for their memory."""
-    monkeypatch.setattr("llasa_search.sampler.rows_that_fit", lambda *_: at_once)
+    monkeypatch.setattr("llasa_search.generation.sampler.rows_that_fit", lambda *_: at_once)
     result = search(llasa, strategy, budget=Budget(tokens=tokens))
     assert result.ledger.row_steps <= tokens and result.candidates
 

@@ -11,9 +11,9 @@ import pytest
 from llasa_search.arrays import Audio
 from llasa_search.budget import Account
 from llasa_search.candidate import Candidate
-from llasa_search.joining import joined, trimmed
-from llasa_search.llasa import Llasa
-from llasa_search.sampler import Sampler
+from llasa_search.generation.joining import joined, trimmed
+from llasa_search.generation.sampler import Sampler
+from llasa_search.llasa.model import Llasa
 from llasa_search.sampling import Sampling
 from llasa_search.voice import Prompt, Step, Voice
 

@@ -16,9 +16,9 @@ from stepping import SHORT, STEPS, TEXT, VOICE, Loudness, Speak, speaker_of
 from llasa_search.budget import Account, Budget
 from llasa_search.candidate import Candidate, Score, Utterance
 from llasa_search.errors import InputError
-from llasa_search.llasa import Llasa
+from llasa_search.generation.sampler import Sampler
+from llasa_search.llasa.model import Llasa
 from llasa_search.result import SearchError
-from llasa_search.sampler import Sampler
 from llasa_search.sampling import Sampling
 from llasa_search.search import Searcher
 from llasa_search.strategies import InContextSteps

@@ -13,10 +13,10 @@ from tiny_random import write_pair
 
 from llasa_search.budget import Account
 from llasa_search.errors import InputError
-from llasa_search.joining import trimmed
-from llasa_search.llasa import Llasa
+from llasa_search.generation.joining import trimmed
+from llasa_search.generation.sampler import Sampler
+from llasa_search.llasa.model import Llasa
 from llasa_search.result import SearchResult
-from llasa_search.sampler import Sampler
 from llasa_search.sampling import Sampling
 from llasa_search.search import Searcher
 from llasa_search.strategies import BestOfN, InContextSteps, as_strategy

@@ -10,9 +10,9 @@ import pytest
 from llasa_search import registry
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
+from llasa_search.cli.listing import verifier_rows
 from llasa_search.errors import ModelError
-from llasa_search.judgement import score
-from llasa_search.listing import verifier_rows
+from llasa_search.scoring.isolation import score
 from llasa_search.verifiers import Naturalness, ResemblyzerSimilarity, Verifier, resemblyzer_similarity
 from llasa_search.voice import Voice
 

@@ -27,7 +27,7 @@ import sections
 import summary
 
 from llasa_search import Sampling
-from llasa_search.files import write_wav
+from llasa_search.storage.files import write_wav
 from llasa_search.study import Study, read_cases
 from llasa_search.verifiers import WER
 from llasa_search.voice import Voice

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError
+from llasa_search.text.spoken_form import letters
 from llasa_search.verifiers import WER, TranscriptLikelihood
+from llasa_search.verifiers.backends.openai_whisper import spelled
 from llasa_search.verifiers.likelihood import divide, written
-from llasa_search.verifiers.spelling import letters, spelled
 from llasa_search.voice import Prompt
 
 Noise = Callable[..., Audio]

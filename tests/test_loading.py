@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_random import MARKERS, TEMPLATE, write_codec, write_language_model, write_pair
 
-from llasa_search.check import check
+from llasa_search.checkpoints.names import TINY
+from llasa_search.cli.check import check
 from llasa_search.errors import InputError, ModelError
-from llasa_search.hub import TINY
-from llasa_search.llasa import Llasa
+from llasa_search.llasa.model import Llasa
 
 
 def test_a_folder_with_a_pair(pair_path: Path, llasa: Llasa) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llasa_search.errors import InputError
-from llasa_search.manifest import Entry, read_manifest
+from llasa_search.evaluation.manifest import Entry, read_manifest
 
 
 def write(path: Path, *lines: object) -> Path:

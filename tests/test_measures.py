@@ -14,11 +14,11 @@ from test_curves import _row
 
 from llasa_search import Sampling
 from llasa_search.candidate import Score
-from llasa_search.statistics import Estimate
+from llasa_search.evaluation.statistics import Estimate
+from llasa_search.generation.trace import Check, Node
+from llasa_search.scoring.score_record import Verdict
 from llasa_search.study import curves
 from llasa_search.study.plan import Row
-from llasa_search.trace import Check, Node
-from llasa_search.verdict import Verdict
 from llasa_search.verifiers import WER, SpeakerSimilarity
 
 pytest.importorskip("scipy")

@@ -17,7 +17,7 @@ from llasa_search.arrays import Audio
 from llasa_search.budget import Budget
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import ModelError
-from llasa_search.llasa import Llasa
+from llasa_search.llasa.model import Llasa
 from llasa_search.result import SearchError, SearchResult
 from llasa_search.sampling import Sampling
 from llasa_search.search import Searcher

@@ -11,15 +11,15 @@ from listeners import Broken, Codes, Deaf, Loud
 
 from llasa_search.budget import Account, Budget
 from llasa_search.candidate import Score, Utterance
-from llasa_search.compose import Harmonic, Lexicographic, ZScore
 from llasa_search.errors import InputError
-from llasa_search.llasa import Llasa
-from llasa_search.partial import partial_reward
-from llasa_search.reward import Reward
-from llasa_search.rows import Rows
-from llasa_search.sampler import Sampler
+from llasa_search.generation.rows import Rows
+from llasa_search.generation.sampler import Sampler
+from llasa_search.llasa.model import Llasa
+from llasa_search.reward.base import Reward
+from llasa_search.reward.compose import Harmonic, Lexicographic, ZScore
 from llasa_search.sampling import Sampling
-from llasa_search.scorer import Scorer
+from llasa_search.scoring.partial import partial_reward
+from llasa_search.scoring.scorer import Scorer
 from llasa_search.voice import Prompt, Voice
 
 SHORT = Sampling(min_seconds=0.8, max_seconds=1.0)

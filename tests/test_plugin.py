@@ -15,7 +15,7 @@ from plugins import installed, run
 
 from llasa_search import registry
 from llasa_search.candidate import Score, Utterance
-from llasa_search.listing import verifier_rows
+from llasa_search.cli.listing import verifier_rows
 from llasa_search.verifiers import Verifier
 
 ROOT = Path(__file__).parent.parent
@@ -92,7 +92,7 @@ def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_listing_loads_no_back_end() -> None:
     """Guards against a list that takes seconds because a verifier imports its library at the top."""
     code = (
-        "import sys; from llasa_search.listing import verifier_rows; verifier_rows()\n"
+        "import sys; from llasa_search.cli.listing import verifier_rows; verifier_rows()\n"
         "print([m for m in ('torch', 'transformers', 'whisper', 'funasr') if m in sys.modules])"
     )
     assert run(sys.executable, "-c", code, cwd=ROOT).strip() == "[]"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llasa_search.verifiers.prefix import (
+from llasa_search.verifiers.word_errors.prefix import (
     expected_units,
     nearest_prefix,
     partial_error_rate,

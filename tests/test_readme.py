@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 import llasa_search
-from llasa_search.cli import app
+from llasa_search.cli.main import app
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

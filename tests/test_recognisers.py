@@ -17,10 +17,10 @@ from llasa_search.arrays import Audio
 from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError, ModelError
 from llasa_search.verifiers import WER, TranscriptLikelihood
-from llasa_search.verifiers.asr import load_asr
-from llasa_search.verifiers.hearing import windows
-from llasa_search.verifiers.paraformer import Paraformer
-from llasa_search.verifiers.transformers_whisper import TransformersWhisper
+from llasa_search.verifiers.backends.asr import load_asr
+from llasa_search.verifiers.backends.batches import windows
+from llasa_search.verifiers.backends.paraformer import Paraformer
+from llasa_search.verifiers.backends.transformers_whisper import TransformersWhisper
 from llasa_search.voice import Prompt, Voice
 
 Noise = Callable[..., Audio]

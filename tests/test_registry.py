@@ -10,10 +10,10 @@ import pytest
 from llasa_search import registry
 from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError
-from llasa_search.expression import as_reward
 from llasa_search.registry import Registry
 from llasa_search.strategies import BestOfN
 from llasa_search.verifiers import WER, Verifier
+from llasa_search.verifiers.specification import as_reward
 
 
 def test_built_ins_are_found_by_name_and_by_class_name() -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from test_curves import POOL, _row
 
+from llasa_search.scoring.score_record import Verdict
 from llasa_search.study.cases import Case
 from llasa_search.study.plots import plot, styles
 from llasa_search.study.points import arm_point, pool_points
 from llasa_search.study.report import as_csv, as_jsonl, markdown, seconds_as_jsonl
-from llasa_search.verdict import Verdict
 
 pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")

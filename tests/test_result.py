@@ -13,10 +13,10 @@ import soundfile
 
 from llasa_search.budget import Ledger
 from llasa_search.candidate import Candidate, Score, Utterance
-from llasa_search.compose import Lexicographic
 from llasa_search.errors import InputError
-from llasa_search.files import new_folder
 from llasa_search.result import SearchError, SearchResult
+from llasa_search.reward.compose import Lexicographic
+from llasa_search.storage.files import new_folder
 from llasa_search.verifiers import Verifier
 from llasa_search.voice import Voice
 

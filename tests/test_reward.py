@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from llasa_search.arrays import FloatArray
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
-from llasa_search.expression import as_reward, parse_condition, parse_reward
-from llasa_search.reward import Reward, WeightedSum, ranking
+from llasa_search.reward.base import Reward, WeightedSum, ranking
 from llasa_search.verifiers import WER, Pace, Verifier
+from llasa_search.verifiers.specification import as_reward, parse_condition, parse_reward
 
 A, B = WER(model="a"), WER(model="b")
 unit = st.floats(0, 1)

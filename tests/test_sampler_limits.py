@@ -14,8 +14,8 @@ from samplers import sampler_maker, speech
 
 from llasa_search.budget import Budget, BudgetSpent
 from llasa_search.errors import InputError, ModelError
-from llasa_search.llasa import Llasa
-from llasa_search.sampler import Sampler
+from llasa_search.generation.sampler import Sampler
+from llasa_search.llasa.model import Llasa
 from llasa_search.sampling import Sampling
 
 

@@ -17,14 +17,14 @@ from listeners import Seconds
 
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
-from llasa_search.compose import Lexicographic
+from llasa_search.cli.score import score, with_protocol
 from llasa_search.errors import InputError
-from llasa_search.evaluation import Record
-from llasa_search.expression import parse_reward
+from llasa_search.evaluation.evaluate import Record
+from llasa_search.evaluation.summary import summarise
 from llasa_search.result import SearchError
-from llasa_search.score import score, with_protocol
-from llasa_search.summary import summarise
+from llasa_search.reward.compose import Lexicographic
 from llasa_search.verifiers import WER, Pace, Verifier
+from llasa_search.verifiers.specification import parse_reward
 
 Noise = Callable[..., Audio]
 TEXT = "one two three"

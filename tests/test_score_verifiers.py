@@ -13,8 +13,8 @@ from listeners import Seconds
 
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
+from llasa_search.cli.score import score
 from llasa_search.result import SearchError
-from llasa_search.score import score
 from llasa_search.verifiers import EmotionSimilarity
 
 Noise = Callable[..., Audio]

@@ -13,10 +13,10 @@ import torch
 
 from llasa_search.budget import Account, Budget
 from llasa_search.candidate import Candidate, Score, Utterance
-from llasa_search.expression import as_reward
-from llasa_search.reward import Reward
-from llasa_search.scorer import Scorer, decoded
+from llasa_search.reward.base import Reward
+from llasa_search.scoring.scorer import Scorer, decoded
 from llasa_search.verifiers import Verifier
+from llasa_search.verifiers.specification import as_reward
 from llasa_search.voice import Prompt
 
 PROMPT = Prompt("one two three", "en")

@@ -18,7 +18,7 @@ from llasa_search.arrays import Audio
 from llasa_search.budget import Budget
 from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError
-from llasa_search.llasa import Llasa
+from llasa_search.llasa.model import Llasa
 from llasa_search.result import SearchError, SearchResult
 from llasa_search.sampling import Sampling
 from llasa_search.search import Progress, Searcher

@@ -14,9 +14,9 @@ from tiny_verifiers import write_ecapa, write_unispeech, write_xvector
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError, ModelError
-from llasa_search.scorer import score
+from llasa_search.scoring.scorer import score
 from llasa_search.verifiers import SpeakerSimilarity
-from llasa_search.verifiers.speaker_encoders import SpeakerEncoder
+from llasa_search.verifiers.backends.speaker_encoders import SpeakerEncoder
 from llasa_search.voice import Prompt, Voice
 
 Noise = Callable[..., Audio]

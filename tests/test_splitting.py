@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from llasa_search.splitting import LONGEST_SECONDS, SHORTEST_SECONDS, split
+from llasa_search.text.splitting import LONGEST_SECONDS, SHORTEST_SECONDS, split
 
 
 def seconds(text: str) -> float:

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from llasa_search.errors import LlasaSearchError
-from llasa_search.study.spreading import spread
+from llasa_search.study.processes import spread
 
 
 def _threads(job: int) -> tuple[int, str]:

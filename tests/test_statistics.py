@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llasa_search import statistics
 from llasa_search.errors import InputError
+from llasa_search.evaluation import statistics
 
 pytest.importorskip("scipy")
 

@@ -9,7 +9,7 @@ import pytest
 from llasa_search.budget import Budget
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
-from llasa_search.llasa import Llasa
+from llasa_search.llasa.model import Llasa
 from llasa_search.sampling import Sampling
 from llasa_search.search import Searcher
 from llasa_search.strategies import BestOfN, as_strategy

@@ -12,9 +12,9 @@ import pytest
 import soundfile
 
 from llasa_search import Budget, SearchResult, Voice, search
-from llasa_search.hub import TINY
-from llasa_search.llasa import Llasa
+from llasa_search.checkpoints.names import TINY
 from llasa_search.llasa.loading import EMBEDDED
+from llasa_search.llasa.model import Llasa
 from llasa_search.verifiers import WER
 
 TEXT = "The captain found a silver coin near the lake."
@@ -51,7 +51,7 @@ def test_the_recogniser_understands_the_built_in_voices() -> None:
 
 
 def asr_rate(text: str, transcript: str) -> float:
-    from llasa_search.verifiers.word_errors import errors
+    from llasa_search.verifiers.word_errors.alignment import errors
 
     return errors(text, transcript, "en").rate
 

@@ -14,12 +14,12 @@ from listeners import Broken, Codes
 
 from llasa_search.budget import Budget, Ledger
 from llasa_search.candidate import Candidate, Score
-from llasa_search.llasa import Llasa
+from llasa_search.generation.trace import Check, Node, Trace
+from llasa_search.llasa.model import Llasa
 from llasa_search.result import SearchResult
 from llasa_search.sampling import Sampling
 from llasa_search.search import Searcher
 from llasa_search.strategies import Beam, BestOfN, SpeculativeRejection
-from llasa_search.trace import Check, Node, Trace
 
 
 @pytest.fixture

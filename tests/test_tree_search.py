@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from listeners import Codes, Flat
 
-from llasa_search.compose import RankAverage
 from llasa_search.errors import InputError
-from llasa_search.llasa import Llasa
+from llasa_search.llasa.model import Llasa
 from llasa_search.result import SearchResult
+from llasa_search.reward.compose import RankAverage
 from llasa_search.sampling import Sampling
 from llasa_search.search import Searcher
 from llasa_search.strategies import DVTS, Beam, BestOfN, Particle, SpeculativeRejection, Strategy

@@ -15,9 +15,9 @@ from llasa_search.arrays import Audio
 from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError, ModelError
 from llasa_search.verifiers import WER
-from llasa_search.verifiers.hearing import windows
-from llasa_search.verifiers.prefix import partial_error_rate
-from llasa_search.verifiers.word_errors import normaliser
+from llasa_search.verifiers.backends.batches import windows
+from llasa_search.verifiers.word_errors.alignment import normaliser
+from llasa_search.verifiers.word_errors.prefix import partial_error_rate
 from llasa_search.voice import Prompt, Voice
 
 Noise = Callable[..., Audio]

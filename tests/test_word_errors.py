@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from llasa_search.errors import InputError
 from llasa_search.verifiers import WER
-from llasa_search.verifiers.word_errors import Errors, ProtocolName, errors, normaliser
+from llasa_search.verifiers.word_errors.alignment import Errors, ProtocolName, errors, normaliser
 
 WORDS = st.lists(
     st.sampled_from(["captain", "coin", "21", "don't", "um", "Mr.", "well-known"]), min_size=1, max_size=8

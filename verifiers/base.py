@@ -7,7 +7,7 @@ import inspect
 import math
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from numbers import Real
 from typing import Any, ClassVar
@@ -17,14 +17,14 @@ import numpy as np
 from llasa_search.arrays import FloatArray
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError, shown
-from llasa_search.reward import Condition, Reward
+from llasa_search.reward.base import Leaf
 from llasa_search.voice import Prompt
 
 NEEDS = frozenset({"text", "voice", "codes", "logprobs"})
 """What a verifier may read of an utterance beside its audio."""
 
 
-class Verifier(Reward):
+class Verifier(Leaf):
     """Scores utterances in its field's own unit; by itself it is a reward.
 
     A subclass implements `score`, and sets what differs from the defaults below. It keeps each constructor
@@ -119,29 +119,10 @@ class Verifier(Reward):
         """
         return FunctionVerifier(function, scale, name)
 
-    @property
-    def verifiers(self) -> tuple[Verifier, ...]:
-        return (self,)
-
-    def __call__(self, utilities: Mapping[str, FloatArray]) -> FloatArray:
-        return utilities[str(self)]
-
-    def __le__(self, bound: float) -> Condition:
-        return Condition(self, "<=", bound)
-
-    def __ge__(self, bound: float) -> Condition:
-        return Condition(self, ">=", bound)
-
-    def __lt__(self, bound: object) -> Condition:
-        raise InputError(f"{self} < {bound}: a condition takes <= or >=, as in {self} <= {bound}")
-
-    def __gt__(self, bound: object) -> Condition:
-        raise InputError(f"{self} > {bound}: a condition takes <= or >=, as in {self} >= {bound}")
-
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and str(self) == str(other)
 
-    __hash__ = Reward.__hash__
+    __hash__ = Leaf.__hash__
 
     def __str__(self) -> str:
         changed = ", ".join(f"{name}={value!r}" for name, value in self._changed_arguments().items())

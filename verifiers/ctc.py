@@ -9,12 +9,13 @@ import numpy as np
 
 from llasa_search.arrays import FloatArray
 from llasa_search.candidate import Score, Utterance
+from llasa_search.checkpoints.loading import stored_scale
+from llasa_search.checkpoints.names import named
+from llasa_search.verifiers.backends.batches import at_16k
+from llasa_search.verifiers.backends.ctc_model import CTCModel, written
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.checkpoints import named, stored_scale
-from llasa_search.verifiers.ctc_model import CTCModel, written
-from llasa_search.verifiers.hearing import at_16k
-from llasa_search.verifiers.prefix import MIN_SECONDS, expected_units, units_a_second
-from llasa_search.verifiers.word_errors import errors
+from llasa_search.verifiers.word_errors.alignment import errors
+from llasa_search.verifiers.word_errors.prefix import MIN_SECONDS, expected_units, units_a_second
 from llasa_search.voice import Prompt
 
 CHARACTERS_A_SECOND = {"en": 17.0, "zh": 5.2}

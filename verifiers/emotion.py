@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llasa_search.arrays import Audio
+from llasa_search.audio import read_speech
 from llasa_search.candidate import Score, Utterance
+from llasa_search.checkpoints.loading import stored_scale
+from llasa_search.checkpoints.names import named
 from llasa_search.errors import InputError, shown
 from llasa_search.registry import suggest
-from llasa_search.speech import read_speech
+from llasa_search.verifiers.backends.batches import Embeddings, at_16k
+from llasa_search.verifiers.backends.emotion2vec import Emotion2Vec
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.checkpoints import named, stored_scale
-from llasa_search.verifiers.emotion2vec import Emotion2Vec
-from llasa_search.verifiers.hearing import Embeddings, at_16k
 from llasa_search.voice import Prompt, Voice
 
 

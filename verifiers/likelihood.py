@@ -11,16 +11,16 @@ import numpy as np
 
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
+from llasa_search.checkpoints.hub import is_id
+from llasa_search.checkpoints.names import named
 from llasa_search.errors import InputError
-from llasa_search.hub import is_id
+from llasa_search.verifiers.backends.batches import at_16k, windows
+from llasa_search.verifiers.backends.openai_whisper import spelled
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.checkpoints import named
-from llasa_search.verifiers.hearing import at_16k, windows
-from llasa_search.verifiers.spelling import spelled
 from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
-    from llasa_search.verifiers.whisper_asr import WhisperASR
+    from llasa_search.verifiers.backends.openai_whisper import WhisperASR
 
 BATCH = 16
 
@@ -49,8 +49,8 @@ class TranscriptLikelihood(Verifier):
         self._asr: WhisperASR | None = None
 
     def load(self) -> None:
-        from llasa_search.verifiers.asr import load_asr
-        from llasa_search.verifiers.whisper_asr import WhisperASR
+        from llasa_search.verifiers.backends.asr import load_asr
+        from llasa_search.verifiers.backends.openai_whisper import WhisperASR
 
         # Known for another kind before gigabytes are loaded: a folder, or a hub's id.
         path = Path(named(self.model, self.part))

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from llasa_search.arrays import Audio
+from llasa_search.audio import SAMPLE_RATE
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
+from llasa_search.verifiers.backends.batches import at_16k
+from llasa_search.verifiers.backends.extras import import_from_extra
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.extras import import_from_extra
-from llasa_search.verifiers.hearing import SAMPLE_RATE, at_16k
 
 _SILENCE = 1e-4
 """Of full scale, -80 dB: below it there is nothing to rate."""

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from llasa_search.audio import FRAME_SECONDS, speech_seconds
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.signal import FRAME_SECONDS, speech_seconds
 from llasa_search.voice import Prompt, Voice
 
 PLAUSIBLE = {"en": (0.035, 0.16), "zh": (0.1, 0.5)}

@@ -15,8 +15,8 @@ import numpy as np
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError, ModelError
+from llasa_search.verifiers.backends.extras import import_from_extra
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.extras import import_from_extra
 from llasa_search.voice import Prompt
 
 SAMPLE_RATE = 16_000

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
+from llasa_search.checkpoints.loading import pick_device
 from llasa_search.errors import InputError
+from llasa_search.verifiers.backends.batches import Embeddings, at_16k
+from llasa_search.verifiers.backends.extras import import_from_extra
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.checkpoints import pick_device
-from llasa_search.verifiers.extras import import_from_extra
-from llasa_search.verifiers.hearing import Embeddings, at_16k
 from llasa_search.voice import Prompt, Voice
 
 _SILENCE = 1e-4

@@ -6,19 +6,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from llasa_search.arrays import Audio, Codes
+from llasa_search.arrays import Codes
+from llasa_search.audio import audible_frames
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
-
-FRAME_SECONDS = 0.02
-SILENCE_DB = -60.0
-"""Of full scale: what is below is silence, whatever else there is."""
-
-RANGE_DB = 40.0
-"""Below the loudest frame: about the range of speech at one distance, so what is below is a pause."""
 
 CLIPPED = 0.999
 PARTIAL_SECONDS = 0.5
@@ -64,28 +57,6 @@ class Signal(Verifier):
             shares["repetition"] = repetition(utterance.codes)
         excess = {name: _beyond(share, *LIMITS[name]) for name, share in shares.items()}
         return Score(max(excess.values()), ", ".join(f"{name} {share:.3g}" for name, share in shares.items()))
-
-
-def audible_frames(audio: Audio, sample_rate: int) -> NDArray[np.bool_]:
-    """Whether each frame of 20 ms, the last one shorter, is within 40 dB of the loudest and above -60 dBFS.
-
-    >>> audible_frames(np.repeat(np.float32([0, 0.1, 0.1, 0]), 320), 16_000).tolist()
-    [False, True, True, False]
-    """
-    size = max(1, round(FRAME_SECONDS * sample_rate))
-    starts = np.arange(0, len(audio), size)
-    if not len(starts):
-        return np.zeros(0, np.bool_)
-    sums = np.add.reduceat(np.square(audio, dtype=np.float64), starts)
-    powers = sums / np.minimum(size, len(audio) - starts)
-    floor = max(10 ** (SILENCE_DB / 10), powers.max() * 10 ** (-RANGE_DB / 10))
-    return np.asarray(powers > floor)
-
-
-def speech_seconds(audio: Audio, sample_rate: int) -> float:
-    """From the first audible frame to the last; 0 for silence."""
-    audible = np.flatnonzero(audible_frames(audio, sample_rate))
-    return float(audible[-1] - audible[0] + 1) * FRAME_SECONDS if len(audible) else 0.0
 
 
 def repetition(codes: Codes) -> float:

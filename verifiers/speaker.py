@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
+from llasa_search.checkpoints.loading import stored_scale
+from llasa_search.checkpoints.names import named
 from llasa_search.errors import InputError
+from llasa_search.verifiers.backends.batches import Embeddings, at_16k
+from llasa_search.verifiers.backends.speaker_encoders import Kind, kind_of
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.checkpoints import named, stored_scale
-from llasa_search.verifiers.hearing import Embeddings, at_16k
-from llasa_search.verifiers.speaker_encoders import Kind, kind_of
 from llasa_search.voice import Prompt, Voice
 
 if TYPE_CHECKING:
-    from llasa_search.verifiers.speaker_encoders import SpeakerEncoder
+    from llasa_search.verifiers.backends.speaker_encoders import SpeakerEncoder
 
 SCALES: dict[Kind, tuple[float, float]] = {
     "ecapa": (0.0, 0.8),
@@ -73,7 +74,7 @@ class SpeakerSimilarity(Verifier):
         return self.reference == "resynthesis"
 
     def load(self) -> None:
-        from llasa_search.verifiers.speaker_encoders import SpeakerEncoder
+        from llasa_search.verifiers.backends.speaker_encoders import SpeakerEncoder
 
         if self._encoder is None:
             self._encoder = SpeakerEncoder(self._checkpoint)

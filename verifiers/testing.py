@@ -21,7 +21,7 @@ import numpy as np
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
-from llasa_search.judgement import score
+from llasa_search.scoring.isolation import score
 from llasa_search.verifiers.base import NEEDS, Verifier
 from llasa_search.voice import Prompt, Voice
 

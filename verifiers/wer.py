@@ -7,22 +7,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from llasa_search.arrays import Audio
+from llasa_search.audio import resampled
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
-from llasa_search.verifiers.asr import family_of
+from llasa_search.verifiers.backends.asr import family_of
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.hearing import resampled
-from llasa_search.verifiers.prefix import (
+from llasa_search.verifiers.word_errors.alignment import ProtocolName, errors, normaliser, require_protocol
+from llasa_search.verifiers.word_errors.prefix import (
     MIN_SECONDS,
     expected_units,
     partial_error_rate,
     units_a_second,
 )
-from llasa_search.verifiers.word_errors import ProtocolName, errors, normaliser, require_protocol
 from llasa_search.voice import Prompt, Voice
 
 if TYPE_CHECKING:
-    from llasa_search.verifiers.asr import ASR
+    from llasa_search.verifiers.backends.asr import ASR
 
 WORDS_A_SECOND = {"en": 3.0, "zh": 5.2}
 """Pace without a voice prompt, in words (Chinese: characters) a second.
@@ -65,7 +65,7 @@ class WER(Verifier):
         self._asr: ASR | None = None
 
     def load(self) -> None:
-        from llasa_search.verifiers.asr import load_asr
+        from llasa_search.verifiers.backends.asr import load_asr
 
         self._asr = self._asr or load_asr(self.model)
         self.family = self._asr.family

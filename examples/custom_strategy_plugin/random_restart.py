@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from statistics import median
 
-from llasa_search.partial import partial_reward
+from llasa_search.scoring.partial import partial_reward
 
 
 @dataclass(frozen=True)

@@ -26,14 +26,14 @@ from material import SAMPLE_RATE, STRENGTH
 from llasa_search import Sampling
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Utterance
-from llasa_search.expression import as_reward
-from llasa_search.files import write_wav
-from llasa_search.hub import TINY
-from llasa_search.statistics import Estimate, share_within
+from llasa_search.checkpoints.names import TINY
+from llasa_search.evaluation.statistics import Estimate, share_within
+from llasa_search.storage.files import write_wav
 from llasa_search.study import Arm, Case, Row, Study, curves, outcomes, read_cases
 from llasa_search.study.outcomes import Outcome
 from llasa_search.study.plan import fingerprint
 from llasa_search.study.report import signed
+from llasa_search.verifiers.specification import as_reward
 from llasa_search.voice import Voice
 
 MIX = "0.5 * wer + 0.3 * speaker + 0.2 * emotion"

@@ -23,16 +23,16 @@ from tqdm import tqdm
 
 from llasa_search import Sampling, Searcher
 from llasa_search.arrays import FloatArray
-from llasa_search.expression import as_reward
-from llasa_search.hub import TINY
+from llasa_search.checkpoints.names import TINY
+from llasa_search.evaluation.statistics import Estimate, estimate
+from llasa_search.generation.trace import Node
 from llasa_search.result import SearchResult
-from llasa_search.statistics import Estimate, estimate
 from llasa_search.study import Case, read_cases
+from llasa_search.study.judging import digest, judged
 from llasa_search.study.plan import fingerprint
 from llasa_search.study.report import signed
-from llasa_search.study.verdicts import digest, judged
-from llasa_search.trace import Node
 from llasa_search.verifiers.base import Verifier
+from llasa_search.verifiers.specification import as_reward
 
 EARLY = ("wer", "lm_likelihood", "speaker")
 SHARES = (0.25, 0.5, 0.75, 1.0)

@@ -28,12 +28,12 @@ from llasa_search import Sampling, Searcher
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Candidate, Utterance
 from llasa_search.errors import InputError
-from llasa_search.joining import joined, trimmed
+from llasa_search.evaluation.statistics import Estimate, estimate
+from llasa_search.generation.joining import joined, trimmed
 from llasa_search.llasa.duration import typical_seconds
-from llasa_search.splitting import split
-from llasa_search.statistics import Estimate, estimate
 from llasa_search.strategies import BestOfN, InContextSteps
-from llasa_search.study.spreading import spread
+from llasa_search.study.processes import spread
+from llasa_search.text.splitting import split
 from llasa_search.verifiers import ResemblyzerSimilarity
 from llasa_search.verifiers.pocketsphinx_wer import PocketsphinxWER
 from llasa_search.voice import Voice

@@ -20,8 +20,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from llasa_search.arrays import Audio, FloatArray
 from llasa_search.candidate import Score, Utterance
+from llasa_search.verifiers.backends.batches import at_16k
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.hearing import at_16k
 
 SHARDS = {"training": range(3000, 3003), "held out": range(1)}
 STRENGTH = 0.5  # weaker styles are hardly told apart, and are left out

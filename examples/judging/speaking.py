@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from material import CHANNELS, SAMPLE_RATE, Item
 
 from llasa_search.arrays import Audio
-from llasa_search.files import new_folder, write_wav
+from llasa_search.storage.files import new_folder, write_wav
 from llasa_search.study.plan import fingerprint
-from llasa_search.study.spreading import spread
+from llasa_search.study.processes import spread
 
 if TYPE_CHECKING:
     from llasa_search.llasa.codec import Codec

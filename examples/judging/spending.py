@@ -20,12 +20,12 @@ import sections
 import typer
 
 from llasa_search import Sampling
-from llasa_search.expression import as_reward
-from llasa_search.scorer import load_verifiers
+from llasa_search.scoring.loading import load_verifiers
 from llasa_search.study import Arm, Case, Row, Study, costs, curves, outcomes, read_cases
 from llasa_search.study.plots import plot
 from llasa_search.study.points import Point, arm_point, pool_points
 from llasa_search.study.report import corrected, markdown, signed
+from llasa_search.verifiers.specification import as_reward
 
 WORDS = "Lexicographic(wer, likelihood)"
 WORD_JUDGES = ("unigram", "bigram", "ctc")

@@ -10,8 +10,8 @@ import numpy as np
 from material import CHANNELS
 
 from llasa_search.arrays import FloatArray
-from llasa_search.reward import ranking
-from llasa_search.statistics import Estimate, difference, error_rate, share_removed, share_within
+from llasa_search.evaluation.statistics import Estimate, difference, error_rate, share_removed, share_within
+from llasa_search.reward.base import ranking
 
 Row = Mapping[str, Any]
 

@@ -111,7 +111,7 @@ def export(model: nn.ModuleDict, out: Path) -> None:
 
 def evaluate(folder: Path, originals: Path, resynthesis: Path) -> dict[str, float]:
     """Equal error rates over all pairs of recordings; writes the scale into `folder`."""
-    from llasa_search.verifiers.speaker_encoders import SpeakerEncoder
+    from llasa_search.verifiers.backends.speaker_encoders import SpeakerEncoder
 
     encoder = SpeakerEncoder(str(folder))
     rows, plain = zip(*speech.read_shards(originals), strict=True)

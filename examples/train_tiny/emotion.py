@@ -150,7 +150,7 @@ def evaluate(folder: Path, originals: list[Path], resynthesis: list[Path]) -> di
     """Accuracy on recordings by voices that training held and by others, at all strengths and from .5 on;
     writes the scale into `folder`.
     """
-    from llasa_search.verifiers.emotion2vec import Emotion2Vec
+    from llasa_search.verifiers.backends.emotion2vec import Emotion2Vec
 
     model = Emotion2Vec(str(folder))
     held_out = {speaker.name for speaker in speech.speakers(held_out=True)}

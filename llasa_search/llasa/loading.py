@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from llasa_search.checkpoints.hub import first_lines, from_hub, require_id
+from llasa_search.checkpoints.loading import require_complete, without_progress_bars
+from llasa_search.checkpoints.names import TINY
 from llasa_search.errors import InputError, ModelError
-from llasa_search.hub import TINY, first_lines, from_hub, require_id
-from llasa_search.isolation import without_progress_bars
-from llasa_search.weights import require_complete
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerBase

@@ -80,7 +80,7 @@ class PromptFormat:
             continue_final_message=True,
             date_string=DATE,
         )
-        # Whether that is too long is not for the tokenizer to say (`window.fit`).
+        # Whether that is too long is not for the tokenizer to say (`context_window.fit`).
         ids = self._tokenizer.encode(rendered, add_special_tokens=False, verbose=False)
         return [*ids, *self.speech_ids[codes].tolist()]
 

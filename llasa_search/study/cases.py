@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from llasa_search.checkpoints.names import TINY
 from llasa_search.errors import InputError
-from llasa_search.hub import TINY
-from llasa_search.manifest import Entry, read_lines, read_manifest
+from llasa_search.evaluation.manifest import Entry, read_lines, read_manifest
 from llasa_search.registry import suggest
-from llasa_search.text import clean_text, language_of
+from llasa_search.text.cleaning import clean_text
+from llasa_search.text.language import language_of
 from llasa_search.voice import Voice
 
 TEXTS = TINY / "texts"

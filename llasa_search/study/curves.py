@@ -14,13 +14,13 @@ import numpy as np
 
 from llasa_search.arrays import FloatArray
 from llasa_search.errors import InputError
-from llasa_search.expression import RewardLike, as_reward
-from llasa_search.gate import gated
 from llasa_search.registry import suggest
+from llasa_search.scoring.gate import gated
+from llasa_search.scoring.rewards import combined
+from llasa_search.scoring.score_record import as_score
 from llasa_search.study.outcomes import Outcome, measured
 from llasa_search.study.plan import Row
-from llasa_search.valuation import combined
-from llasa_search.verdict import as_score
+from llasa_search.verifiers.specification import RewardLike, as_reward
 
 Key = Callable[[Sequence[Row]], FloatArray]
 """From the candidates of one pool to what they are ranked by, [candidates]; the highest is chosen."""

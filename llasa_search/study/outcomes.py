@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from llasa_search.arrays import FloatArray
 from llasa_search.errors import InputError
+from llasa_search.evaluation.statistics import RESAMPLES, Estimate
 from llasa_search.registry import suggest
-from llasa_search.statistics import RESAMPLES, Estimate
+from llasa_search.scoring.score_record import Verdict
 from llasa_search.study.plan import Row
-from llasa_search.verdict import Verdict
 
 
 @dataclass(frozen=True)

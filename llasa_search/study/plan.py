@@ -10,13 +10,13 @@ from typing import TypedDict
 
 from llasa_search.budget import Budget
 from llasa_search.errors import InputError
-from llasa_search.expression import DEFAULT_REWARD, as_reward
-from llasa_search.gate import gated
 from llasa_search.sampling import Sampling
+from llasa_search.scoring.gate import gated
+from llasa_search.scoring.score_record import Verdict
 from llasa_search.strategies import BestOfN
 from llasa_search.strategies.base import as_strategy, verifiers_of
-from llasa_search.verdict import Verdict
 from llasa_search.verifiers.base import Verifier
+from llasa_search.verifiers.specification import DEFAULT_REWARD, as_reward
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llasa_search.statistics import Estimate
+from llasa_search.evaluation.statistics import Estimate
 from llasa_search.study import costs, curves, outcomes
 from llasa_search.study.plan import Row
 

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Sequence
 
-from llasa_search.statistics import Estimate
+from llasa_search.evaluation.statistics import Estimate
 from llasa_search.study.cases import Case
 from llasa_search.study.costs import AXES
 from llasa_search.study.outcomes import holm

@@ -14,25 +14,24 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llasa_search.candidate import Candidate
+from llasa_search.audio import SAMPLE_RATE, read_speech
+from llasa_search.candidate import Candidate, recorded
 from llasa_search.errors import InputError, LlasaSearchError
-from llasa_search.expression import RewardLike, as_reward
-from llasa_search.kinship import warn_of_kin
 from llasa_search.request import add_resynthesis
 from llasa_search.result import SearchError, SearchResult
-from llasa_search.scorer import load_verifiers
-from llasa_search.selection import recorded
-from llasa_search.speech import SAMPLE_RATE, read_speech
+from llasa_search.scoring.families import warn_of_kin
+from llasa_search.scoring.loading import load_verifiers
+from llasa_search.scoring.score_record import Verdict, as_verdict
 from llasa_search.study.cases import Case
 from llasa_search.study.checks import refuse
+from llasa_search.study.judging import checkpoints_of, digest, judged, own
 from llasa_search.study.plan import Arm, Row, fingerprint
-from llasa_search.study.spreading import spread
-from llasa_search.study.verdicts import checkpoints_of, digest, judged, own
-from llasa_search.verdict import Verdict, as_verdict
+from llasa_search.study.processes import spread
 from llasa_search.verifiers.base import Verifier
+from llasa_search.verifiers.specification import RewardLike, as_reward
 
 if TYPE_CHECKING:
-    from llasa_search.llasa import Llasa
+    from llasa_search.llasa.model import Llasa
     from llasa_search.search import Searcher
 
 
@@ -71,7 +70,7 @@ class _Recording:
 
 
 class Study:
-    """Cases x arms x seeds, each search kept as a run folder (`llasa_search.run_folder`) with its verdicts.
+    """Cases x arms x seeds, each search kept as a run folder (`llasa_search.storage.run_folder`) with its verdicts.
 
     What is kept is found again by everything it depends on: case, arm, seed, and the content of the
     checkpoints. Verdicts are found by the judge's expression and its checkpoints.
@@ -338,6 +337,6 @@ def _searcher(model: str, codec: str | None, verifiers: str, strategy: str) -> S
 
 @cache
 def _llasa(model: str, codec: str | None) -> Llasa:
-    from llasa_search.llasa import Llasa
+    from llasa_search.llasa.model import Llasa
 
     return Llasa.from_pretrained(model, codec=codec)

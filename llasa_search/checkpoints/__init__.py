@@ -1,0 +1,1 @@
+"""Checkpoints: names, the hub, safe and complete loading, versions. What runs a checkpoint is elsewhere."""

@@ -1,0 +1,269 @@
+"""The decoding loop: rows that share a prompt, stepped together until each has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from llasa_search.arrays import Codes
+from llasa_search.candidate import FinishReason
+from llasa_search.engine.cache import KeyValueCache, Prefix
+from llasa_search.engine.language_model import ROW_MULTIPLE, Decoder
+from llasa_search.engine.memory import is_out_of_memory
+from llasa_search.engine.token_sampling import draw, penalise, signed
+from llasa_search.sampling import Sampling
+
+CAPACITY_MULTIPLE = 128
+"""Cache lengths are rounded up to this, so that few shapes occur."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all rows of a prompt have in common.
+
+    Attributes:
+        decoder: the model.
+        prefix: the prefilled prompt.
+        prompt_codes: the codes in the prompt (for the repetition penalty).
+        sampling: how tokens are drawn.
+        minimum: END is forbidden before so many tokens.
+        maximum: rows are cut after so many tokens.
+    """
+
+    decoder: Decoder
+    prefix: Prefix
+    prompt_codes: Codes
+    sampling: Sampling
+    minimum: int
+    maximum: int
+
+    @property
+    def end(self) -> int:
+        """The output that ends speech; the codes come before it."""
+        return self.decoder.outputs - 1
+
+    @property
+    def capacity(self) -> int:
+        """Cache positions a row needs; its last token is never fed."""
+        return -(-self.maximum // CAPACITY_MULTIPLE) * CAPACITY_MULTIPLE
+
+    @property
+    def bytes_per_row(self) -> int:
+        """Memory of a row's cache and of its logits, probabilities and their like (some six copies)."""
+        return KeyValueCache.bytes_per_row(self.prefix, self.capacity) + 6 * 4 * self.decoder.outputs
+
+
+class Finished(NamedTuple):
+    """A row that has ended: its name, codes, log-probabilities and why."""
+
+    row: int
+    codes: Codes
+    logprobs: NDArray[np.float32]
+    reason: FinishReason
+
+
+class Batch:
+    """Live rows of one length. A row is known by its name (a whole number), whatever slot it has.
+
+    A batch without a cache (new, or after `release`) rebuilds it from its tokens when it is next stepped:
+    step by step, so that the numbers are the same to the bit.
+
+    Attributes:
+        names: the rows, in the order of their slots.
+        length: tokens sampled so far, the same in every row.
+    """
+
+    def __init__(self, task: Task, names: Sequence[int], keys: Sequence[int]) -> None:
+        self.task = task
+        self.names = list(names)
+        self.length = 0
+        slots = _round_up(len(self.names))
+        device = task.decoder.device
+        self._keys = torch.zeros(slots, dtype=torch.int64, device=device)
+        self._keys[: len(self.names)] = torch.tensor([signed(key) for key in keys], dtype=torch.int64)
+        self._tokens = torch.zeros(slots, task.maximum, dtype=torch.int64, device=device)
+        self._logprobs = torch.zeros(slots, task.maximum, device=device)
+        self._seen: Tensor | None = None
+        self._cache: KeyValueCache | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @torch.inference_mode()
+    def step(self) -> list[Finished]:
+        """Samples one token for every row; rows that end leave at once.
+
+        Interrupted or out of memory while the model runs, the batch is as it was before.
+        """
+        rows = _round_up(len(self))
+        logits = self._next_logits(rows)
+        logprobs = torch.log_softmax(logits, -1)
+        tokens = draw(self._allowed(logits), self._keys[:rows], self.length, self.task.sampling)
+        self._tokens[:rows, self.length] = tokens
+        self._logprobs[:rows, self.length] = logprobs.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+        self.length += 1
+        return self._collect(tokens)
+
+    @torch.inference_mode()
+    def rearrange(self, parents: Sequence[int], names: Sequence[int], keys: Sequence[int]) -> None:
+        """Replaces the rows by copies of some of them.
+
+        Args:
+            parents: for each new row, the slot it continues; a parent's first child must keep its name.
+            names, keys: of the new rows.
+        """
+        seats: dict[int, int] = {}
+        sources, targets = [], []
+        free = iter(sorted(set(range(len(parents))) - set(parents)))
+        order = [0] * len(parents)
+        # A first child stays where its parent is, unless past the new end; the others take free slots.
+        for child, parent in enumerate(parents):
+            if parent not in seats and parent < len(parents):
+                slot = parent
+            else:
+                slot = next(free)
+                sources.append(parent)
+                targets.append(slot)
+            seats.setdefault(parent, slot)
+            order[slot] = child
+        self._reserve(_round_up(len(parents)))
+        self._copy(sources, targets)
+        self.names = [names[child] for child in order]
+        new_keys = [signed(keys[child]) for child in order]
+        self._keys[: len(parents)] = torch.tensor(new_keys, dtype=torch.int64)
+
+    def rewind(self, length: int) -> None:
+        """Forgets all tokens but the first `length`."""
+        self.length = length
+        if self._cache is not None:
+            self._cache.length = max(0, length - 1)
+        if self._seen is not None:  # it cannot tell which tokens to forget
+            self.release()
+
+    @torch.inference_mode()
+    def split(self) -> tuple[Batch, Batch]:
+        """Two halves, without a cache."""
+        self.release()
+        middle = (len(self) + 1) // 2
+        return self._part(0, middle), self._part(middle, len(self))
+
+    def release(self) -> None:
+        """Gives the cache's memory back."""
+        self._cache, self._seen = None, None
+
+    def codes(self) -> NDArray[np.int32]:
+        """Tokens so far, int32 [rows, length], in the order of the slots."""
+        return self._tokens[: len(self), : self.length].to("cpu", torch.int32).numpy()
+
+    def logprobs(self) -> NDArray[np.float32]:
+        """Log-probabilities of the tokens so far, float32 [rows, length], in the order of the slots."""
+        return self._logprobs[: len(self), : self.length].cpu().numpy()
+
+    def mean_logprobs(self) -> NDArray[np.float64]:
+        """Mean log-probability a token, in nats, float64 [rows]; 0 before the first token."""
+        return np.asarray(self.logprobs().sum(-1) / max(1, self.length), np.float64)
+
+    def _next_logits(self, rows: int) -> Tensor:
+        if self._cache is None:
+            self._rebuild(rows)
+        if self.length == 0:
+            return self.task.prefix.logits.expand(rows, -1)
+        assert self._cache is not None
+        self._cache.length = self.length - 1
+        return self.task.decoder.step(self._tokens[:rows, self.length - 1], self._cache)
+
+    def _rebuild(self, rows: int) -> None:
+        cache = KeyValueCache(self.task.prefix, rows, self.task.capacity)
+        for position in range(self.length - 1):
+            self.task.decoder.step(self._tokens[:rows, position], cache)
+        if self.task.sampling.repetition_penalty != 1:
+            self._seen = torch.zeros(
+                rows, self.task.decoder.outputs, dtype=torch.bool, device=self._keys.device
+            )
+            self._seen[:, torch.from_numpy(self.task.prompt_codes).long()] = True
+            self._seen.scatter_(1, self._tokens[:rows, : self.length], True)
+        self._cache = cache
+
+    def _allowed(self, logits: Tensor) -> Tensor:
+        if self._seen is not None:
+            rows, last = len(logits), max(0, self.length - 1)
+            self._seen[:rows].scatter_(1, self._tokens[:rows, last : self.length], True)
+            logits = penalise(logits, self._seen[:rows], self.task.sampling.repetition_penalty)
+        if self.length < self.task.minimum:
+            logits = logits.clone()
+            logits[:, self.task.end] = -torch.inf
+        return logits
+
+    def _collect(self, tokens: Tensor) -> list[Finished]:
+        live = len(self)
+        ended = (tokens[:live] == self.task.end).tolist()
+        if self.length < self.task.maximum and True not in ended:
+            return []
+        done = [slot for slot in range(live) if ended[slot] or self.length == self.task.maximum]
+        codes, logprobs = self.codes()[done], self.logprobs()[done]
+        finished = [
+            Finished(self.names[slot], row[:-1], scores, "stop")
+            if ended[slot]
+            else Finished(self.names[slot], row, scores, "length")
+            for slot, row, scores in zip(done, codes, logprobs, strict=True)
+        ]
+        self._remove(done)
+        return finished
+
+    def _remove(self, done: Sequence[int]) -> None:
+        """The last live rows take the slots of those that leave."""
+        left = len(self) - len(done)
+        holes = [slot for slot in done if slot < left]
+        movers = [slot for slot in range(left, len(self)) if slot not in set(done)]
+        if self._cache is not None:
+            self._cache.length = self.length - 1
+        self._copy(movers, holes)
+        for mover, hole in zip(movers, holes, strict=True):
+            self.names[hole] = self.names[mover]
+        del self.names[left:]
+
+    def _copy(self, sources: Sequence[int], targets: Sequence[int]) -> None:
+        if not sources:
+            return
+        rows = [self._keys, self._tokens, self._logprobs] + ([] if self._seen is None else [self._seen])
+        for tensor in rows:
+            tensor[list(targets)] = tensor[list(sources)]
+        if self._cache is not None:
+            self._cache.copy(sources, targets)
+
+    def _reserve(self, slots: int) -> None:
+        """Makes room for so many rows."""
+        self._keys, self._tokens, self._logprobs = (
+            _grow(tensor, slots) for tensor in (self._keys, self._tokens, self._logprobs)
+        )
+        if self._seen is not None:
+            self._seen = _grow(self._seen, slots)
+        if self._cache is not None:
+            try:
+                self._cache.reserve(slots)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                self.release()
+
+    def _part(self, start: int, stop: int) -> Batch:
+        part = Batch(self.task, self.names[start:stop], self._keys[start:stop].tolist())
+        part.length = self.length
+        part._tokens[: stop - start] = self._tokens[start:stop]
+        part._logprobs[: stop - start] = self._logprobs[start:stop]
+        return part
+
+
+def _grow(tensor: Tensor, slots: int) -> Tensor:
+    missing = slots - len(tensor)
+    return tensor if missing <= 0 else torch.cat((tensor, tensor.new_zeros(missing, *tensor.shape[1:])))
+
+
+def _round_up(rows: int) -> int:
+    return -(-rows // ROW_MULTIPLE) * ROW_MULTIPLE

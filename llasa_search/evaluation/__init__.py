@@ -1,0 +1,1 @@
+"""Lists of recordings from any synthesiser: manifests, their scores, summaries, statistics."""

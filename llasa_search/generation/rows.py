@@ -1,0 +1,130 @@
+"""Unfinished speech, as a strategy holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llasa_search.engine.batch import Batch
+from llasa_search.errors import LlasaSearchError
+
+if TYPE_CHECKING:
+    from llasa_search.generation.sampler import Sampler
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a row is called and where it comes from."""
+
+    index: int
+    key: int
+    parent: int | None = None
+
+
+class Rows:
+    """Unfinished speech: rows of one length, each to become a candidate. `extend` and `select` use them up.
+
+    Attributes:
+        sampler: whose they are.
+        rows: their names and keys.
+        length: tokens sampled so far, the same in every row.
+    """
+
+    def __init__(self, sampler: Sampler, rows: Sequence[Row], batches: Sequence[Batch], length: int) -> None:
+        self.sampler = sampler
+        self.length = length
+        self.rows = list(rows)
+        self._batches = [batch for batch in batches if len(batch)]
+        self._used = False
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def index(self) -> NDArray[np.int64]:
+        """The candidate that each row will be, int64 [rows]."""
+        return np.array([row.index for row in self.rows], dtype=np.int64)
+
+    @property
+    def parents(self) -> list[int | None]:
+        """For each row the index of the row that it was forked from, or None."""
+        return [row.parent for row in self.rows]
+
+    @property
+    def seconds(self) -> float:
+        """Length of the speech so far."""
+        return self.length / self.sampler.llasa.frame_rate
+
+    @property
+    def codes(self) -> NDArray[np.int32]:
+        """Speech codes so far, int32 [rows, length]."""
+        none = np.zeros((0, self.length), np.int32)
+        return np.concatenate([none, *(batch.codes() for batch in self._batches)])[self._order()]
+
+    @property
+    def logprobs(self) -> NDArray[np.float32]:
+        """Log-probability of each code under the model at temperature 1, float32 [rows, length]."""
+        none = np.zeros((0, self.length), np.float32)
+        return np.concatenate([none, *(batch.logprobs() for batch in self._batches)])[self._order()]
+
+    def take(self) -> list[Batch]:
+        """The batches; the rows are used up.
+
+        Raises:
+            LlasaSearchError: they have been used up before.
+        """
+        self._check()
+        self._used = True
+        return self._batches
+
+    def _order(self) -> list[int]:
+        """Where each row stands in the batches, one after the other."""
+        self._check()
+        names = [name for batch in self._batches for name in batch.names]
+        places = {name: place for place, name in enumerate(names)}
+        return [places[row.index] for row in self.rows]
+
+    def _check(self) -> None:
+        if self._used:
+            raise LlasaSearchError("these Rows were used up by extend or select; go on with what it returned")
+
+
+def rearranged(batch: Batch, wanted: Sequence[tuple[int, Row]], at_once: int) -> list[Batch]:
+    """The batch, now with those rows that continue one of its own; halved where they are too many.
+
+    Args:
+        batch: changed by this.
+        wanted: (index of the row that is continued, the row that continues it) pairs, of any batch.
+        at_once: rows that fit into memory together.
+    """
+    slots = {name: slot for slot, name in enumerate(batch.names)}
+    mine = [(slots[parent], row) for parent, row in wanted if parent in slots]
+    if len(mine) > at_once:
+        batch.release()
+    indices, keys = [row.index for _, row in mine], [row.key for _, row in mine]
+    batch.rearrange([slot for slot, _ in mine], indices, keys)
+    parts = [batch]
+    while len(parts[0]) > at_once:
+        parts = [half for part in parts for half in part.split()]
+    return parts
+
+
+def worthiest(batches: Sequence[Batch], worth: Callable[[int], float]) -> tuple[Batch, int] | None:
+    """The batch and the slot of the row to finish if only one can be, among the longest; None without rows.
+
+    Args:
+        batches: live ones; the shorter have waited for memory, and would need more than is kept for one.
+        worth: how good a row is, by its index; among equals the highest mean log-probability decides.
+    """
+    longest = max((batch.length for batch in batches), default=0)
+    alive = [
+        (worth(name), mean, batch, slot)
+        for batch in batches
+        if batch.length == longest
+        for slot, (name, mean) in enumerate(zip(batch.names, batch.mean_logprobs(), strict=True))
+    ]
+    return max(alive, key=lambda each: each[:2])[2:] if alive else None

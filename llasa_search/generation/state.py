@@ -1,0 +1,79 @@
+"""What the samplers of one search share: its rows, prefilled prompts, finished candidates and trace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from llasa_search.budget import Ledger
+from llasa_search.candidate import Candidate
+from llasa_search.engine.batch import Batch
+from llasa_search.engine.cache import Prefix
+from llasa_search.engine.token_sampling import mix
+from llasa_search.generation.rows import Row
+from llasa_search.generation.trace import Trace
+
+if TYPE_CHECKING:
+    from llasa_search.llasa.model import Llasa
+
+PREFIXES = 16
+"""Prompts that stay prefilled; the oldest go first. Our choice: a step through a text needs a few at once."""
+
+
+@dataclass
+class Shared:
+    """The state of one search.
+
+    Attributes:
+        text: the whole text of the search.
+        prefixes: prefilled prompts, by their token ids.
+        rows: every row there has been, by the index of its candidate.
+        next_index: the first index from which no row has one.
+        live: the batches last seen: what is left to finish when a search ends early.
+        finished: every candidate that speaks the whole text.
+        trace: what became of every row.
+    """
+
+    text: str
+    prefixes: dict[tuple[int, ...], Prefix] = field(default_factory=dict)
+    rows: dict[int, Row] = field(default_factory=dict)
+    next_index: int = 0
+    live: list[Batch] = field(default_factory=list)
+    finished: list[Candidate] = field(default_factory=list)
+    trace: Trace = field(default_factory=Trace)
+
+    def prefix(self, ids: tuple[int, ...], llasa: Llasa, ledger: Ledger) -> Prefix:
+        """The prompt of these tokens, prefilled unless it is still there."""
+        if ids not in self.prefixes:
+            with ledger.stage("prefill"):
+                self.prefixes[ids] = llasa.decoder.prefill(torch.tensor(ids))
+            ledger.prefills += 1
+            ledger.prefill_tokens += len(ids)
+            ledger.add_flops("prefill", llasa.decoder.flops(len(ids), len(ids) / 2, 1))
+        prefix = self.prefixes[ids]
+        for old in list(self.prefixes)[:-PREFIXES]:
+            del self.prefixes[old]
+        return prefix
+
+    def begin(self, roots: Sequence[Row], text: str) -> None:
+        """Notes rows that begin without a token, to say `text`."""
+        for root in roots:
+            self.rows[root.index] = root
+            self.next_index = max(self.next_index, root.index + 1)
+            self.trace.begin(root.index, text)
+
+    def fork(self, parent: Row, number: int, length: int, text: str) -> Row:
+        """A new row: child `number` > 0 of one that has `length` tokens."""
+        fork = Row(self.next_index, mix(parent.key, number, length), parent.index)
+        self.rows[fork.index] = fork
+        self.next_index += 1
+        self.trace.begin(fork.index, text, parent.index, length)
+        return fork
+
+    def note_lengths(self) -> None:
+        """Notes in the trace how long live rows are."""
+        for batch in self.live:
+            self.trace.grow(batch.names, batch.length)

@@ -1,0 +1,119 @@
+"""A Llasa language model and its codec, loaded together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+
+import numpy as np
+import torch
+
+from llasa_search.arrays import Audio, Codes
+from llasa_search.engine.language_model import Decoder
+from llasa_search.errors import ModelError
+from llasa_search.llasa import loading
+from llasa_search.llasa.codec import Codec
+from llasa_search.llasa.prompt_format import PromptFormat
+from llasa_search.voice import Voice
+
+WINDOW = 2048
+"""Tokens of text, voice prompt and speech together that Llasa was trained on."""
+
+
+class Llasa:
+    """A Llasa language model and the codec that its tokens belong to.
+
+    Attributes:
+        name: as it was asked for.
+        format: how it is prompted.
+        decoder: the language model, ready for decoding.
+        codec: speech to codes and back.
+        max_length: tokens of prompt and speech together, at most.
+    """
+
+    def __init__(
+        self, name: str, format: PromptFormat, decoder: Decoder, codec: Codec, max_length: int
+    ) -> None:
+        self.name = name
+        self.format = format
+        self.decoder = decoder
+        self.codec = codec
+        self.max_length = max_length
+        self._voices: dict[str, Codes] = {}
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | PathLike[str] = "tiny",
+        *,
+        codec: str | PathLike[str] | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+    ) -> Llasa:
+        """Loads a language model and its codec.
+
+        Weights of the published Llasa and X-codec2 checkpoints are under CC BY-NC 4.0.
+
+        Args:
+            model: "tiny", "tiny-small" or "tiny-large" (in the package), a hub id such as
+                "HKUSTAudio/Llasa-1B", or a folder.
+            codec: a hub id or folder; None for the model's own, else "HKUSTAudio/xcodec2-hf".
+            device: "cpu", "cuda", ..., or "auto".
+            dtype: of the language model's weights: "float32", "bfloat16", "float16", or "auto".
+
+        Raises:
+            InputError: no such model, device or dtype.
+            ModelError: a checkpoint cannot be found, lacks Llasa's markers, or does not fit the other.
+        """
+        where, codec_where = loading.locate(str(model), None if codec is None else str(codec))
+        place = loading.pick_device(device)
+        weights = loading.pick_dtype(dtype, place)
+        prompt_format = PromptFormat(loading.load_tokenizer(where))
+        loaded_codec = loading.load_codec(codec_where, place)
+        if loaded_codec.codebook_size != prompt_format.codebook_size:
+            raise ModelError(
+                f"{where} speaks {prompt_format.codebook_size} codes, but the codec {codec_where} has "
+                f"{loaded_codec.codebook_size}; name the codec it was trained with: codec=..."
+            )
+        language_model = loading.load_language_model(where, place, weights)
+        outputs = torch.tensor([*prompt_format.speech_ids.tolist(), prompt_format.end_id])
+        if int(outputs.max()) >= language_model.config.vocab_size:
+            raise ModelError(f"the tokenizer of {where} has more tokens than its model has embeddings")
+        max_length = min(WINDOW, language_model.config.max_position_embeddings)
+        decoder = Decoder(language_model, outputs, max_length)
+        return cls(str(model), prompt_format, decoder, loaded_codec, max_length)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it is one of the package's own, whose speech the package's own verifiers know."""
+        return self.name in loading.EMBEDDED
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the audio, in Hz."""
+        return self.codec.sample_rate
+
+    @property
+    def frame_rate(self) -> float:
+        """Speech codes a second."""
+        return self.codec.frame_rate
+
+    def encode(self, audio: Audio) -> Codes:
+        """Codes, 0-based int32 [frames], of float32 mono speech at `sample_rate`."""
+        return self.codec.encode(audio)
+
+    def decode(self, rows: Sequence[Codes], context: Codes | None = None) -> list[Audio]:
+        """Speech, float32 [samples], of rows of codes; see `Codec.decode`."""
+        return self.codec.decode(rows, context)
+
+    def voice_codes(self, voice: Voice | None) -> Codes:
+        """Codes of a voice prompt, encoded once; none without a voice."""
+        if voice is None:
+            return np.zeros(0, np.int32)
+        if voice.id not in self._voices:
+            self._voices[voice.id] = self.encode(voice.audio)
+        return self._voices[voice.id]
+
+    def __repr__(self) -> str:
+        dtype = str(self.decoder.dtype).removeprefix("torch.")
+        return f"Llasa({self.name!r}, {self.decoder.device}, {dtype})"

@@ -1,0 +1,69 @@
+"""Loads verifiers, and lets them refuse a prompt before anything is sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from llasa_search.checkpoints.versions import versions
+from llasa_search.errors import InputError, LlasaSearchError, ModelError, said, shown
+from llasa_search.scoring.isolation import isolated
+from llasa_search.verifiers.base import FunctionVerifier, Verifier, check_declaration, require_width
+from llasa_search.voice import Prompt
+
+
+def load_verifiers(verifiers: Sequence[Verifier]) -> None:
+    """Loads the verifiers' models.
+
+    Raises:
+        LlasaSearchError: what a verifier says itself, or a `ModelError` in place of any other exception.
+    """
+    for verifier in verifiers:
+        with _trying(f"{type(verifier).__name__} cannot be used"):
+            check_declaration(verifier)
+        with _trying(f"{verifier} cannot be loaded"):
+            verifier.load()
+            if type(verifier).utility is Verifier.utility:
+                require_width(verifier.scale, f"{verifier}: scale={shown(verifier.scale)}")
+
+
+def check_verifiers(verifiers: Sequence[Verifier], prompt: Prompt) -> None:
+    """Lets loaded verifiers refuse a prompt before anything is sampled.
+
+    Raises:
+        LlasaSearchError: what a verifier says itself, or a `ModelError` in place of any other exception.
+    """
+    for verifier in verifiers:
+        with _trying(f"{verifier} cannot check the prompt"):
+            verifier.check(prompt)
+
+
+@contextmanager
+def _trying(what_failed: str) -> Iterator[None]:
+    try:
+        with isolated():
+            yield
+    except LlasaSearchError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ModelError(f"{what_failed}: {said(error)}") from error
+
+
+def refuse_codes(verifiers: Iterable[Verifier]) -> None:
+    """Refuses verifiers that cannot judge recordings from elsewhere.
+
+    Raises:
+        InputError: one needs speech codes or their log-probabilities.
+    """
+    for verifier in verifiers:
+        if lacking := {"codes", "logprobs"}.intersection(verifier.needs or ()):
+            raise InputError(
+                f"{verifier} needs {' and '.join(sorted(lacking))}, which recordings do not have"
+            )
+
+
+def verifier_versions(verifiers: Sequence[Verifier]) -> dict[str, str]:
+    """Versions by package of what scores by these verifiers depend on."""
+    made = [each.function if isinstance(each, FunctionVerifier) else type(each) for each in verifiers]
+    libraries = [name for each in verifiers for name in each.requires]
+    return versions([getattr(each, "__module__", "") for each in made], libraries)

@@ -1,0 +1,1 @@
+"""Files: run folders, and writing that is whole or not at all."""

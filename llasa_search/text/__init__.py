@@ -1,0 +1,1 @@
+"""Text: cleaning, language, splitting into sentences, spoken form. No audio, and nothing of a model."""

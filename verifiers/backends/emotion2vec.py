@@ -1,0 +1,100 @@
+"""emotion2vec by funasr's own classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llasa_search.arrays import Audio
+from llasa_search.checkpoints.hub import locate
+from llasa_search.checkpoints.loading import loading, pick_device
+from llasa_search.errors import ModelError
+from llasa_search.verifiers.backends.batches import of_one_length
+from llasa_search.verifiers.backends.flops import Line
+from llasa_search.verifiers.backends.funasr_folder import load_weights, quiet, read_config
+
+FILES = ("config.yaml", "model.pt", "tokens.txt")
+
+
+class Heard(NamedTuple):
+    """What emotion2vec finds in a recording.
+
+    Attributes:
+        embedding: of length 1, [dim].
+        probabilities: of each label, [labels], sum 1.
+    """
+
+    embedding: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+
+
+class Emotion2Vec:
+    """A loaded checkpoint.
+
+    Args:
+        model: a folder with config.yaml, model.pt and tokens.txt, or a hub id. ModelScope's `iic/...` is
+            taken from the authors' copy on the Hugging Face hub, `emotion2vec/...`.
+
+    Attributes:
+        labels: the emotions, such as "开心/happy".
+
+    Raises:
+        InputError: there is no such checkpoint.
+        ModelError: it is no emotion2vec, or its weights do not fit.
+    """
+
+    def __init__(self, model: str) -> None:
+        folder = locate(re.sub("^iic/", "emotion2vec/", model), FILES)
+        config = read_config(folder, FILES, "emotion2vec")
+        self.device = pick_device()
+        self.labels = (folder / "tokens.txt").read_text(encoding="utf-8").split("\n")
+        self.labels = [label.strip() for label in self.labels if label.strip()]
+        self._model = _load(folder, config, len(self.labels)).to(self.device).eval()
+        self.flops = Line(lambda audio: self.hear([audio]))
+        # Places that training left unused, as funasr marks them.
+        self._unused = [i for i, label in enumerate(self.labels) if label.startswith("unuse")]
+
+    def hear(self, audios: Sequence[Audio]) -> list[Heard]:
+        """What each recording sounds like.
+
+        Args:
+            audios: float32 mono [samples] at 16 kHz, each of its own length, at least .1 s.
+        """
+        import torch
+        import torch.nn.functional as F
+
+        heard: dict[int, Heard] = {}
+        for places in of_one_length(audios):
+            batch = torch.from_numpy(np.stack([audios[i] for i in places])).to(self.device)
+            with torch.inference_mode():
+                if self._model.cfg.normalize:
+                    batch = F.layer_norm(batch, batch.shape[-1:])
+                pooled = self._model.extract_features(batch, padding_mask=None)["x"].mean(1)
+                logits = self._model.proj(pooled)
+                logits[:, self._unused] = -torch.inf
+                probabilities = logits.double().softmax(-1).cpu().numpy()
+            for i, embedding, row in zip(places, pooled.double().cpu().numpy(), probabilities, strict=True):
+                heard[i] = Heard(embedding / max(float(np.linalg.norm(embedding)), 1e-12), row)
+        return [heard[i] for i in range(len(audios))]
+
+
+def _load(folder: Path, config: dict[str, Any], labels: int) -> Any:
+    with loading(folder), quiet():
+        from funasr.models.emotion2vec.model import Emotion2vec
+
+        if config["model"] != "Emotion2vec":
+            raise ModelError(f"{folder} holds a {config['model']!r}, not an 'Emotion2vec'")
+        # funasr evaluates this text as Python.
+        spec = config["model_conf"]["modalities"]["audio"]["feature_encoder_spec"]
+        if not re.fullmatch(r"[\d\s\[\](),+*]+", spec):
+            raise ModelError(
+                f"{folder}: feature_encoder_spec {spec!r:.80} is more than a list of convolutions"
+            )
+        model = Emotion2vec(model_conf=config["model_conf"], vocab_size=labels)
+    load_weights(model, folder / "model.pt", config)
+    return model

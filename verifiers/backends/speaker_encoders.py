@@ -1,0 +1,193 @@
+"""Speaker embeddings: three kinds of checkpoints behind one function."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llasa_search.arrays import Audio
+from llasa_search.audio import SAMPLE_RATE
+from llasa_search.checkpoints.hub import locate
+from llasa_search.checkpoints.loading import (
+    load_strictly,
+    loading,
+    pick_device,
+    pretrained,
+    read_weights,
+    require_type,
+)
+from llasa_search.errors import ModelError
+from llasa_search.verifiers.backends.batches import of_one_length
+from llasa_search.verifiers.backends.flops import Line
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Kind = Literal["ecapa", "xvector", "wavlm_ecapa"]
+
+FILES = (
+    "hyperparams.yaml",
+    "embedding_model.ckpt",
+    "config.json",
+    "preprocessor_config.json",
+    "*.safetensors",
+    "pytorch_model.bin",
+)
+
+
+def kind_of(model: str) -> Kind:
+    """What kind of checkpoint has this path or hub id."""
+    path = Path(model).expanduser()
+    if path.is_file():
+        return "wavlm_ecapa"
+    is_ecapa = (
+        (path / "embedding_model.ckpt").is_file() if path.is_dir() else model.startswith("speechbrain/")
+    )
+    return "ecapa" if is_ecapa else "xvector"
+
+
+class SpeakerEncoder:
+    """A loaded checkpoint.
+
+    Args:
+        model: a speechbrain ECAPA-TDNN or a transformers `WavLMForXVector` (hub id or folder), or a file in
+            UniSpeech's layout.
+
+    Attributes:
+        kind: of checkpoint.
+
+    Raises:
+        InputError: there is no such checkpoint.
+        ModelError: it cannot be loaded, or its weights do not fit.
+    """
+
+    def __init__(self, model: str) -> None:
+        self.device = pick_device()
+        where = locate(model, FILES)
+        self.kind = kind_of(str(where))
+        load = {"ecapa": _ecapa, "xvector": _xvector, "wavlm_ecapa": _wavlm_ecapa}[self.kind]
+        self._encode = load(where, self.device)
+        self.flops = Line(lambda audio: self.embed([audio]))
+
+    def embed(self, audios: Sequence[Audio]) -> NDArray[np.float64]:
+        """Embeddings [recordings, dim] of length 1.
+
+        Args:
+            audios: float32 mono [samples] at 16 kHz, each of its own length.
+        """
+        import torch
+
+        embeddings: list[NDArray[np.float64]] = [np.empty(0)] * len(audios)
+        for places in of_one_length(audios):
+            batch = torch.from_numpy(np.stack([audios[i] for i in places]))
+            with torch.inference_mode():
+                found = self._encode(batch.to(self.device)).double().cpu().numpy()
+            for i, embedding in zip(places, found, strict=True):
+                embeddings[i] = embedding / max(float(np.linalg.norm(embedding)), 1e-12)
+        return np.stack(embeddings)
+
+
+def _ecapa(folder: Path, device: str) -> Callable[[Tensor], Tensor]:
+    """A speechbrain folder, without executing its hyperparams.yaml as speechbrain's own loader does."""
+    import torch
+    from speechbrain.lobes.features import Fbank
+    from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
+    from speechbrain.processing.features import InputNormalization
+
+    forget_lazy_modules()
+
+    settings = read_hyperparams(folder / "hyperparams.yaml")
+    if not str(settings.get("embedding_model", {}).get("!", "")).endswith("ECAPA_TDNN"):
+        raise ModelError(f"{folder}: its embedding_model is no ECAPA_TDNN of speechbrain")
+    parts = {
+        name: {key: value for key, value in settings.get(name, {}).items() if key != "!"}
+        for name in ("compute_features", "mean_var_norm", "embedding_model")
+    }
+    with loading(folder):
+        features = Fbank(**parts["compute_features"]).to(device)
+        normalise = InputNormalization(**parts["mean_var_norm"]).to(device)
+        model = ECAPA_TDNN(**parts["embedding_model"])
+    load_strictly(model, read_weights(folder / "embedding_model.ckpt"), folder)
+    model.to(device).eval()
+
+    def encode(audio: Tensor) -> Tensor:
+        lengths = torch.ones(len(audio), device=audio.device)
+        embedding: Tensor = model(normalise(features(audio), lengths), lengths)
+        return embedding[:, 0]
+
+    return encode
+
+
+def read_hyperparams(path: Path) -> dict[str, Any]:
+    """A speechbrain settings file as plain data: what its tags would make is not made.
+
+    Args:
+        path: `hyperparams.yaml`. A tagged mapping keeps its tag under "!", and `!ref <name>` is looked up.
+
+    Raises:
+        ModelError: it is missing, or no YAML.
+    """
+    import yaml
+
+    Loader: Any = type("Loader", (yaml.SafeLoader,), {})
+
+    def plain(loader: Any, tag: str, node: Any) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return {"!": tag, **loader.construct_mapping(node, deep=True)}
+        if isinstance(node, yaml.SequenceNode):
+            return loader.construct_sequence(node, deep=True)
+        return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
+
+    Loader.add_multi_constructor("!", plain)
+    with loading(path):
+        settings = yaml.load(path.read_text(encoding="utf-8"), Loader)
+        return {name: _looked_up(value, settings) for name, value in settings.items()}
+
+
+def _looked_up(value: Any, settings: dict[str, Any]) -> Any:
+    if isinstance(value, dict):
+        return {key: _looked_up(each, settings) for key, each in value.items()}
+    reference = re.fullmatch(r"<(\w+)>", value) if isinstance(value, str) else None
+    return settings.get(reference[1], value) if reference else value
+
+
+def _xvector(folder: Path, device: str) -> Callable[[Tensor], Tensor]:
+    from transformers import Wav2Vec2FeatureExtractor, WavLMForXVector
+
+    require_type(folder, "wavlm", "WavLMForXVector of transformers, nor an ECAPA-TDNN (embedding_model.ckpt)")
+    with loading(folder):
+        features = Wav2Vec2FeatureExtractor.from_pretrained(folder)
+    # The objective is the training head.
+    model = pretrained(WavLMForXVector, folder, training=["objective."]).to(device)
+
+    def encode(audio: Tensor) -> Tensor:
+        inputs = features(list(audio.cpu().numpy()), sampling_rate=SAMPLE_RATE, return_tensors="pt")
+        embedding: Tensor = model(inputs["input_values"].to(device)).embeddings
+        return embedding
+
+    return encode
+
+
+def _wavlm_ecapa(path: Path, device: str) -> Callable[[Tensor], Tensor]:
+    from llasa_search.verifiers.backends.wavlm_ecapa import load
+
+    return load(path).to(device)
+
+
+def forget_lazy_modules() -> None:
+    """Takes out of `sys.modules` what speechbrain has put there and cannot be imported.
+
+    These stand-ins raise ImportError when anything looks at them, as whatever walks over all modules does
+    (hypothesis, IPython's autoreload).
+    """
+    importutils = sys.modules.get("speechbrain.utils.importutils")
+    if importutils is not None:
+        for name, module in list(sys.modules.items()):
+            if issubclass(type(module), importutils.LazyModule):
+                del sys.modules[name]

@@ -1,0 +1,149 @@
+"""Speech recognition with Whisper checkpoints of transformers, such as openai/whisper-large-v3."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from llasa_search.arrays import Audio
+from llasa_search.audio import SAMPLE_RATE
+from llasa_search.checkpoints.loading import loading, pick_device, pretrained
+from llasa_search.verifiers.backends.batches import HOP, transcribe_windows
+from llasa_search.verifiers.backends.flops import TOKENS, TOKENS_A_SECOND, Windows
+from llasa_search.verifiers.backends.openai_whisper import TOKENS_PER_SECOND
+
+# Of the copies of the weights that a repository may hold, one.
+FILES = (
+    "config.json",
+    "generation_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "merges.txt",
+    "normalizer.json",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "model.safetensors",
+    "model-*.safetensors",
+    "model.safetensors.index.json",
+)
+# openai-whisper's own rule: an English-only vocabulary has 51,864 entries.
+MULTILINGUAL_VOCABULARY = 51_865
+
+
+class TransformersWhisper:
+    """A loaded `WhisperForConditionalGeneration`, decoding greedily.
+
+    Args:
+        folder: with config.json, weights, tokenizer and feature extractor, as `save_pretrained` writes them.
+
+    Raises:
+        ModelError: something is missing, or is no Whisper.
+    """
+
+    family = "whisper"
+
+    def __init__(self, folder: Path) -> None:
+        import torch
+        from transformers import (
+            GenerationConfig,
+            WhisperFeatureExtractor,
+            WhisperForConditionalGeneration,
+            WhisperTokenizer,
+        )
+
+        self.device = pick_device()
+        self.dtype = torch.float16 if self.device == "cuda" else torch.float32
+        with loading(folder):
+            self.features: Any = WhisperFeatureExtractor.from_pretrained(folder)
+            self.tokenizer: Any = WhisperTokenizer.from_pretrained(folder)
+        self.model = pretrained(WhisperForConditionalGeneration, folder, dtype=self.dtype).to(self.device)
+        self.window = 2 * self.model.config.max_source_positions * HOP
+        stored = self.model.generation_config
+        self.flops = Windows(self._hear_silence, self._write, self.window / SAMPLE_RATE, pace=TOKENS_A_SECOND)
+        vocabulary = self.model.config.vocab_size
+        self.multilingual = bool(getattr(stored, "is_multilingual", vocabulary >= MULTILINGUAL_VOCABULARY))
+        # Without `begin_suppress_tokens`, which would forbid to answer silence with nothing.
+        settings: Any = GenerationConfig  # has no types
+        self.model.generation_config = settings(
+            suppress_tokens=stored.suppress_tokens,
+            eos_token_id=self.tokenizer.eos_token_id,
+            pad_token_id=self.tokenizer.eos_token_id,
+            decoder_start_token_id=self.tokenizer.convert_tokens_to_ids("<|startoftranscript|>"),
+        )
+
+    def forget(self) -> None:
+        """It keeps nothing of speech."""
+
+    def understands(self, language: str) -> bool:
+        """Whether the checkpoint can hear `language` ("en" or "zh")."""
+        return language == "en" or self.multilingual
+
+    def transcribe(self, audios: Sequence[Audio], language: str) -> list[str]:
+        """Transcripts of recordings, "" where nothing is said.
+
+        What is longer than the window is cut at quiet points; left to itself, the feature extractor would
+        leave out all after 30 s.
+
+        Args:
+            audios: float32 mono [samples] at 16 kHz, each of its own length.
+            language: "en" or "zh".
+        """
+        return transcribe_windows(
+            audios, language, self.window, lambda pieces: self._decode(pieces, language)
+        )
+
+    def _decode(self, pieces: Sequence[Audio], language: str) -> list[str]:
+        """Transcripts of pieces no longer than the window, in one batch."""
+        import torch
+        from transformers import GenerationMixin
+
+        limits = [8 + TOKENS_PER_SECOND * len(piece) // SAMPLE_RATE for piece in pieces]
+        inputs = self.features(
+            list(pieces),
+            sampling_rate=SAMPLE_RATE,
+            max_length=self.window,
+            return_tensors="pt",
+            return_attention_mask=True,
+        ).to(self.device)
+        prompt = self._prompt(language)
+        room = self.model.config.max_target_positions - len(prompt)
+        with torch.inference_mode():
+            # Whisper's own `generate` is about speech longer than a window, and about timestamps.
+            rows = GenerationMixin.generate(
+                self.model,
+                inputs["input_features"].to(self.dtype),
+                attention_mask=inputs["attention_mask"],
+                decoder_input_ids=torch.tensor([prompt] * len(pieces), device=self.device),
+                max_new_tokens=min(max(limits), room),
+            )
+        special = self.tokenizer.eos_token_id  # the first special token; the others come after it
+        texts = []
+        for row, limit in zip(rows[:, len(prompt) :].tolist(), limits, strict=True):
+            words = [token for token in row[:limit] if token < special]
+            texts.append(self.tokenizer.decode(words).strip())
+        return texts
+
+    def _hear_silence(self) -> Any:
+        import torch
+
+        frames, bands = self.window // HOP, self.model.config.num_mel_bins
+        with torch.inference_mode():
+            mel = torch.zeros(1, bands, frames, dtype=self.dtype, device=self.device)
+            return self.model.get_encoder()(mel)
+
+    def _write(self, heard: Any) -> None:
+        import torch
+
+        with torch.inference_mode():
+            tokens = torch.zeros(1, TOKENS, dtype=torch.long, device=self.device)
+            self.model(encoder_outputs=heard, decoder_input_ids=tokens, use_cache=False)
+
+    def _prompt(self, language: str) -> list[int]:
+        """Tokens that ask for a transcript in `language` without timestamps."""
+        asked = (f"<|{language}|>", "<|transcribe|>") if self.multilingual else ()
+        ids = self.tokenizer.convert_tokens_to_ids(["<|startoftranscript|>", *asked, "<|notimestamps|>"])
+        return [int(token) for token in ids]

@@ -1,0 +1,133 @@
+"""What a caller gives as `verifiers=`: names, expressions, dictionaries, lists and plain functions, as a reward."""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
+from numbers import Real
+from typing import TypeAlias
+
+from llasa_search import registry
+from llasa_search.candidate import Utterance
+from llasa_search.errors import InputError
+from llasa_search.reward.base import Condition, Reward, counting
+from llasa_search.reward.expression import parse
+from llasa_search.verifiers.base import FunctionVerifier, Verifier
+
+Single: TypeAlias = Reward | str | Callable[[Utterance], float]
+RewardLike: TypeAlias = Single | Mapping[str, float] | Mapping[Verifier, float] | Iterable[Single]
+
+DEFAULT_REWARD = "Lexicographic(wer, likelihood)"
+"""Many candidates have a WER of 0; the likelihood of the text still tells them apart."""
+
+
+def as_reward(spec: RewardLike) -> Reward:
+    """Makes a reward of whatever describes one.
+
+    Args:
+        spec: a `Reward`; an expression such as "0.6 * wer + 0.4 * speaker", "speaker.given(wer <= 0.05)" or
+            "Harmonic(wer, speaker)"; a plain function of an `Utterance` to [0, 1]; weights by name,
+            {"wer": 0.6}; or several of these in a list, of equal weight.
+
+    Raises:
+        InputError: it describes none, or names a verifier that is not installed.
+    """
+    return counting(_read(spec))
+
+
+def _read(spec: RewardLike) -> Reward:
+    if isinstance(spec, Reward):
+        return spec
+    if isinstance(spec, Condition):
+        raise InputError(f"({spec}) is a condition, not something to maximise: write {spec.verifier}")
+    if isinstance(spec, str):
+        return parse_reward(spec)
+    if isinstance(spec, type):
+        raise InputError(f"verifiers={spec.__name__}: make one of the class, {spec.__name__}()")
+    if callable(spec):
+        return Verifier.from_function(spec)
+    if isinstance(spec, Mapping):
+        return _sum(_weight(weight, name) * _read(name) for name, weight in spec.items())
+    if isinstance(spec, Iterable):
+        return _sum(_read(each) for each in spec)
+    raise InputError(
+        f"verifiers={spec!r}: give a verifier, a name, an expression, or a list or dictionary of them"
+    )
+
+
+def parse_reward(text: str) -> Reward:
+    """Reads a reward's printed expression; nothing in it is executed.
+
+    Raises:
+        InputError: it is not one, or names a verifier that is not installed.
+    """
+    parsed = parse(text, _verifier)
+    if not isinstance(parsed, Reward):
+        raise InputError(f"{text!r} is not a verifier or made of verifiers, such as '0.6 * wer'")
+    return parsed
+
+
+def parse_condition(text: str) -> Condition:
+    """Reads a condition such as "wer <= 0.05".
+
+    Raises:
+        InputError: it is not one comparison of one verifier with a number.
+    """
+    parsed = parse(text, _verifier)
+    if not isinstance(parsed, Condition):
+        raise InputError(f"{text!r} is not a condition such as 'wer <= 0.05'")
+    return parsed
+
+
+def _verifier(name: str, args: Iterable[object], named: Mapping[str, object]) -> Verifier:
+    made = registry.verifiers.get(name)
+    if not (isinstance(made, type) and issubclass(made, Verifier)):
+        if args or named:
+            raise InputError(f"{name} takes no arguments")
+        made = made if isinstance(made, FunctionVerifier) else Verifier.from_function(made)
+        return made.renamed(name)
+    try:
+        inspect.signature(made).bind(*args, **named)
+        return made(*args, **named)
+    except TypeError as error:
+        raise InputError(f"{name}: {error}; it takes {registry.taken(made)}") from error
+
+
+def _sum(rewards: Iterable[Reward]) -> Reward:
+    rewards = list(rewards)
+    if not rewards:
+        raise InputError("no verifier given: name at least one, for example 'wer'")
+    return reduce(operator.add, rewards)
+
+
+def _weight(weight: object, name: object) -> float:
+    if isinstance(weight, bool) or not isinstance(weight, Real):
+        raise InputError(f"verifiers={{{name!r}: {weight!r}}}: a weight is a number")
+    return float(weight)
+
+
+def parse_options(given: Iterable[str]) -> Reward:
+    """The sum of what stands after `--verifier`, each time NAME or NAME=WEIGHT.
+
+    Args:
+        given: a name may be an expression, such as "WER(model='large-v3')=0.5".
+
+    Raises:
+        InputError: as `as_reward`.
+    """
+    terms = []
+    for each in given:
+        name, equals, weight = each.rpartition("=")
+        weighted = equals and not name.endswith(("<", ">")) and _is_number(weight)
+        terms.append(f"{weight} * ({name})" if weighted else each)
+    return as_reward(" + ".join(terms))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

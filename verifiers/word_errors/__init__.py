@@ -1,0 +1,1 @@
+"""Word errors: normalisers, and the alignment of a text with a transcript."""
