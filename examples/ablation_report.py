@@ -87,9 +87,9 @@ for them.{alone(made)}
 
 def stated(made: Made) -> str:
     """The command, versions, and what listens: the verifiers of all arms, and the judges."""
-    listeners = {str(each): each for arm in made.arms for each in arm.listeners()}
+    all_verifiers = {str(each): each for arm in made.arms for each in arm.all_verifiers()}
     judges = dict(made.study.judges)
-    known = verifier_versions([*listeners.values(), *judges.values()])
+    known = verifier_versions([*all_verifiers.values(), *judges.values()])
     software = ", ".join(f"{name} {version}" for name, version in known.items())
     return "\n".join(
         [
@@ -97,9 +97,9 @@ def stated(made: Made) -> str:
             f"{platform.machine()}, {os.cpu_count()} cores).",
             "",
             f"- language model {made.study.model}, codec {made.study.codec or 'that belongs to it'}",
-            *(f"- verifier {settings_of(each)}" for each in listeners.values()),
+            *(f"- verifier {settings_of(each)}" for each in all_verifiers.values()),
             *(f"- judge {name}: {settings_of(each)}" for name, each in judges.items()),
-            *(f"- **Beware**: {why}." for why in kin(judges.values(), listeners.values())),
+            *(f"- **Beware**: {why}." for why in kin(judges.values(), all_verifiers.values())),
         ]
     )
 

@@ -29,9 +29,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, LogitsProcessor
 
 from llasa_search.engine.batch import Batch, Task
 from llasa_search.engine.cache import KeyValueCache
-from llasa_search.engine.language_model import Decoder
+from llasa_search.engine.language_model import LanguageModel
 from llasa_search.engine.token_sampling import mix
-from llasa_search.llasa.loading import load_language_model, load_tokenizer, locate, pick_device, pick_dtype
+from llasa_search.llasa.loading import load_language_model, load_tokenizer, find_model, pick_device, pick_dtype
 from llasa_search.llasa.prompt_format import PromptFormat
 from llasa_search.sampling import Sampling
 
@@ -92,17 +92,17 @@ def load(setting: Setting) -> tuple[LlamaForCausalLM, torch.Tensor, torch.Tensor
             ).to(dtype).eval()  # fmt: skip
         outputs = torch.tensor([*range(128_264, 193_800), 128_261])
         return model, outputs, torch.cat((torch.arange(100), outputs[voice]))
-    where = locate(setting.model, None)[0]
+    where = find_model(setting.model, None)[0]
     form = PromptFormat(load_tokenizer(where))
     outputs = torch.tensor([*form.speech_ids.tolist(), form.end_id])
     prompt = torch.tensor(form.ids(TEXT, (voice % form.codebook_size).astype(np.int32)))
     return load_language_model(where, device, dtype), outputs, prompt
 
 
-def engine(setting: Setting) -> tuple[Callable[[int], None], Decoder, int]:
+def engine(setting: Setting) -> tuple[Callable[[int], None], LanguageModel, int]:
     """Our engine: a function that samples N candidates, the decoder, and the prompt's length."""
     model, outputs, prompt = load(setting)
-    decoder = Decoder(model, outputs, max_length=2048)
+    decoder = LanguageModel(model, outputs, max_length=2048)
 
     def sample(n: int) -> None:
         prefix = decoder.prefill(prompt)
@@ -195,7 +195,7 @@ def machine_rates(device: torch.device, dtype: torch.dtype) -> tuple[float, floa
     return products, copied
 
 
-def least_seconds(decoder: Decoder, prompt: int, steps: int, n: int, rates: tuple[float, float]) -> float:
+def least_seconds(decoder: LanguageModel, prompt: int, steps: int, n: int, rates: tuple[float, float]) -> float:
     """What a search must take: each step's operations at the matrix rate or its bytes at the copy's rate.
 
     Bytes are the weights, the prompt's keys and values, and the rows' own, each read once a step.

@@ -25,7 +25,7 @@ from choosing import counts_errors
 from options import numbers
 
 from llasa_search import Sampling
-from llasa_search.study import Arm, Row, Study, audible, costs, curves, read_cases
+from llasa_search.study import Arm, Row, Study, costs, curves, read_cases, usable_cases
 from llasa_search.study.plots import plot
 from llasa_search.study.points import Point, arm_point, pool_points
 from llasa_search.study.report import as_csv, as_jsonl, seconds_as_jsonl
@@ -71,9 +71,9 @@ def main(
     curve_of = expanded(strategy or [], sizes)
     planned = arms_of(verifiers, sizes[-1], list(curve_of), seeds, choices[0])
     given = read_cases(texts, limit)
-    cases = audible(given, planned)
+    cases = usable_cases(given, planned)
     study.check(cases, planned)  # before hours are spent on the choice of a temperature
-    dev_cases = audible(choosing.others(dev, limit, cases), planned) if len(choices) > 1 else []
+    dev_cases = usable_cases(choosing.others(dev, limit, cases), planned) if len(choices) > 1 else []
     tried = choosing.pools(study, dev_cases, choices, verifiers) if len(choices) > 1 else {}
     sampling = choosing.fewest_errors(tried, list(judges)) if tried else choices[0]
     arms = [replace(arm, sampling=sampling) for arm in planned]

@@ -22,7 +22,7 @@ from options import numbers
 from scaling_claims import ALPHA, JUDGES, WORD_JUDGES, Runs, claims, heard, said_of
 
 from llasa_search import Sampling
-from llasa_search.llasa.loading import locate
+from llasa_search.llasa.loading import find_model
 from llasa_search.scoring.loading import load_verifiers
 from llasa_search.study import Arm, Case, Row, Study, costs, outcomes, read_cases
 from llasa_search.study.plots import plot
@@ -199,7 +199,7 @@ def sizes() -> str:
 
     counts = {}
     for size, model in MODELS.items():
-        weights = load_file(Path(locate(model, None)[0]) / "model.safetensors")
+        weights = load_file(Path(find_model(model, None)[0]) / "model.safetensors")
         counts[size] = sum(each.numel() for each in weights.values())
     return ", ".join(f"{size} {count / 1e6:.1f} M parameters" for size, count in counts.items())
 

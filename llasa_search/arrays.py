@@ -14,6 +14,6 @@ Codes = NDArray[np.int32]
 """Speech codes [frames], 0-based."""
 
 
-def plain(number: Real) -> int | float:
+def as_python_number(number: Real) -> int | float:
     """Python's own number for one of numpy's, which JSON does not know."""
     return int(number) if isinstance(number, Integral) else float(number)

@@ -1,4 +1,4 @@
-"""What a search may spend (`Budget`), what it did spend (`Ledger`), and the till between them (`Account`)."""
+"""What a search may spend (`Budget`), what it did spend (`Ledger`), and the till between them (`BudgetTracker`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import NamedTuple
 
-from llasa_search.arrays import plain
+from llasa_search.arrays import as_python_number
 from llasa_search.errors import InputError
 
 
@@ -43,7 +43,7 @@ class Budget:
             if isinstance(value, bool) or not isinstance(value, kind) or not 0 < float(value) < math.inf:
                 wanted += " above 0, or None for no limit"
                 raise InputError(f"Budget({name}={value!r}): a limit must be {wanted}")
-            object.__setattr__(self, name, plain(value))
+            object.__setattr__(self, name, as_python_number(value))
 
 
 @dataclass
@@ -161,14 +161,14 @@ class Reserve:
             usual: that it usually needs.
             finished: candidates so far.
         """
-        return self.to_hear() if finished else self._prices(tokens, usual * self.step_seconds)
+        return self.scoring_cost() if finished else self._prices(tokens, usual * self.step_seconds)
 
-    def to_hear(self) -> dict[str, float]:
+    def scoring_cost(self) -> dict[str, float]:
         """What it costs of each limit to score what has finished."""
         codec, verifiers = (self.waiting() * price for price in (self.codec_seconds, self.verifier_seconds))
         return {"codec_seconds": codec, "verifier_seconds": verifiers, "seconds": codec + verifiers}
 
-    def one_more(self, tokens: int, usual: int) -> dict[str, float]:
+    def candidate_cost(self, tokens: int, usual: int) -> dict[str, float]:
         """What another candidate costs of each limit: of tokens the most, of time what is usual."""
         # A row's mean share of a step: alone, as the last row of a batch is, it costs several times as much.
         return self._prices(tokens, usual * self.decode_seconds / max(1, self.row_steps))
@@ -183,10 +183,10 @@ class Reserve:
         }
 
 
-class Account:
+class BudgetTracker:
     """The one place where a search pays: its budget, its ledger and its clock.
 
-    The clock starts when the account is made, so make it after the models are loaded; `restart_clock`
+    The clock starts when the tracker is made, so make it after the models are loaded; `restart_clock`
     sets it back to zero. Sampler and scorer report what they spend here, and ask before they spend.
 
     Attributes:
@@ -272,7 +272,7 @@ class Account:
             tokens: that one may take.
             usual: that one usually takes.
         """
-        prices, kept = self.reserve.one_more(tokens, usual), self.reserve.to_hear()
+        prices, kept = self.reserve.candidate_cost(tokens, usual), self.reserve.scoring_cost()
         counts = {
             name: int((left - kept.get(name, 0)) / prices[name])
             for name, left in self.left().items()

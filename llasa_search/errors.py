@@ -20,14 +20,14 @@ class ModelError(LlasaSearchError):
     """A checkpoint cannot be found, loaded, or is not what it should be."""
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """A value for a message: short, and whatever its own `__repr__` does."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = 80
     return short.repr(value)
 
 
-def said(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
     """An error's kind and text, whatever its own `__str__` does."""
     try:
         return f"{type(error).__name__}: {error}"

@@ -77,7 +77,7 @@ _SOUNDLESS = ("Ps", "Pe", "Pi", "Pf", "Pd")
 """Brackets, quotation marks, dashes: categories of what may be left out without a word."""
 
 
-def speakable(text: str, what: str, llasa: Llasa) -> str:
+def in_known_characters(text: str, what: str, llasa: Llasa) -> str:
     """The text in characters that the model knows; other letters become their base letters or are left out.
 
     Args:
@@ -88,11 +88,11 @@ def speakable(text: str, what: str, llasa: Llasa) -> str:
     Raises:
         InputError: nothing is left to say.
     """
-    unknown = llasa.format.unspeakable(text)
+    unknown = llasa.format.unknown_characters(text)
     if not unknown:
         return text
     plain = {each: _plain(each) for each in unknown}
-    plain = {each: "" if llasa.format.unspeakable(letters) else letters for each, letters in plain.items()}
+    plain = {each: "" if llasa.format.unknown_characters(letters) else letters for each, letters in plain.items()}
     spoken = " ".join("".join(plain.get(each, each) or " " for each in text).split())
     if not any(unicodedata.category(each)[0] in "LN" for each in spoken):
         raise InputError(f"{what} {text!r:.60} has no letter or digit that the model {llasa.name!r} knows")
@@ -122,7 +122,7 @@ def with_transcript(
     if voice is None:
         return None
     if voice.text:
-        text = speakable(clean_text(voice.text, "the prompt's transcript"), "the prompt's transcript", llasa)
+        text = in_known_characters(clean_text(voice.text, "the prompt's transcript"), "the prompt's transcript", llasa)
         return voice if text == voice.text else voice.with_text(text)
     advice = "say what it says (prompt text), or put that in a .txt file of the same name beside it"
     if voice.seconds >= MAX_SECONDS:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from llasa_search.arrays import Audio
-from llasa_search.budget import Account, Budget, Ledger
+from llasa_search.budget import Budget, BudgetTracker, Ledger
 from llasa_search.candidate import Candidate, why_unscored
 from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.generation.trace import Trace
 from llasa_search.reward.base import Reward, ranking
-from llasa_search.scoring.families import warn_of_kin
+from llasa_search.scoring.families import warn_same_family
 from llasa_search.scoring.loading import check_verifiers, load_verifiers
 from llasa_search.scoring.scorer import Scorer, decoded, skip, unheard
 from llasa_search.storage.files import check_wav, write_wav
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class SearchError(LlasaSearchError):
-    """A search ended without a speakable choice.
+    """A search ended without a in_known_characters choice.
 
     Attributes:
         result: every candidate that was sampled, with what happened to it, or None.
@@ -147,24 +147,24 @@ class SearchResult:
         new = [v for v in reward.verifiers if any(unheard([v], each) for each in candidates)]
         load_verifiers(new)
         check_verifiers(new, prompt)
-        self._warn_of_kin(reward)
-        account = Account(Budget())
-        scorer = Scorer(reward, prompt, account, decoded, self.sample_rate)
+        self._warn_same_family(reward)
+        tracker = BudgetTracker(Budget())
+        scorer = Scorer(reward, prompt, tracker, decoded, self.sample_rate)
         scorer.final([candidate for candidate in candidates if candidate.audio is not None])
         skip([each for each in candidates if each.audio is None], reward.verifiers, "was never decoded")
         result = replace(
-            self, candidates=candidates, reward=str(reward), ledger=account.ledger, stopped_by=None
+            self, candidates=candidates, reward=str(reward), ledger=tracker.ledger, stopped_by=None
         )
         return result.checked()
 
-    def _warn_of_kin(self, reward: Reward) -> None:
+    def _warn_same_family(self, reward: Reward) -> None:
         """Warns where `reward` lets a relative judge what it, or the search, has chosen by."""
         try:
             searched = as_reward(self.reward).required
         except InputError:  # it holds a function that has no name here
             searched = ()
-        warn_of_kin(reward.reporting, reward.required)
-        warn_of_kin([verifier for verifier in reward.required if verifier.judge], searched)
+        warn_same_family(reward.reporting, reward.required)
+        warn_same_family([verifier for verifier in reward.required if verifier.judge], searched)
 
     def checked(self) -> SearchResult:
         """This result, if anything in it can be chosen.

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from numbers import Integral, Real
 
-from llasa_search.arrays import plain
+from llasa_search.arrays import as_python_number
 from llasa_search.errors import InputError
 
 
@@ -40,7 +40,7 @@ class Sampling:
             if value is not None or name not in ("min_seconds", "max_seconds"):
                 kind, wanted = (Integral, "a whole number") if name == "top_k" else (Real, "a number")
                 self._require(name, isinstance(value, kind) and not isinstance(value, bool), wanted)
-                object.__setattr__(self, name, plain(value))
+                object.__setattr__(self, name, as_python_number(value))
         greedy = self.temperature == 0
         self._require("temperature", greedy or 0.01 <= self.temperature <= 100, "0 (greedy) or .01 to 100")
         self._require("top_p", 0 < self.top_p <= 1, "above 0 and at most 1 (1 keeps every token)")

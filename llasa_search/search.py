@@ -10,13 +10,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from llasa_search.audio import SAMPLE_RATE, SpeechLike, read_speech
-from llasa_search.budget import Account, Budget
+from llasa_search.budget import Budget, BudgetTracker
 from llasa_search.candidate import recorded
 from llasa_search.errors import InputError, LlasaSearchError, of_kind
-from llasa_search.request import VoiceLike, add_resynthesis, as_voice, speakable, with_transcript
+from llasa_search.request import VoiceLike, add_resynthesis, as_voice, in_known_characters, with_transcript
 from llasa_search.result import SearchError, SearchResult
 from llasa_search.sampling import Sampling
-from llasa_search.scoring.families import warn_of_kin, warn_of_strangers
+from llasa_search.scoring.families import warn_out_of_domain, warn_same_family
 from llasa_search.scoring.gate import Gate, gated
 from llasa_search.scoring.isolation import isolated
 from llasa_search.scoring.loading import check_verifiers, load_verifiers, refuse_codes, verifier_versions
@@ -133,22 +133,22 @@ class Searcher:
         voice, seed = as_voice(prompt), _whole(seed)
         llasa = self.load()
         if not llasa.embedded:
-            warn_of_strangers(self.verifiers)
-        text = speakable(text, "the text", llasa)
+            warn_out_of_domain(self.verifiers)
+        text = in_known_characters(text, "the text", llasa)
         language = language_of(text, language)
         request = Prompt(text, language, with_transcript(voice, language, self.verifiers, llasa))
         add_resynthesis(request.voice, llasa, self.verifiers)
         check_verifiers(self.verifiers, request)
-        warn_of_kin(self.reward.reporting, (*self.reward.required, *verifiers_of(self.strategy)))
+        warn_same_family(self.reward.reporting, (*self.reward.required, *verifiers_of(self.strategy)))
 
         from llasa_search.generation.sampler import Sampler
 
-        account = Account(budget)
-        sampler = Sampler(llasa, request, sampling, seed, account)
-        scorer = Scorer(self.reward, request, account, sampler.audio, llasa.sample_rate, cascade=True)
+        tracker = BudgetTracker(budget)
+        sampler = Sampler(llasa, request, sampling, seed, tracker)
+        scorer = Scorer(self.reward, request, tracker, sampler.audio, llasa.sample_rate, cascade=True)
         candidates, ended_by = collected(self.strategy, sampler, scorer, progress)
         interrupted = isinstance(ended_by, KeyboardInterrupt)
-        limit = account.stopped_by or account.reached(clock=False) or account.short_of
+        limit = tracker.stopped_by or tracker.reached(clock=False) or tracker.short_of
         stopped_by = "interrupt" if interrupted else limit
         sampler.trace.close(stopped_by)
         result = SearchResult(
@@ -158,7 +158,7 @@ class Searcher:
             candidates=sorted(candidates, key=lambda candidate: candidate.index),
             sample_rate=llasa.sample_rate,
             reward=str(self.reward),
-            ledger=account.ledger,
+            ledger=tracker.ledger,
             stopped_by=stopped_by,
             settings={
                 "model": llasa.name,
@@ -293,10 +293,10 @@ def select(
     refuse_codes(reward.verifiers)
     load_verifiers(reward.verifiers)
     check_verifiers(reward.verifiers, request)
-    warn_of_kin(reward.reporting, reward.required)
-    warn_of_strangers(reward.verifiers)
-    account = Account(budget)
-    Scorer(reward, request, account, decoded, SAMPLE_RATE).final(candidates)
+    warn_same_family(reward.reporting, reward.required)
+    warn_out_of_domain(reward.verifiers)
+    tracker = BudgetTracker(budget)
+    Scorer(reward, request, tracker, decoded, SAMPLE_RATE).final(candidates)
     return SearchResult(
         text=text,
         language=request.language,
@@ -304,8 +304,8 @@ def select(
         candidates=candidates,
         sample_rate=SAMPLE_RATE,
         reward=str(reward),
-        ledger=account.ledger,
-        stopped_by=account.stopped_by,
+        ledger=tracker.ledger,
+        stopped_by=tracker.stopped_by,
         settings={"versions": verifier_versions(reward.verifiers)},
     ).checked()
 

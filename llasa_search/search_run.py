@@ -11,7 +11,7 @@ import numpy as np
 
 from llasa_search.budget import BudgetSpent
 from llasa_search.candidate import Candidate
-from llasa_search.errors import InputError, LlasaSearchError, said, shown
+from llasa_search.errors import InputError, LlasaSearchError, format_error, short_repr
 from llasa_search.result import SearchError
 from llasa_search.reward.base import ranking
 from llasa_search.scoring.rewards import rewards
@@ -55,14 +55,14 @@ def collected(
         KeyboardInterrupt: the same, because of Ctrl-C.
     """
     finished: list[Candidate] = []
-    sampler.account.reserve.waiting = lambda: scorer.waiting(finished)
+    sampler.tracker.reserve.waiting = lambda: scorer.waiting(finished)
 
     def report() -> None:
         if progress is not None:
             known = rewards(scorer.reward, finished) if finished else np.zeros(0)
             best = None if np.isnan(known).all() else finished[ranking(known)[0]]
             heard = len(finished) - scorer.waiting(finished)
-            progress(Progress(len(finished), heard, best, sampler.account.seconds))
+            progress(Progress(len(finished), heard, best, sampler.tracker.seconds))
 
     scorer.heard = report
     ended_by: BaseException | None = None
@@ -71,7 +71,7 @@ def collected(
             for candidate in strategy.run(sampler, scorer):
                 _check(candidate, finished)
                 finished.append(candidate)
-                if len(finished) == 1 and sampler.account.timed:
+                if len(finished) == 1 and sampler.tracker.timed:
                     scorer.final(finished)  # how long that takes is kept back for the others
                 report()
     except (KeyboardInterrupt, Exception) as error:
@@ -79,8 +79,8 @@ def collected(
         known = {candidate.index for candidate in finished}
         finished += [candidate for candidate in sampler.finished if candidate.index not in known]
     try:
-        if not finished and (rescued := sampler.rescue()) is not None:
-            finished.append(rescued)
+        if not finished and (finished_row := sampler.finish_best_row()) is not None:
+            finished.append(finished_row)
     except (KeyboardInterrupt, Exception) as error:
         ended_by = ended_by or error
     if ended_by and not finished:
@@ -99,12 +99,12 @@ def collected(
 
 def raised(strategy: Strategy, error: BaseException) -> str:
     """What to say of code that is not ours."""
-    return f"{strategy}, or the function that takes progress, raised {said(error)}"
+    return f"{strategy}, or the function that takes progress, raised {format_error(error)}"
 
 
 def _check(given: object, finished: Sequence[Candidate]) -> None:
     """Refuses what a strategy yields and is no candidate, or one that it has yielded before."""
     if not isinstance(given, Candidate):
-        raise InputError(f"it yielded {shown(given)}: a strategy yields the candidates that extend returns")
+        raise InputError(f"it yielded {short_repr(given)}: a strategy yields the candidates that extend returns")
     if any(given.index == other.index for other in finished):
         raise InputError(f"it yielded candidate {given.index} twice")

@@ -58,7 +58,7 @@ class BestOfN:
         return (self.stop_at.verifier,) if isinstance(self.stop_at, Condition) else ()
 
     def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
-        budget = sampler.account.budget
+        budget = sampler.tracker.budget
         default = DEFAULT_N if self.stop_at is None else MOST_BY_CONDITION
         n = self.n or budget.candidates or (sys.maxsize if budget.tokens else default)
         started = 0

@@ -84,7 +84,7 @@ class InContextSteps:
                 later = Need(sum(each.maximum for each in rest), sum(each.expected for each in rest))
                 histories = self._step(sampler, scorer, histories, text, later, drawn)
         except (KeyboardInterrupt, Exception):  # what is said already is not lost
-            said = histories[0] or tuple(sorted(drawn, key=_demerit)[:1])
+            said = histories[0] or tuple(sorted(drawn, key=_sort_key)[:1])
             if said:
                 yield sampler.count(replace(joined(whole.text, said), finish_reason="length"))
             raise
@@ -117,8 +117,8 @@ class InContextSteps:
                 break
         if not drawn:
             drawn += _heard(samplers[0], [samplers[0].spare()], histories[0])
-        width = min(self.width, sampler.account.budget.candidates or sys.maxsize)
-        best = sorted(drawn, key=_demerit)[:width]
+        width = min(self.width, sampler.tracker.budget.candidates or sys.maxsize)
+        best = sorted(drawn, key=_sort_key)[:width]
         _note(sampler.trace, drawn, best)
         return [(*step.history, trimmed(step, sampler.llasa.sample_rate)) for step in best]
 
@@ -126,9 +126,9 @@ class InContextSteps:
         self, samplers: Sequence[Sampler], histories: Sequence[History], drawn: list[Candidate]
     ) -> None:
         """Adds candidates of a step; fewer where the budget has to last for the rest of the text."""
-        account = samplers[0].account
-        default = sys.maxsize if account.budget.tokens else max(DEFAULT_N, self.width)
-        wanted = self.n or account.budget.candidates or default
+        tracker = samplers[0].tracker
+        default = sys.maxsize if tracker.budget.tokens else max(DEFAULT_N, self.width)
+        wanted = self.n or tracker.budget.candidates or default
         n = min(wanted, samplers[0].affordable())
         for place, (sampler, history) in enumerate(zip(samplers, histories, strict=True)):
             share, before = n // len(samplers) + (place < n % len(samplers)), len(drawn)
@@ -138,7 +138,7 @@ class InContextSteps:
                 for candidate in complete(sampler, sampler.start(share)):
                     drawn.append(candidate)  # one by one: what is there when Ctrl-C comes is not lost
             except BudgetSpent:
-                if not account.ledger.row_steps:
+                if not tracker.ledger.row_steps:
                     raise
                 break
             drawn[before:] = _heard(sampler, drawn[before:], history)
@@ -172,7 +172,7 @@ def _passes(scorer: Scorer, drawn: Sequence[Candidate], surely: int) -> bool:
     return all(scorer.holds(condition, [best]).all() for condition in scorer.reward.conditions)
 
 
-def _demerit(candidate: Candidate) -> tuple[int, float]:
+def _sort_key(candidate: Candidate) -> tuple[int, float]:
     """The number of steps of unknown reward (less one), then the mean reward of the others, negative.
 
     Rewards count by the length of their text.

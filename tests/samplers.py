@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from llasa_search.budget import Account, Budget
+from llasa_search.budget import Budget, BudgetTracker
 from llasa_search.candidate import Candidate
 from llasa_search.generation.sampler import Sampler
 from llasa_search.llasa.model import Llasa
@@ -24,7 +24,7 @@ def sampler_maker(llasa: Llasa) -> Callable[..., Sampler]:
     def make(
         budget: Budget | None = None, sampling: Sampling = SHORT, seed: int = 0, text: str = TEXT
     ) -> Sampler:
-        return Sampler(llasa, Prompt(text, "en", voice), sampling, seed, Account(budget))
+        return Sampler(llasa, Prompt(text, "en", voice), sampling, seed, BudgetTracker(budget))
 
     return make
 

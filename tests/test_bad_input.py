@@ -14,7 +14,7 @@ from llasa_search import Budget, Sampling, search
 from llasa_search.arrays import Audio
 from llasa_search.errors import InputError
 from llasa_search.llasa.model import Llasa
-from llasa_search.request import as_voice, speakable
+from llasa_search.request import as_voice, in_known_characters
 from llasa_search.strategies.base import as_strategy
 from llasa_search.text.cleaning import clean_text
 from llasa_search.text.language import language_of
@@ -188,9 +188,9 @@ def test_letters_that_the_model_does_not_know(refused: Callable[..., str]) -> No
 def test_letters_that_the_model_does_not_know_are_left_out_with_a_warning(llasa: Llasa) -> None:
     """Garbage spoken in the place of letters that the tokenizer has no token for."""
     with pytest.warns(UserWarning, match=r"м \(left out\).*ñ \(n\)|½ \(left out\)"):
-        assert speakable("hello мир ñandú", "the text", llasa) == "hello nandu"
-        assert speakable("½ ﬁsh", "the text", llasa) == "fish"
-    assert speakable("“don’t” (you)", "the text", llasa) == "don't you"
+        assert in_known_characters("hello мир ñandú", "the text", llasa) == "hello nandu"
+        assert in_known_characters("½ ﬁsh", "the text", llasa) == "fish"
+    assert in_known_characters("“don’t” (you)", "the text", llasa) == "don't you"
 
 
 def test_run_folder_and_output_in_each_others_way(

@@ -11,7 +11,7 @@ from tiny_random import random_llama
 
 from llasa_search.engine.batch import Batch, Finished, Task
 from llasa_search.engine.cache import KeyValueCache, Prefix
-from llasa_search.engine.language_model import Decoder
+from llasa_search.engine.language_model import LanguageModel
 from llasa_search.engine.token_sampling import mix
 from llasa_search.sampling import Sampling
 
@@ -24,7 +24,7 @@ NO_CODES = np.zeros(0, np.int32)
 def make_task(sampling: Sampling, minimum: int = 2, maximum: int = 30) -> Task:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        decoder = Decoder(random_llama(90), OUTPUTS, max_length=256)
+        decoder = LanguageModel(random_llama(90), OUTPUTS, max_length=256)
     return Task(decoder, decoder.prefill(PROMPT), NO_CODES, sampling, minimum, maximum)
 
 

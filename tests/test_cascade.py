@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llasa_search.budget import Account, Budget
+from llasa_search.budget import Budget, BudgetTracker
 from llasa_search.candidate import Candidate, Score, Utterance
 from llasa_search.errors import LlasaSearchError, ModelError
 from llasa_search.reward.base import Reward, ranking
@@ -47,7 +47,7 @@ def columns(table: Table) -> tuple[Verifier, Verifier, Verifier]:
 
 
 def run(reward: Reward, made: list[Candidate], cascade: bool, budget: Budget | None = None) -> Scorer:
-    scorer = Scorer(reward, Prompt("one", "en"), Account(budget), decoded, 16_000, cascade=cascade)
+    scorer = Scorer(reward, Prompt("one", "en"), BudgetTracker(budget), decoded, 16_000, cascade=cascade)
     scorer.final(made)
     return scorer
 
@@ -93,7 +93,7 @@ def test_the_same_few_best_as_scoring_everything(
     """Guards against a second best that was skipped because it cannot be the best."""
     everything, cascaded = candidates(len(table)), candidates(len(table))
     expected = run(make(table), everything, cascade=False).final(everything)
-    scorer = Scorer(make(table), Prompt("one", "en"), Account(), decoded, 16_000, cascade=True)
+    scorer = Scorer(make(table), Prompt("one", "en"), BudgetTracker(), decoded, 16_000, cascade=True)
     found = scorer.final(cascaded, best=wanted)
     best = ranking(expected)[:wanted]
     known = [place for place in best if not math.isnan(expected[place])]
@@ -106,7 +106,7 @@ def test_the_ledger_shows_what_was_saved(candidates: Make) -> None:
     table = [(i / 16, 0.5, 0.5) for i in range(16)]
     cheap, _, dearest = columns(table)
     made = candidates(16)
-    ledger = run(0.9 * cheap + 0.1 * dearest, made, cascade=True)._account.ledger
+    ledger = run(0.9 * cheap + 0.1 * dearest, made, cascade=True)._tracker.ledger
     assert best(made) == 15
     assert ledger.verifier_calls == {str(cheap): 16, str(dearest): 2}
     assert ledger.verifier_skipped == {str(dearest): 14}
@@ -119,7 +119,7 @@ def test_the_declared_cost_orders_what_has_no_operations(candidates: Make) -> No
     """Guards against an order by chance where nobody knows the operations."""
     table = [(i / 16, i / 16, 0.5) for i in range(16)]
     cheap, dear, dearest = columns(table)
-    ledger = run(0.1 * dearest + 0.1 * dear + 0.8 * cheap, candidates(16), cascade=True)._account.ledger
+    ledger = run(0.1 * dearest + 0.1 * dear + 0.8 * cheap, candidates(16), cascade=True)._tracker.ledger
     calls = ledger.verifier_calls
     assert calls[str(cheap)] == 16 > calls[str(dear)] >= calls[str(dearest)]
 
@@ -150,10 +150,10 @@ def test_without_time_one_candidate_is_scored_whole(stopped: bool, candidates: M
     table = [(0.5, 0.5, 0.5)] * 5
     cheap, dear, dearest = columns(table)
     made = candidates(5)
-    scorer = Scorer(cheap + dear + dearest, Prompt("one", "en"), Account(), decoded, 16_000, cascade=True)
+    scorer = Scorer(cheap + dear + dearest, Prompt("one", "en"), BudgetTracker(), decoded, 16_000, cascade=True)
     scorer.stopped = stopped
     if not stopped:
-        scorer._account = Account(Budget(seconds=1e-9))
+        scorer._tracker = BudgetTracker(Budget(seconds=1e-9))
     scorer.final(made)
     assert sum(not math.isnan(candidate.reward) for candidate in made) == 1
     left = [c.scores[str(dearest)] for c in made if math.isnan(c.reward)]

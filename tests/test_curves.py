@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llasa_search.errors import InputError
-from llasa_search.scoring.score_record import Verdict
+from llasa_search.scoring.score_record import ScoreRecord
 from llasa_search.study import costs, curves, outcomes
 from llasa_search.study.outcomes import Outcome
 from llasa_search.study.plan import Row
@@ -58,7 +58,7 @@ def test_a_subset_larger_than_the_pool_is_refused(n: float) -> None:
 
 
 def _row(case: str, index: int, reward: float | None, edits: int | None, **changed: Any) -> Row:
-    verdict: Verdict = {"value": None, "detail": "", "status": "failed"}
+    verdict: ScoreRecord = {"value": None, "detail": "", "status": "failed"}
     if edits is not None:
         verdict = {"value": edits / 10, "detail": "", "status": "scored", "edits": edits, "length": 10}
     row: Row = {
@@ -104,7 +104,7 @@ def test_another_reward_chooses_by_the_scores_that_are_there() -> None:
     """A reward of today that takes the choice of yesterday, or runs its verifiers again."""
 
     def scored(i: int, wer: float, likelihood: float) -> Row:
-        scores: dict[str, Verdict] = {
+        scores: dict[str, ScoreRecord] = {
             "WER()": {"value": wer, "detail": "", "status": "scored"},
             "TranscriptLikelihood()": {"value": likelihood, "detail": "", "status": "scored"},
         }

@@ -18,7 +18,7 @@ from transformers.generation import (
 )
 
 from llasa_search.engine.batch import Batch, Finished, Task
-from llasa_search.engine.language_model import Decoder
+from llasa_search.engine.language_model import LanguageModel
 from llasa_search.engine.token_sampling import draw, mix, signed, uniform
 from llasa_search.errors import ModelError
 from llasa_search.sampling import Sampling
@@ -68,7 +68,7 @@ def make_llama(seed: int = 0, **config: object) -> LlamaForCausalLM:
 
 
 def make_task(sampling: Sampling, minimum: int, maximum: int, **config: object) -> Task:
-    decoder = Decoder(make_llama(**config), OUTPUTS, max_length=256)
+    decoder = LanguageModel(make_llama(**config), OUTPUTS, max_length=256)
     return Task(decoder, decoder.prefill(PROMPT), PROMPT_CODES, sampling, minimum, maximum)
 
 
@@ -96,7 +96,7 @@ def test_logits_are_those_of_transformers(shape: str) -> None:
 def test_half_precision_is_near() -> None:
     """A cast left out, so that bfloat16 weights fail or go far astray."""
     exact = make_task(Sampling(), 1, 8)
-    decoder = Decoder(make_llama().to(torch.bfloat16), OUTPUTS, max_length=256)
+    decoder = LanguageModel(make_llama().to(torch.bfloat16), OUTPUTS, max_length=256)
     error = (decoder.prefill(PROMPT).logits - exact.prefix.logits).abs().max()
     assert 0 < error < 0.15 * exact.prefix.logits.std()
     half = Task(decoder, decoder.prefill(PROMPT), PROMPT_CODES, Sampling(), 1, 8)
@@ -107,7 +107,7 @@ def test_an_unknown_rope_is_refused() -> None:
     """A checkpoint whose rotation changes with length would silently be decoded wrongly."""
     rope = {"rope_type": "dynamic", "rope_theta": 10_000.0, "factor": 2.0}
     with pytest.raises(ModelError, match="dynamic"):
-        Decoder(make_llama(rope_parameters=rope), OUTPUTS, max_length=256)
+        LanguageModel(make_llama(rope_parameters=rope), OUTPUTS, max_length=256)
 
 
 def test_logits_that_are_no_numbers_are_refused() -> None:
@@ -116,7 +116,7 @@ def test_logits_that_are_no_numbers_are_refused() -> None:
     with torch.no_grad():
         llama.model.norm.weight[0] = torch.nan
     with pytest.raises(ModelError, match="finite"):
-        Decoder(llama, OUTPUTS, max_length=256).prefill(PROMPT)
+        LanguageModel(llama, OUTPUTS, max_length=256).prefill(PROMPT)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -124,7 +124,7 @@ def test_logits_that_are_no_numbers_are_refused() -> None:
 def test_greedy_tokens_are_those_of_masked_generate(seed: int, penalty: float) -> None:
     """Any fault of masking, minimum, penalty, position or end changes the likeliest tokens."""
     prompt = torch.cat((PROMPT[:17], OUTPUTS[PROMPT_CODES.tolist()]))  # its only codes are PROMPT_CODES
-    decoder = Decoder(make_llama(seed=seed), OUTPUTS, max_length=256)
+    decoder = LanguageModel(make_llama(seed=seed), OUTPUTS, max_length=256)
     sampling = Sampling(temperature=0, repetition_penalty=penalty)
     row = run(Task(decoder, decoder.prefill(prompt), PROMPT_CODES, sampling, 4, 40), [0])[0]
     processors = LogitsProcessorList([SpeechOnly(len(prompt), 4)])

@@ -84,7 +84,7 @@ def test_the_formulas_are_what_runs() -> None:
 
     llasa = Llasa.from_pretrained("tiny")
     ids, rows = torch.arange(100), [np.arange(100, dtype=np.int32)] * 2
-    decoder, codec = llasa.decoder, llasa.codec
+    decoder, codec = llasa.language_model, llasa.codec
     assert decoder.flops(100, 50, 1) == pytest.approx(counted(lambda: decoder.prefill(ids)), rel=0.05)
     assert codec.flops(200) == pytest.approx(counted(lambda: codec.decode(rows)), rel=0.05)
     cache, tokens = KeyValueCache(decoder.prefill(ids), slots=8, capacity=16), torch.arange(8)

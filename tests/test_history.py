@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from llasa_search.arrays import Audio
-from llasa_search.budget import Account
+from llasa_search.budget import BudgetTracker
 from llasa_search.candidate import Candidate
 from llasa_search.generation.joining import joined, trimmed
 from llasa_search.generation.sampler import Sampler
@@ -29,7 +29,7 @@ def voice() -> Voice:
 @pytest.mark.parametrize("with_voice", [True, False])
 def test_the_oldest_steps_leave_the_window(llasa: Llasa, voice: Voice, with_voice: bool) -> None:
     """A window that overflows; a text without its codes; the voice, or the first step in its place, gone."""
-    sampler = Sampler(llasa, Prompt(TEXT, "en", voice), SHORT, 0, Account())
+    sampler = Sampler(llasa, Prompt(TEXT, "en", voice), SHORT, 0, BudgetTracker())
     history = tuple(Step(f"step {i}.", np.full(400 + i, i, np.int32)) for i in range(6))
     at = sampler.at(Prompt(TEXT, "en", voice if with_voice else None, history))
     kept = at.prompt.history
@@ -44,7 +44,7 @@ def test_the_oldest_steps_leave_the_window(llasa: Llasa, voice: Voice, with_voic
 
 def test_only_so_many_prompts_stay_prefilled(llasa: Llasa) -> None:
     """Memory that grows with the text."""
-    sampler = Sampler(llasa, Prompt(TEXT, "en"), SHORT, 0, Account())
+    sampler = Sampler(llasa, Prompt(TEXT, "en"), SHORT, 0, BudgetTracker())
     for number in range(20):
         sampler.at(Prompt(f"step {number}", "en")).start(1)
     assert len(sampler._search.prefixes) == 16

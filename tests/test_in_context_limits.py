@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stepping import SHORT, STEPS, TEXT, VOICE, Loudness, Speak, speaker_of
 
-from llasa_search.budget import Account, Budget
+from llasa_search.budget import Budget, BudgetTracker
 from llasa_search.candidate import Candidate, Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.generation.sampler import Sampler
@@ -126,7 +126,7 @@ def test_when_time_is_up_the_rest_is_said_once(speak: Speak) -> None:
 
 def test_a_live_row_of_another_step_is_not_what_is_said_next(llasa: Llasa) -> None:
     """The reserve spent on a sentence that has been said."""
-    sampler = Sampler(llasa, Prompt(TEXT, "en"), SHORT, 0, Account())
+    sampler = Sampler(llasa, Prompt(TEXT, "en"), SHORT, 0, BudgetTracker())
     first, second = (sampler.at(Prompt(text, "en")) for text in STEPS[:2])
     first.extend(first.start(2), 3)
     spare = first.spare()
@@ -210,7 +210,7 @@ class InterruptedEarly(InContextSteps):
 
 
 def test_ctrl_c_in_the_first_step_of_a_text_that_is_too_long(speak: Speak) -> None:
-    """A rescue that fails because the text does not fit into the window."""
+    """A finish_best_row that fails because the text does not fit into the window."""
     result = speak(InterruptedEarly(), TEXT * 30)
     assert result.stopped_by == "interrupt" and 0 < len(result.best.codes) <= 20
     assert result.best.finish_reason == "length"  # it says the first sentence of many

@@ -11,7 +11,7 @@ import pytest
 from stepping import SHORT, STEPS, TEXT, VOICE, Loudness, Speak, speaker_of
 from tiny_random import write_pair
 
-from llasa_search.budget import Account
+from llasa_search.budget import BudgetTracker
 from llasa_search.errors import InputError
 from llasa_search.generation.joining import trimmed
 from llasa_search.generation.sampler import Sampler
@@ -58,7 +58,7 @@ def test_each_step_continues_the_voice_and_the_steps_before(speak: Speak, llasa:
     result = speak("in_context_steps:n=3")
     steps = result.best.history
     assert tuple(step.text for step in steps) == STEPS
-    sampler = Sampler(llasa, Prompt(TEXT, "en", VOICE), SHORT, 0, Account())
+    sampler = Sampler(llasa, Prompt(TEXT, "en", VOICE), SHORT, 0, BudgetTracker())
     for place, step in enumerate(steps):
         history = tuple(Step(each.text, each.codes) for each in steps[:place])
         alone = sampler.at(Prompt(step.text, "en", VOICE, history))

@@ -17,7 +17,7 @@ from llasa_search.verifiers import Naturalness, ResemblyzerSimilarity, Verifier,
 from llasa_search.voice import Voice
 
 
-def heard_by(verifier: Verifier, audio: Audio, rate: int = 16_000, voice: Voice | None = None) -> Score:
+def cropped_for(verifier: Verifier, audio: Audio, rate: int = 16_000, voice: Voice | None = None) -> Score:
     return score(verifier, [Utterance("one", "en", audio, rate, voice=voice)])[0]
 
 
@@ -38,7 +38,7 @@ def test_noise_and_clipping_sound_less_natural(dnsmos: Naturalness) -> None:
     """Guards against samples of another scale, and a score that is not the overall one."""
     voice = Voice.builtin("rms").audio
     noisy = voice + 0.1 * np.random.default_rng(0).standard_normal(len(voice)).astype(np.float32)
-    clean, worse, clipped = (heard_by(dnsmos, audio) for audio in (voice, noisy, 50 * voice))
+    clean, worse, clipped = (cropped_for(dnsmos, audio) for audio in (voice, noisy, 50 * voice))
     assert 2.5 < clean.value < 4 and "signal" in clean.detail and "background" in clean.detail
     assert worse.value < clean.value - 0.5 and clipped.value < clean.value - 0.5
 
@@ -48,13 +48,13 @@ def test_another_sample_rate_is_brought_to_16_khz(dnsmos: Naturalness) -> None:
 
     voice = Voice.builtin("rms").audio
     resampled = np.asarray(soxr.resample(voice, 16_000, 24_000), np.float32)
-    assert heard_by(dnsmos, resampled, 24_000).value == pytest.approx(heard_by(dnsmos, voice).value, abs=0.1)
+    assert cropped_for(dnsmos, resampled, 24_000).value == pytest.approx(cropped_for(dnsmos, voice).value, abs=0.1)
 
 
 @pytest.mark.parametrize("samples", [0, 1, 16_000])
 def test_silence_has_no_quality(dnsmos: Naturalness, samples: int) -> None:
     """Guards against a loop without end for no samples, and silence that DNSMOS likes better than noise."""
-    found = heard_by(dnsmos, np.zeros(samples, np.float32))
+    found = cropped_for(dnsmos, np.zeros(samples, np.float32))
     assert found.status == "failed" and "silence" in found.detail
 
 
@@ -63,16 +63,16 @@ def test_the_same_voice_is_nearer_than_another(resemblyzer: ResemblyzerSimilarit
     voices = [Voice.builtin(name) for name in ("slt", "kal16")]
     for voice, other in (voices, voices[::-1]):
         half = len(voice.audio) // 2
-        own = heard_by(resemblyzer, voice.audio[half:], voice=Voice(voice.audio[:half], "one", 16_000))
-        strange = heard_by(resemblyzer, other.audio, voice=voice)
+        own = cropped_for(resemblyzer, voice.audio[half:], voice=Voice(voice.audio[:half], "one", 16_000))
+        strange = cropped_for(resemblyzer, other.audio, voice=voice)
         assert own.value > 0.7 > strange.value > 0
-        assert heard_by(resemblyzer, voice.audio, voice=voice).value == pytest.approx(1.0, abs=1e-5)
+        assert cropped_for(resemblyzer, voice.audio, voice=voice).value == pytest.approx(1.0, abs=1e-5)
 
 
 def test_what_has_no_voice_in_it_has_no_speaker(resemblyzer: ResemblyzerSimilarity) -> None:
     """Guards against NaN from silence, and an embedding of nothing."""
     for audio in (np.zeros(16_000, np.float32), np.full(16_000, 1e-6, np.float32)):
-        found = heard_by(resemblyzer, audio, voice=Voice.builtin("slt"))
+        found = cropped_for(resemblyzer, audio, voice=Voice.builtin("slt"))
         assert found.status == "failed" and "no voice" in found.detail
 
 

@@ -19,9 +19,9 @@ from llasa_search.llasa.model import Llasa
 def test_a_folder_with_a_pair(pair_path: Path, llasa: Llasa) -> None:
     """Sizes read from the wrong place."""
     assert (llasa.sample_rate, llasa.frame_rate, llasa.max_length) == (16_000, 50.0, 2048)
-    assert (llasa.codec.codebook_size, llasa.decoder.outputs) == (64, 65)
+    assert (llasa.codec.codebook_size, llasa.language_model.outputs) == (64, 65)
     assert llasa.name == str(pair_path)
-    assert llasa.decoder.dtype == torch.float32
+    assert llasa.language_model.dtype == torch.float32
 
 
 def test_a_language_model_and_a_codec_named_apart(pair_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_loading_leaves_the_random_state_and_threads_alone(pair_path: Path) -> N
 
 def test_half_precision(pair_path: Path) -> None:
     """A dtype that is ignored."""
-    assert Llasa.from_pretrained(pair_path, dtype="bfloat16").decoder.dtype == torch.bfloat16
+    assert Llasa.from_pretrained(pair_path, dtype="bfloat16").language_model.dtype == torch.bfloat16
 
 
 def test_another_codecs_codebook_is_refused(tmp_path: Path, pair_path: Path) -> None:

@@ -16,7 +16,7 @@ from llasa_search import Sampling
 from llasa_search.candidate import Score
 from llasa_search.evaluation.statistics import Estimate
 from llasa_search.generation.trace import Check, Node
-from llasa_search.scoring.score_record import Verdict
+from llasa_search.scoring.score_record import ScoreRecord
 from llasa_search.study import curves
 from llasa_search.study.plan import Row
 from llasa_search.verifiers import WER, SpeakerSimilarity
@@ -48,7 +48,7 @@ SCORES = {
 }
 
 
-def _verdict(value: float, detail: str = "") -> Verdict:
+def _verdict(value: float, detail: str = "") -> ScoreRecord:
     return {"value": value, "detail": detail, "status": "scored"}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from listeners import Broken, Codes, Deaf, Loud
 
-from llasa_search.budget import Account, Budget
+from llasa_search.budget import Budget, BudgetTracker
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
 from llasa_search.generation.rows import Rows
@@ -50,10 +50,10 @@ def make(llasa: Llasa) -> Callable[..., tuple[Scorer, Rows]]:
     voice = Voice(0.1 * np.random.default_rng(0).standard_normal(19_200), "hello", 16_000)
 
     def made(reward: Reward, tokens: int = 12, budget: Budget | None = None) -> tuple[Scorer, Rows]:
-        prompt, account = Prompt("a coin", "en", voice), Account(budget)
-        sampler = Sampler(llasa, prompt, SHORT, 0, account)
+        prompt, tracker = Prompt("a coin", "en", voice), BudgetTracker(budget)
+        sampler = Sampler(llasa, prompt, SHORT, 0, tracker)
         rows, _ = sampler.extend(sampler.start(3), tokens)
-        return Scorer(reward, prompt, account, sampler.audio, llasa.sample_rate), rows
+        return Scorer(reward, prompt, tracker, sampler.audio, llasa.sample_rate), rows
 
     return made
 
@@ -92,22 +92,22 @@ def test_rewards_compare_rows_and_use_none_up(make: Callable[..., tuple[Scorer, 
 def test_what_it_costs_is_in_the_ledger(make: Callable[..., tuple[Scorer, Rows]]) -> None:
     """Partial scores that are free of charge, or decode for a verifier that does not listen."""
     scorer, rows = make(Codes())
-    ledger = rows.sampler.account.ledger
+    ledger = rows.sampler.tracker.ledger
     scorer.partial(rows, Codes())
     assert ledger.verifier_calls == {"Codes()": 3} and ledger.verifier_seconds["Codes()"] > 0
     assert "codec" not in ledger.flops
     scorer.partial(rows, Loud())
     assert ledger.verifier_calls["Loud()"] == 3 and ledger.flops["codec"] > 0
-    assert rows.sampler.account.reserve.codec_seconds > 0
+    assert rows.sampler.tracker.reserve.codec_seconds > 0
 
 
 def test_the_reserve_is_the_price_of_the_final_reward(make: Callable[..., tuple[Scorer, Rows]]) -> None:
     """A verifier that only listens on the way kept in reserve for the end."""
     scorer, rows = make(Codes())
     scorer.partial(rows, Loud())
-    assert rows.sampler.account.reserve.verifier_seconds == 0
+    assert rows.sampler.tracker.reserve.verifier_seconds == 0
     scorer.partial(rows, Codes())
-    assert rows.sampler.account.reserve.verifier_seconds > 0
+    assert rows.sampler.tracker.reserve.verifier_seconds > 0
 
 
 def test_short_speech_is_not_judged(make: Callable[..., tuple[Scorer, Rows]]) -> None:
@@ -115,7 +115,7 @@ def test_short_speech_is_not_judged(make: Callable[..., tuple[Scorer, Rows]]) ->
     patient = Patient()
     scorer, rows = make(Codes(), tokens=24)
     assert np.isnan(scorer.partial(rows, Codes() + patient)).all() and not patient._heard
-    assert "codec" not in rows.sampler.account.ledger.flops
+    assert "codec" not in rows.sampler.tracker.ledger.flops
     rows, _ = rows.sampler.extend(rows, 1)
     assert not np.isnan(scorer.partial(rows, Codes() + patient)).any()
 
@@ -144,13 +144,13 @@ def test_nothing_is_heard_when_the_budget_ends(
     """Verifiers that run after the search has stopped, or on what was kept to finish one candidate."""
     scorer, rows = make(Codes(), tokens=3, budget=budget)
     if budget.verifier_seconds:
-        rows.sampler.account.ledger.verifier_seconds["Codes()"] = 1.0
+        rows.sampler.tracker.ledger.verifier_seconds["Codes()"] = 1.0
     else:
         rows, _ = rows.sampler.extend(rows, 1)
-        rows.sampler.account.ledger.row_steps = 15
+        rows.sampler.tracker.ledger.row_steps = 15
     assert np.isnan(scorer.partial(rows, Codes())).all()
     assert scorer.partial(rows, Codes()).shape == (len(rows),)
-    assert not rows.sampler.account.ledger.verifier_calls
+    assert not rows.sampler.tracker.ledger.verifier_calls
 
 
 def test_the_trace_keeps_scores_and_rewards(make: Callable[..., tuple[Scorer, Rows]]) -> None:

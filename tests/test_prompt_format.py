@@ -77,8 +77,8 @@ def test_a_marker_in_the_text_is_refused(tokenizer: Any, marker: str) -> None:
 def test_characters_that_cannot_be_spoken_are_named(tokenizer: Any) -> None:
     """Words that silently vanish because the tokenizer does not know their letters."""
     form = PromptFormat(tokenizer)
-    assert form.unspeakable("Hello, 你好 naïve 你 \n😀!") == ["你", "好", "ï", "😀"]
-    assert form.unspeakable("Hello, you!") == []
+    assert form.unknown_characters("Hello, 你好 naïve 你 \n😀!") == ["你", "好", "ï", "😀"]
+    assert form.unknown_characters("Hello, you!") == []
 
 
 @given(st.text(alphabet="ab .,?!'", max_size=30))

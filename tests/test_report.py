@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from test_curves import POOL, _row
 
-from llasa_search.scoring.score_record import Verdict
+from llasa_search.scoring.score_record import ScoreRecord
 from llasa_search.study.cases import Case
 from llasa_search.study.plots import plot, styles
 from llasa_search.study.points import arm_point, pool_points
@@ -56,7 +56,7 @@ def test_tables_hold_what_is_known() -> None:
     assert all(line.count("|") == lines[0].count("|") for line in lines)
     unknown = pool_points([{**row, "flops": {"verifiers": None}} for row in POOL], "ear", [4])
     assert "unknown" in markdown(unknown, "judged WER")
-    deaf: Verdict = {"value": None, "detail": "hears no voice", "status": "failed"}
+    deaf: ScoreRecord = {"value": None, "detail": "hears no voice", "status": "failed"}
     unheard = [{**row, "judges": {"ear": deaf} if row["index"] == 3 else row["judges"]} for row in POOL]
     (told,) = markdown(pool_points(unheard, "ear", [2]), "judged WER").splitlines()[2:]  # type: ignore[arg-type]
     assert told.split(" | ")[1] == "2 (2 unheard)"

@@ -10,7 +10,7 @@ import torch
 from samplers import SHORT, TEXT, sampler_maker, speech
 
 from llasa_search.arrays import Audio
-from llasa_search.budget import Account
+from llasa_search.budget import BudgetTracker
 from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.generation.sampler import Sampler
@@ -162,7 +162,7 @@ def test_a_prompt_is_prefilled_once(make: Callable[..., Sampler]) -> None:
     sampler = make()
     for _ in range(2):
         sampler.extend(sampler.start(2))
-    ledger = sampler.account.ledger
+    ledger = sampler.tracker.ledger
     tokens = ledger.prefill_tokens
     assert (ledger.prefills, tokens > 60) == (1, True)
     step = Step("the captain", np.arange(20, dtype=np.int32))
@@ -182,11 +182,11 @@ def test_history_is_a_longer_voice_prompt(make: Callable[..., Sampler]) -> None:
     assert after.speech.context.tolist() == [*sampler.speech.context.tolist(), *range(20)]
     spoken = "hello world the captain found a coin."
     prompt = sampler.llasa.format.ids(spoken, after.speech.context)
-    sampler.account.ledger.prefill_tokens = 0
+    sampler.tracker.ledger.prefill_tokens = 0
     candidates = after.extend(after.start(2))[1]
-    assert sampler.account.ledger.prefill_tokens == len(prompt)
+    assert sampler.tracker.ledger.prefill_tokens == len(prompt)
     assert {candidate.text for candidate in candidates} == {"found a coin."}
-    assert sampler.account.ledger.finished == 0  # no whole utterance
+    assert sampler.tracker.ledger.finished == 0  # no whole utterance
     assert sampler.finished == []
 
 
@@ -200,10 +200,10 @@ def test_speech_is_decoded_after_the_prompt(make: Callable[..., Sampler]) -> Non
         np.testing.assert_allclose(audio, expected, atol=1e-5)
         assert candidate.audio is audio
         assert not audio.flags.writeable
-    assert sampler.account.codec_seconds > 0
-    spent = sampler.account.codec_seconds
+    assert sampler.tracker.codec_seconds > 0
+    spent = sampler.tracker.codec_seconds
     sampler.audio(candidates)
-    assert sampler.account.codec_seconds == spent
+    assert sampler.tracker.codec_seconds == spent
 
 
 @pytest.mark.parametrize("window", [None, 0.1, 9.0])
@@ -225,32 +225,32 @@ def test_a_voice_without_transcript_is_refused(llasa: Llasa, noise: Callable[...
     """A prompt whose text does not say what its speech does."""
     voice = Voice(noise(1.0), sample_rate=16_000, name="mine")
     with pytest.raises(InputError, match="'mine' has no transcript"):
-        Sampler(llasa, Prompt(TEXT, "en", voice), SHORT, 0, Account())
+        Sampler(llasa, Prompt(TEXT, "en", voice), SHORT, 0, BudgetTracker())
 
 
 def test_a_text_too_long_for_the_window_is_refused_with_the_limit(llasa: Llasa) -> None:
     """Speech cut in the middle of the text because the window is full."""
     with pytest.raises(InputError, match="too long") as error:
-        Sampler(llasa, Prompt("word " * 200, "en"), Sampling(), 0, Account()).start(1)
+        Sampler(llasa, Prompt("word " * 200, "en"), Sampling(), 0, BudgetTracker()).start(1)
     limit = int(str(error.value).split("some ")[1].split(" ")[0])
     assert 200 < limit < 1000
-    fits = Sampler(llasa, Prompt(("word " * 200)[:limit], "en"), Sampling(), 0, Account())
+    fits = Sampler(llasa, Prompt(("word " * 200)[:limit], "en"), Sampling(), 0, BudgetTracker())
     assert fits.affordable() > 0
     with pytest.raises(InputError, match="too long"):
-        Sampler(llasa, Prompt(("word " * 200)[: limit * 6 // 5], "en"), Sampling(), 0, Account()).affordable()
+        Sampler(llasa, Prompt(("word " * 200)[: limit * 6 // 5], "en"), Sampling(), 0, BudgetTracker()).affordable()
 
 
 def test_the_texts_length_bounds_the_speech(llasa: Llasa) -> None:
     """Silence and truncation below the least, loops above the most; Chinese and digits taken for letters."""
-    english = Sampler(llasa, Prompt("a silver coin near the lake", "en"), Sampling(), 0, Account())
+    english = Sampler(llasa, Prompt("a silver coin near the lake", "en"), Sampling(), 0, BudgetTracker())
     assert 25 < english.minimum < 90 < english.maximum < 400
-    chinese = Sampler(llasa, Prompt("船长在湖边发现一枚银币", "zh"), Sampling(), 0, Account())
+    chinese = Sampler(llasa, Prompt("船长在湖边发现一枚银币", "zh"), Sampling(), 0, BudgetTracker())
     assert 25 < chinese.minimum < 110 < chinese.maximum
-    digits = Sampler(llasa, Prompt("1234567", "en"), Sampling(), 0, Account())
+    digits = Sampler(llasa, Prompt("1234567", "en"), Sampling(), 0, BudgetTracker())
     assert digits.minimum > 25
-    forced = Sampler(llasa, Prompt("hi", "en"), Sampling(min_seconds=3.0), 0, Account())
+    forced = Sampler(llasa, Prompt("hi", "en"), Sampling(min_seconds=3.0), 0, BudgetTracker())
     assert forced.minimum == 150 <= forced.maximum
-    cut = Sampler(llasa, Prompt("hello " * 20, "en"), Sampling(max_seconds=0.5), 0, Account())
+    cut = Sampler(llasa, Prompt("hello " * 20, "en"), Sampling(max_seconds=0.5), 0, BudgetTracker())
     assert cut.minimum <= cut.maximum == 25
 
 

@@ -25,12 +25,12 @@ def make(llasa: Llasa) -> Callable[..., Sampler]:
 
 
 def test_the_ledger_counts_every_token(make: Callable[..., Sampler]) -> None:
-    """Tokens of rows that were cut, or END, left out of the account."""
+    """Tokens of rows that were cut, or END, left out of the tracker."""
     sampler = make()
     rows, early = sampler.extend(sampler.start(6), 10)
     cut = len(rows) - 2
     _, late = sampler.extend(sampler.select(rows, [0, 1]))
-    ledger = sampler.account.ledger
+    ledger = sampler.tracker.ledger
     assert ledger.row_steps == 10 * cut + sum(len(candidate.logprobs) for candidate in early + late)
     assert ledger.finished == len(early + late)
     assert ledger.flops["decode"] > 0
@@ -46,15 +46,15 @@ def test_a_budget_of_tokens_is_never_exceeded(make: Callable[..., Sampler], toke
     live, finished = sampler.extend(sampler.start(n))
     assert len(live) == 0
     if not finished:
-        rescued = sampler.rescue()
-        assert rescued is not None
-        assert rescued.finish_reason in ("stop", "length")
-        finished = [rescued]
-    ledger = sampler.account.ledger
+        finished_row = sampler.finish_best_row()
+        assert finished_row is not None
+        assert finished_row.finish_reason in ("stop", "length")
+        finished = [finished_row]
+    ledger = sampler.tracker.ledger
     assert ledger.row_steps <= tokens
     assert ledger.finished == len(finished)
     if len(finished) < n:
-        assert sampler.account.stopped_by == "tokens"
+        assert sampler.tracker.stopped_by == "tokens"
         with pytest.raises(BudgetSpent, match="tokens"):
             sampler.start(1)
 
@@ -65,7 +65,7 @@ def test_a_budget_of_candidates(make: Callable[..., Sampler]) -> None:
     assert sampler.affordable() == 3
     _, finished = sampler.extend(sampler.start(8))
     assert len(finished) >= 3
-    assert sampler.account.stopped_by == "candidates"
+    assert sampler.tracker.stopped_by == "candidates"
     assert sampler.affordable() == 0
     with pytest.raises(BudgetSpent, match="candidates"):
         sampler.start(1)
@@ -101,10 +101,10 @@ def test_rescue_takes_the_likeliest_row(make: Callable[..., Sampler]) -> None:
     sampler = make()
     rows, _ = sampler.extend(sampler.start(4), 5)
     best = int(rows.index[rows.logprobs.mean(1).argmax()])
-    rescued = sampler.rescue()
-    assert rescued is not None
-    assert speech([rescued]) == {best: whole[best]}
-    assert sampler.rescue() is None
+    finished_row = sampler.finish_best_row()
+    assert finished_row is not None
+    assert speech([finished_row]) == {best: whole[best]}
+    assert sampler.finish_best_row() is None
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_ctrl_c_leaves_what_has_finished(
             first += 8
     finished = speech(sampler.finished)
     assert {index: finished[index] for index in finished if index < 8}.items() <= expected.items()
-    assert len(finished) == sampler.account.ledger.finished
+    assert len(finished) == sampler.tracker.ledger.finished
 
 
 def test_rows_that_do_not_fit_into_memory_are_halved(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from llasa_search.budget import Account, Budget
+from llasa_search.budget import Budget, BudgetTracker
 from llasa_search.candidate import Candidate, Score, Utterance
 from llasa_search.reward.base import Reward
 from llasa_search.scoring.scorer import Scorer, decoded
@@ -73,7 +73,7 @@ class Failing(Index):
 
 
 def scorer(reward: Reward, budget: Budget | None = None) -> Scorer:
-    return Scorer(reward, PROMPT, Account(budget), decoded, 16_000)
+    return Scorer(reward, PROMPT, BudgetTracker(budget), decoded, 16_000)
 
 
 @pytest.mark.parametrize("deed", DEEDS)
@@ -155,7 +155,7 @@ def test_same_speech_is_heard_once(candidates: Make) -> None:
     judge.final(made)
     known = judge.final([*made, twin])
     assert known.tolist() == [0.0, 0.1, 0.0]
-    assert judge._account.ledger.verifier_calls == {"Index()": 2}
+    assert judge._tracker.ledger.verifier_calls == {"Index()": 2}
 
 
 def test_other_text_is_other_speech(candidates: Make) -> None:
@@ -202,7 +202,7 @@ def test_one_on_which_all_are_too_short_is_left_out(cascade: bool, candidates: M
     """Guards against a text of one short word that no mix with a speaker verifier can speak."""
     made = candidates(5)
     reward = 0.5 * Impatient() + 0.5 * Index()
-    known = Scorer(reward, PROMPT, Account(), decoded, 16_000, cascade=cascade).final(made)
+    known = Scorer(reward, PROMPT, BudgetTracker(), decoded, 16_000, cascade=cascade).final(made)
     assert int(np.nanargmax(known)) == 4 and known[4] == pytest.approx(0.4)
     assert {candidate.scores["Impatient()"].status for candidate in made} == {"abstained"}
 
@@ -268,7 +268,7 @@ def test_when_time_is_up_the_rest_is_skipped(budget: Budget, candidates: Make) -
     known = judge.final(made)
     assert 1 <= np.count_nonzero(~np.isnan(known)) <= 16
     assert made[-1].scores["Slow()"].status == "skipped"
-    assert judge._account.stopped_by is not None
+    assert judge._tracker.stopped_by is not None
 
 
 def test_one_candidate_is_scored_even_without_time(candidates: Make) -> None:

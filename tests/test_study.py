@@ -12,7 +12,7 @@ from listeners import Interrupting
 from llasa_search import Budget, InputError, SearchError, SearchResult
 from llasa_search.candidate import Utterance
 from llasa_search.errors import LlasaSearchError
-from llasa_search.study import Arm, Case, Study, audible, read_cases
+from llasa_search.study import Arm, Case, Study, read_cases, usable_cases
 from llasa_search.study.plan import Row, fingerprint
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Voice
@@ -61,7 +61,7 @@ def test_rows_hold_every_candidate_of_a_pool_and_the_chosen_one_of_a_search(
         (run,) = (study.folder / "pool").glob(f"{case}-*")
         result = SearchResult.load_run(run)
         heard = [len(candidate.audio) / result.sample_rate for candidate in result.candidates]
-        listened = sum(verifier.flops(each) for verifier in arms[0].listeners() for each in heard)
+        listened = sum(verifier.flops(each) for verifier in arms[0].all_verifiers() for each in heard)
         (cost,) = {row["flops"]["verifiers"] for row in pool if row["case"] == case}
         assert cost == pytest.approx(listened)
 
@@ -172,11 +172,11 @@ def test_what_cannot_be_loaded_is_said_before_any_search(study: Study, processes
 def test_texts_without_the_voice_that_a_verifier_needs_can_be_left_out() -> None:
     """A verifier of the voice refused for all built-in sets, of which a fifth has no voice prompt."""
     cases = read_cases("dev")
-    heard = audible(cases, [Arm("a"), Arm("b", verifiers="speaker")])
+    heard = usable_cases(cases, [Arm("a"), Arm("b", verifiers="speaker")])
     assert heard == [case for case in cases if case.voice is not None] and 0 < len(heard) < len(cases)
-    assert audible(cases, [Arm("a")]) == cases
+    assert usable_cases(cases, [Arm("a")]) == cases
     with pytest.raises(InputError, match=r"none of the texts: .*reference voice"):
-        audible(CASES, [Arm("b", verifiers="speaker")])
+        usable_cases(CASES, [Arm("b", verifiers="speaker")])
 
 
 def test_a_judge_hears_the_cases_that_it_can(study: Study) -> None:

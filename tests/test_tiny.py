@@ -82,7 +82,7 @@ def test_a_search_finds_better_than_the_first_sample(result: SearchResult) -> No
 def test_the_three_sizes_speak_one_language_of_codes() -> None:
     """Guards the scaling study: models that differ in size alone, and no warning of strangers' speech."""
     sizes = [Llasa.from_pretrained(name) for name in ("tiny-small", "tiny", "tiny-large")]
-    prices = [llasa.decoder.flops(1, 100, 1) for llasa in sizes]
+    prices = [llasa.language_model.flops(1, 100, 1) for llasa in sizes]
     assert 2 * prices[0] < prices[1] < prices[2] / 2
     for llasa in sizes:
         with warnings.catch_warnings():

@@ -16,7 +16,7 @@ import numpy as np
 
 from llasa_search.arrays import FloatArray
 from llasa_search.candidate import Score, Utterance
-from llasa_search.errors import InputError, shown
+from llasa_search.errors import InputError, short_repr
 from llasa_search.reward.base import Leaf
 from llasa_search.voice import Prompt
 
@@ -158,20 +158,20 @@ def check_declaration(verifier: Verifier) -> None:
     """
     name, needs = type(verifier).__name__, verifier.needs
     if not isinstance(needs, set | frozenset) or needs - NEEDS:
-        raise InputError(f"{name}: needs={shown(needs)}: give a set of any of {', '.join(sorted(NEEDS))}")
+        raise InputError(f"{name}: needs={short_repr(needs)}: give a set of any of {', '.join(sorted(NEEDS))}")
     for number in ("cost", "min_seconds", "window_seconds"):
         value = getattr(verifier, number)
         optional = number == "window_seconds" and value is None
         if not optional and not (isinstance(value, Real) and 0 <= float(value) < math.inf):
-            raise InputError(f"{name}: {number}={shown(value)}: give a number, 0 or more")
+            raise InputError(f"{name}: {number}={short_repr(value)}: give a number, 0 or more")
     if not isinstance(verifier.family, str):
-        raise InputError(f"{name}: family={shown(verifier.family)}: give a name, such as 'whisper'")
+        raise InputError(f"{name}: family={short_repr(verifier.family)}: give a name, such as 'whisper'")
     for argument, value in verifier._changed_arguments().items():
         try:
             ast.literal_eval(repr(value))
         except (ValueError, SyntaxError) as error:
             raise InputError(
-                f"{name}({argument}={shown(value)}): a stored run reads it back from its printed form, so "
+                f"{name}({argument}={short_repr(value)}): a stored run reads it back from its printed form, so "
                 "that its arguments are numbers, text, None, or lists of these"
             ) from error
 
@@ -206,7 +206,7 @@ class FunctionVerifier(Verifier):
         name: str | None = None,
     ) -> None:
         if scale is not None:
-            require_width(scale, f"scale={shown(scale)}")
+            require_width(scale, f"scale={short_repr(scale)}")
         self.function = function
         self.name = name or getattr(function, "__name__", type(function).__name__)
         self.scale = scale or (0.0, 1.0)

@@ -10,7 +10,7 @@ import numpy as np
 from llasa_search.arrays import FloatArray
 from llasa_search.candidate import Score, Utterance
 from llasa_search.checkpoints.loading import stored_scale
-from llasa_search.checkpoints.names import named
+from llasa_search.checkpoints.names import resolve_name
 from llasa_search.verifiers.backends.batches import at_16k
 from llasa_search.verifiers.backends.ctc_model import CTCModel, written
 from llasa_search.verifiers.base import Verifier
@@ -44,7 +44,7 @@ class CTCAlignment(Verifier):
 
     def __init__(self, model: str = "tiny") -> None:
         self.model = str(model)
-        self.scale = stored_scale(named(self.model, self.part)) or (2.0, 0.0)
+        self.scale = stored_scale(resolve_name(self.model, self.part)) or (2.0, 0.0)
         self._loaded: CTCModel | None = None
 
     def load(self) -> None:

@@ -11,8 +11,8 @@ from llasa_search.arrays import Audio
 from llasa_search.audio import read_speech
 from llasa_search.candidate import Score, Utterance
 from llasa_search.checkpoints.loading import stored_scale
-from llasa_search.checkpoints.names import named
-from llasa_search.errors import InputError, shown
+from llasa_search.checkpoints.names import resolve_name
+from llasa_search.errors import InputError, short_repr
 from llasa_search.registry import suggest
 from llasa_search.verifiers.backends.batches import Embeddings, at_16k
 from llasa_search.verifiers.backends.emotion2vec import Emotion2Vec
@@ -32,7 +32,7 @@ class _Emotion(Verifier):
     _loaded: Emotion2Vec | None = None
 
     def load(self) -> None:
-        self._loaded = self._loaded or Emotion2Vec(named(self.model, self.part))
+        self._loaded = self._loaded or Emotion2Vec(resolve_name(self.model, self.part))
 
     def flops(self, seconds: float) -> float:
         return self._emotion2vec.flops(seconds)
@@ -64,7 +64,7 @@ class EmotionSimilarity(_Emotion):
         if reference is not None:
             self.needs = frozenset()
         self.model = str(model)
-        self.scale = stored_scale(named(self.model, self.part)) or (0.5, 1.0)
+        self.scale = stored_scale(resolve_name(self.model, self.part)) or (0.5, 1.0)
         self._recording: Audio | None = None
         self._references = Embeddings(lambda audio: self._emotion2vec.hear([audio])[0].embedding)
 
@@ -109,7 +109,7 @@ class EmotionProbability(_Emotion):
 
     def __init__(self, label: str, model: str = "tiny") -> None:
         if not isinstance(label, str):
-            raise InputError(f"EmotionProbability({shown(label)}): name an emotion, such as 'happy'")
+            raise InputError(f"EmotionProbability({short_repr(label)}): name an emotion, such as 'happy'")
         self.label = label
         self.model = str(model)
 

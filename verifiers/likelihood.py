@@ -12,7 +12,7 @@ import numpy as np
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
 from llasa_search.checkpoints.hub import is_id
-from llasa_search.checkpoints.names import named
+from llasa_search.checkpoints.names import resolve_name
 from llasa_search.errors import InputError
 from llasa_search.verifiers.backends.batches import at_16k, windows
 from llasa_search.verifiers.backends.openai_whisper import spelled
@@ -53,7 +53,7 @@ class TranscriptLikelihood(Verifier):
         from llasa_search.verifiers.backends.openai_whisper import WhisperASR
 
         # Known for another kind before gigabytes are loaded: a folder, or a hub's id.
-        path = Path(named(self.model, self.part))
+        path = Path(resolve_name(self.model, self.part))
         elsewhere = path.is_dir() or (is_id(self.model) and path.suffix != ".pt" and not path.exists())
         asr = None if elsewhere else self._asr or load_asr(self.model)
         if not isinstance(asr, WhisperASR):

@@ -1,4 +1,4 @@
-"""Naturalness: what would listeners say of the speech's quality?"""
+"""Naturalness: what would all_verifiers say of the speech's quality?"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SILENCE = 1e-4
 class Naturalness(Verifier):
     """Overall quality by DNSMOS P.835, a mean opinion score from 1 to about 4.
 
-    DNSMOS predicts what listeners answer who are asked by ITU-T P.835 about the signal, the background, and
+    DNSMOS predicts what all_verifiers answer who are asked by ITU-T P.835 about the signal, the background, and
     the whole (arXiv 2110.01763); the value is that of the whole, the detail has the other two and the score
     by P.808 (arXiv 2010.15258). It was trained on what noise suppressors make of calls, so it hears noise and
     distortion rather than stress and melody, and nothing of what is said.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
 from llasa_search.checkpoints.loading import stored_scale
-from llasa_search.checkpoints.names import named
+from llasa_search.checkpoints.names import resolve_name
 from llasa_search.errors import InputError
 from llasa_search.verifiers.backends.batches import Embeddings, at_16k
 from llasa_search.verifiers.backends.speaker_encoders import Kind, kind_of
@@ -63,7 +63,7 @@ class SpeakerSimilarity(Verifier):
             raise InputError(f"reference={reference!r}: take 'original' or 'resynthesis'")
         self.model = str(model)
         self.reference = reference
-        self._checkpoint = named(self.model, self.part)
+        self._checkpoint = resolve_name(self.model, self.part)
         self.scale = stored_scale(self._checkpoint) or SCALES[kind_of(self._checkpoint)]
         self._encoder: SpeakerEncoder | None = None
         self._voices = Embeddings(self._embed)

@@ -32,7 +32,7 @@ from llasa_search.evaluation.statistics import Estimate, estimate
 from llasa_search.generation.joining import joined, trimmed
 from llasa_search.llasa.duration import typical_seconds
 from llasa_search.strategies import BestOfN, InContextSteps
-from llasa_search.study.processes import spread
+from llasa_search.study.processes import run_jobs
 from llasa_search.text.splitting import split
 from llasa_search.verifiers import ResemblyzerSimilarity
 from llasa_search.verifiers.pocketsphinx_wer import PocketsphinxWER
@@ -103,7 +103,7 @@ def main(
         Job(number, written, said, n, sampling, judges)
         for number, (written, said) in enumerate(long_texts(count))
     ]
-    spoken = [each for both in spread(in_both_ways, jobs, "long texts", processes) for each in both]
+    spoken = [each for both in run_jobs(in_both_ways, jobs, "long texts", processes) for each in both]
     lines = "".join(json.dumps(asdict(each)) + "\n" for each in spoken)
     (folder / "long_texts.jsonl").write_text(lines, encoding="utf-8")
     drift(spoken, page.parent / "drift.png")
@@ -237,9 +237,9 @@ def drift(spoken: Sequence[Spoken], path: Path) -> None:
         heard = [[row[i - 1] for row in rows if len(row) >= i] for i in steps]
         found = [estimate(lambda v, k: v / k, each, np.ones(len(each))) for each in heard]
         middle = np.array([each.value for each in found])
-        spread = [middle - [each.low for each in found], [each.high for each in found] - middle]
+        run_jobs = [middle - [each.low for each in found], [each.high for each in found] - middle]
         panel.errorbar(
-            np.array(steps) + aside, middle, yerr=spread, label=way, color=colour, marker=marker, capsize=2
+            np.array(steps) + aside, middle, yerr=run_jobs, label=way, color=colour, marker=marker, capsize=2
         )
     panel.set(xlabel="step of the text", ylabel="Resemblyzer's cosine to the voice prompt")
     panel.grid(alpha=0.3)

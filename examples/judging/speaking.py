@@ -13,7 +13,7 @@ from material import CHANNELS, SAMPLE_RATE, Item
 from llasa_search.arrays import Audio
 from llasa_search.storage.files import new_folder, write_wav
 from llasa_search.study.plan import fingerprint
-from llasa_search.study.processes import spread
+from llasa_search.study.processes import run_jobs
 
 if TYPE_CHECKING:
     from llasa_search.llasa.codec import Codec
@@ -54,7 +54,7 @@ def recordings(
     home.mkdir(parents=True, exist_ok=True)
     jobs = [(item, record, home / item.id, model) for item in items]
     missing = [job for job in jobs if not job[2].exists()]
-    for _ in spread(_record, missing, "recordings", processes):
+    for _ in run_jobs(_record, missing, "recordings", processes):
         pass
     return [
         Recording(item, wav.stem, channel, wav)
@@ -78,9 +78,9 @@ def _record(job: tuple[Item, Record, Path, str]) -> None:
 
 def codec_of(model: str) -> str:
     """The codec that comes with a model."""
-    from llasa_search.llasa.loading import locate
+    from llasa_search.llasa.loading import find_model
 
-    return locate(model, None)[1]
+    return find_model(model, None)[1]
 
 
 @cache

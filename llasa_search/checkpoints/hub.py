@@ -67,7 +67,7 @@ def from_hub(get: Callable[[bool], T], given: str, what: str, instead: str = "gi
         ) from error
 
 
-def locate(model: str, files: Sequence[str]) -> Path:
+def find_checkpoint(model: str, files: Sequence[str]) -> Path:
     """The file or folder `model`, or what the Hugging Face hub has under that id, downloaded once.
 
     Args:

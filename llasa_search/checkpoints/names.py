@@ -11,7 +11,7 @@ EMBEDDED = ("tiny", "tiny-ctc")
 """Names of the package's own checkpoints."""
 
 
-def named(model: str, part: str) -> str:
-    """What `locate` finds a model by: for "tiny" the package's own `part`, such as "speaker" ("" is all)."""
+def resolve_name(model: str, part: str) -> str:
+    """What `find_checkpoint` finds a model by: for "tiny" the package's own `part`, such as "speaker" ("" is all)."""
     part = "ctc" if model == "tiny-ctc" else part
     return str(TINY / part) if model in EMBEDDED else model

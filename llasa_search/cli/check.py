@@ -62,7 +62,7 @@ def check(
         InputError: there is no such model, codec, device or type.
     """
     codec = None if codec is None else str(codec)
-    folder, _ = loading.locate(str(model), codec)
+    folder, _ = loading.find_model(str(model), codec)
     loading.pick_dtype(dtype, loading.pick_device(device))
     return list(_run(str(model), codec, folder, device, dtype))
 
@@ -78,8 +78,8 @@ def _run(model: str, codec: str | None, folder: str, device: str, dtype: str) ->
 
     def load() -> str:
         found["llasa"] = Llasa.from_pretrained(model, codec=codec, device=device, dtype=dtype)
-        decoder = found["llasa"].decoder
-        return f"{found['llasa']}: {len(decoder.layers)} layers, {decoder.outputs - 1} codes"
+        language_model = found["llasa"].language_model
+        return f"{found['llasa']}: {len(language_model.layers)} layers, {language_model.outputs - 1} codes"
 
     steps: list[tuple[str, Callable[[], str]]] = [
         ("markers and template", lambda: _prompt_format(folder)),
@@ -105,7 +105,7 @@ def _prompt_format(where: str) -> str:
         raise LlasaSearchError(
             f"the template does not leave the assistant's turn open: ids end in {ids[-3:]}"
         )
-    unknown = form.unspeakable(TEXT)
+    unknown = form.unknown_characters(TEXT)
     if unknown:
         raise LlasaSearchError(f"the tokenizer cannot represent {unknown}")
     return f"{form.codebook_size} codes, END is {form.end_id}, a prompt of {len(ids)} tokens"

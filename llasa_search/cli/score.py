@@ -22,7 +22,7 @@ from llasa_search.evaluation.manifest import Entry, read_manifest
 from llasa_search.evaluation.summary import Summary, summarise, summary_table
 from llasa_search.result import SearchError
 from llasa_search.reward.base import Reward
-from llasa_search.scoring.families import warn_of_strangers
+from llasa_search.scoring.families import warn_out_of_domain
 from llasa_search.scoring.loading import load_verifiers, refuse_codes, verifier_versions
 from llasa_search.storage.files import check_new_folder, write_text
 from llasa_search.verifiers.specification import parse_reward
@@ -54,7 +54,7 @@ def score(manifest: Path, wavs: Path | None, reward: Reward, out: Path) -> bool:
     settings |= _settings(reward)
     _check_out(out, settings)
     load_verifiers(reward.verifiers)
-    warn_of_strangers(reward.verifiers)
+    warn_out_of_domain(reward.verifiers)
     out.mkdir(exist_ok=True)
     write_text(out / "settings.json", _json(settings))
     records, complete = _run(entries, reward, out / "scores.jsonl")

@@ -14,7 +14,7 @@ from torch import Tensor
 from llasa_search.arrays import Codes
 from llasa_search.candidate import FinishReason
 from llasa_search.engine.cache import KeyValueCache, Prefix
-from llasa_search.engine.language_model import ROW_MULTIPLE, Decoder
+from llasa_search.engine.language_model import ROW_MULTIPLE, LanguageModel
 from llasa_search.engine.memory import is_out_of_memory
 from llasa_search.engine.token_sampling import draw, penalise, signed
 from llasa_search.sampling import Sampling
@@ -28,7 +28,7 @@ class Task:
     """What all rows of a prompt have in common.
 
     Attributes:
-        decoder: the model.
+        model: the language model.
         prefix: the prefilled prompt.
         prompt_codes: the codes in the prompt (for the repetition penalty).
         sampling: how tokens are drawn.
@@ -36,7 +36,7 @@ class Task:
         maximum: rows are cut after so many tokens.
     """
 
-    decoder: Decoder
+    model: LanguageModel
     prefix: Prefix
     prompt_codes: Codes
     sampling: Sampling
@@ -46,7 +46,7 @@ class Task:
     @property
     def end(self) -> int:
         """The output that ends speech; the codes come before it."""
-        return self.decoder.outputs - 1
+        return self.model.outputs - 1
 
     @property
     def capacity(self) -> int:
@@ -56,7 +56,7 @@ class Task:
     @property
     def bytes_per_row(self) -> int:
         """Memory of a row's cache and of its logits, probabilities and their like (some six copies)."""
-        return KeyValueCache.bytes_per_row(self.prefix, self.capacity) + 6 * 4 * self.decoder.outputs
+        return KeyValueCache.bytes_per_row(self.prefix, self.capacity) + 6 * 4 * self.model.outputs
 
 
 class Finished(NamedTuple):
@@ -84,7 +84,7 @@ class Batch:
         self.names = list(names)
         self.length = 0
         slots = _round_up(len(self.names))
-        device = task.decoder.device
+        device = task.model.device
         self._keys = torch.zeros(slots, dtype=torch.int64, device=device)
         self._keys[: len(self.names)] = torch.tensor([signed(key) for key in keys], dtype=torch.int64)
         self._tokens = torch.zeros(slots, task.maximum, dtype=torch.int64, device=device)
@@ -176,15 +176,15 @@ class Batch:
             return self.task.prefix.logits.expand(rows, -1)
         assert self._cache is not None
         self._cache.length = self.length - 1
-        return self.task.decoder.step(self._tokens[:rows, self.length - 1], self._cache)
+        return self.task.model.step(self._tokens[:rows, self.length - 1], self._cache)
 
     def _rebuild(self, rows: int) -> None:
         cache = KeyValueCache(self.task.prefix, rows, self.task.capacity)
         for position in range(self.length - 1):
-            self.task.decoder.step(self._tokens[:rows, position], cache)
+            self.task.model.step(self._tokens[:rows, position], cache)
         if self.task.sampling.repetition_penalty != 1:
             self._seen = torch.zeros(
-                rows, self.task.decoder.outputs, dtype=torch.bool, device=self._keys.device
+                rows, self.task.model.outputs, dtype=torch.bool, device=self._keys.device
             )
             self._seen[:, torch.from_numpy(self.task.prompt_codes).long()] = True
             self._seen.scatter_(1, self._tokens[:rows, : self.length], True)

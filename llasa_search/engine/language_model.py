@@ -44,7 +44,7 @@ class Layer:
     down_bias: Tensor | None
 
 
-class Decoder:
+class LanguageModel:
     """One step of a Llama for many rows that share a prompt.
 
     The stream between layers is float32; products are in the weights' type. The cache is in float32 on a

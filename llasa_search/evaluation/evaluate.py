@@ -27,7 +27,7 @@ from llasa_search.reward.base import Reward, ranking
 from llasa_search.scoring.isolation import score
 from llasa_search.scoring.loading import check_verifiers
 from llasa_search.scoring.rewards import rewards
-from llasa_search.scoring.score_record import Verdict, as_score, as_verdict
+from llasa_search.scoring.score_record import ScoreRecord, record_to_score, score_to_record
 from llasa_search.scoring.scorer import BATCH
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt, Voice
@@ -43,7 +43,7 @@ class Recording(TypedDict):
     error: str
     seconds: float | None
     reward: float | None
-    scores: dict[str, Verdict]
+    scores: dict[str, ScoreRecord]
 
 
 class Record(TypedDict):
@@ -101,7 +101,7 @@ class _Takes:
         self.voice, self.voice_problem = _voice(entry)
         self.candidates: list[Candidate] = []
         self.problems: list[str] = []
-        self.verdicts: dict[tuple[int, str], Verdict] = {}
+        self.verdicts: dict[tuple[int, str], ScoreRecord] = {}
         for i, wav in enumerate(entry.wavs):
             audio, problem = _audio(wav)
             self.candidates.append(recorded(i, entry.text, audio))
@@ -117,9 +117,9 @@ class _Takes:
 
     def note(self, verifier: Verifier, candidate: Candidate, found: Score) -> None:
         """Keeps a score, and what its rate is made of."""
-        verdict = as_verdict(verifier, self.entry.text, self.entry.language, found)
+        verdict = score_to_record(verifier, self.entry.text, self.entry.language, found)
         self.verdicts[candidate.index, str(verifier)] = verdict
-        candidate.scores[str(verifier)] = as_score(verdict)
+        candidate.scores[str(verifier)] = record_to_score(verdict)
 
     def utterance(self, candidate: Candidate) -> Utterance:
         assert candidate.audio is not None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from llasa_search.evaluation.evaluate import Record, Recording
-from llasa_search.scoring.score_record import Verdict
+from llasa_search.scoring.score_record import ScoreRecord
 from llasa_search.table import aligned
 
 HIGH = 0.5
@@ -128,7 +128,7 @@ def _measures(recordings: Sequence[Recording]) -> list[Measure]:
     return [*measures, _mean("reward, mean", known)]
 
 
-def _of_verifier(name: str, verdicts: Sequence[Verdict]) -> list[Measure]:
+def _of_verifier(name: str, verdicts: Sequence[ScoreRecord]) -> list[Measure]:
     values = [each["value"] for each in verdicts if each["value"] is not None]
     mean = _mean(f"{name}, mean", values)
     lengths = [each["length"] for each in verdicts if "length" in each]

@@ -113,7 +113,7 @@ def rearranged(batch: Batch, wanted: Sequence[tuple[int, Row]], at_once: int) ->
     return parts
 
 
-def worthiest(batches: Sequence[Batch], worth: Callable[[int], float]) -> tuple[Batch, int] | None:
+def best_live_row(batches: Sequence[Batch], last_reward: Callable[[int], float]) -> tuple[Batch, int] | None:
     """The batch and the slot of the row to finish if only one can be, among the longest; None without rows.
 
     Args:
@@ -122,7 +122,7 @@ def worthiest(batches: Sequence[Batch], worth: Callable[[int], float]) -> tuple[
     """
     longest = max((batch.length for batch in batches), default=0)
     alive = [
-        (worth(name), mean, batch, slot)
+        (last_reward(name), mean, batch, slot)
         for batch in batches
         if batch.length == longest
         for slot, (name, mean) in enumerate(zip(batch.names, batch.mean_logprobs(), strict=True))

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import torch
 
 from llasa_search.arrays import Audio
-from llasa_search.budget import NOTHING, Account, BudgetSpent, Need
+from llasa_search.budget import NOTHING, BudgetSpent, BudgetTracker, Need
 from llasa_search.candidate import Candidate
 from llasa_search.engine.batch import Batch, Finished, Task
 from llasa_search.engine.memory import is_out_of_memory, peak_memory, rows_that_fit
 from llasa_search.engine.token_sampling import mix
 from llasa_search.errors import InputError, ModelError
-from llasa_search.generation.rows import Row, Rows, rearranged, worthiest
-from llasa_search.generation.speech_decoder import Speech
-from llasa_search.generation.state import Shared
+from llasa_search.generation.rows import Row, Rows, best_live_row, rearranged
+from llasa_search.generation.speech_decoder import SpeechDecoder
+from llasa_search.generation.state import SearchState
 from llasa_search.generation.trace import Trace
 from llasa_search.llasa.context_window import fit, within
 from llasa_search.sampling import Sampling
@@ -33,14 +33,14 @@ CLOCK_TOKENS = 25
 
 
 class Sampler:
-    """Speech for one prompt, drawn from the language model within a budget.
+    """SpeechDecoder for one prompt, drawn from the language model within a budget.
 
     Attributes:
         llasa: the model and its codec.
         prompt: what is asked of it.
         sampling: how tokens are drawn.
         seed: root i has the key mix(seed, i), whatever else is sampled.
-        account: the budget and the ledger.
+        tracker: the budget and the ledger.
         minimum, maximum: speech tokens of a candidate, END not counted.
         expected: speech tokens that reading the text usually takes.
         later: tokens that the budget keeps for what is to be said after this prompt's text.
@@ -53,7 +53,7 @@ class Sampler:
         prompt: Prompt,
         sampling: Sampling,
         seed: int,
-        account: Account,
+        tracker: BudgetTracker,
         later: Need = NOTHING,
     ) -> None:
         """Checks that the prompt fits; runs no model.
@@ -63,16 +63,16 @@ class Sampler:
         """
         fitted = fit(prompt, sampling, llasa.format, llasa.codec.hop, llasa.frame_rate, llasa.max_length)
         self.llasa, self.prompt, self.sampling = llasa, prompt, sampling
-        self.seed, self.account, self.later = seed, account, later
+        self.seed, self.tracker, self.later = seed, tracker, later
         self.minimum, self.maximum, self.expected = fitted.minimum, fitted.maximum, fitted.expected
-        self.speech = Speech(llasa, prompt, account, fitted.maximum)
+        self.speech = SpeechDecoder(llasa, prompt, tracker, fitted.maximum)
         self._text_ids, self._refusal = fitted.text_ids, fitted.refusal
-        self._search = Shared(prompt.text)
+        self._search = SearchState(prompt.text)
         self._prepared: Task | None = None
         self._at_once = 0
 
     def at(self, prompt: Prompt, later: Need = NOTHING) -> Sampler:
-        """A sampler for another prompt that shares the model, the account and all prefilled prompts.
+        """A sampler for another prompt that shares the model, the tracker and all prefilled prompts.
 
         Args:
             prompt: without the oldest steps of its history where they leave too little room; see `within`.
@@ -85,7 +85,7 @@ class Sampler:
         prompt = within(
             prompt, self.sampling, llasa.format, llasa.codec.hop, llasa.frame_rate, llasa.max_length
         )
-        other = Sampler(llasa, prompt, self.sampling, self.seed, self.account, later)
+        other = Sampler(llasa, prompt, self.sampling, self.seed, self.tracker, later)
         other._require_room()
         other._search = self._search
         return other
@@ -106,7 +106,7 @@ class Sampler:
         first = self._search.next_index if first is None else first
         if not (isinstance(n, Integral) and isinstance(first, Integral) and n >= 1 and first >= 0):
             raise InputError(f"start(n={n!r}, first={first!r}): whole numbers, n 1 or more, first 0 or more")
-        limit = self.account.stopped_by or self.account.reached()
+        limit = self.tracker.stopped_by or self.tracker.reached()
         if limit is not None:
             raise BudgetSpent(limit)
         roots = [Row(index, mix(self.seed, index)) for index in range(first, first + n)]
@@ -226,20 +226,20 @@ class Sampler:
             InputError: as `start` does, where nothing has been sampled.
         """
         self._require_price()
-        return self.account.affordable(self.maximum + self.later.most, self.expected + self.later.usual)
+        return self.tracker.affordable(self.maximum + self.later.most, self.expected + self.later.usual)
 
     def remaining(self, length: int) -> tuple[int, int]:
         """Tokens that a row of `length` may still need, and that it usually needs, until the text is said."""
         usual = max(CLOCK_TOKENS, self.expected - length)
         return self.maximum - length + self.later.most, usual + self.later.usual
 
-    def rescue(self) -> Candidate | None:
+    def finish_best_row(self) -> Candidate | None:
         """Finishes one row from the reserve: of those last alive, the one with the best partial reward.
 
         Ties, and a search that has not scored unfinished speech, go to the highest mean log-probability. For
         a search that its budget ended before any candidate finished. None if no row is alive.
         """
-        found = worthiest(self._search.live, self.trace.worth)
+        found = best_live_row(self._search.live, self.trace.last_reward)
         if found is None:
             return None
         batch, slot = found
@@ -256,18 +256,18 @@ class Sampler:
         mine = [batch for batch in self._search.live if len(batch) and batch.task is self._task()]
         index = self._search.next_index
         self._search.live = mine or self._batches([Row(index, mix(self.seed, index))])
-        rescued = self.rescue()
-        assert rescued is not None
-        return rescued
+        finished_row = self.finish_best_row()
+        assert finished_row is not None
+        return finished_row
 
     def count(self, candidate: Candidate) -> Candidate:
         """Notes a finished candidate of the whole text, which a strategy may have joined from steps."""
         self._search.finished.append(candidate)
-        self.account.ledger.finished += 1
+        self.tracker.ledger.finished += 1
         return candidate
 
     def audio(self, candidates: Sequence[Candidate]) -> list[Audio]:
-        """Speech of candidates, float32 mono [samples] each, read-only, also kept in `Candidate.audio`."""
+        """SpeechDecoder of candidates, float32 mono [samples] each, read-only, also kept in `Candidate.audio`."""
         return self.speech.whole(candidates)
 
     def _task(self) -> Task:
@@ -275,11 +275,11 @@ class Sampler:
         if self._prepared is None:
             codes = self.speech.context
             ids = (*self._text_ids, *self.llasa.format.speech_ids[codes].tolist())
-            prefix = self._search.prefix(ids, self.llasa, self.account.ledger)
+            prefix = self._search.prefix(ids, self.llasa, self.tracker.ledger)
             self._prepared = Task(
-                self.llasa.decoder, prefix, codes, self.sampling, self.minimum, self.maximum
+                self.llasa.language_model, prefix, codes, self.sampling, self.minimum, self.maximum
             )
-            self._at_once = rows_that_fit(self._prepared.bytes_per_row, self.llasa.decoder.device)
+            self._at_once = rows_that_fit(self._prepared.bytes_per_row, self.llasa.language_model.device)
         return self._prepared
 
     def _batches(self, roots: Sequence[Row]) -> list[Batch]:
@@ -295,23 +295,23 @@ class Sampler:
 
     def _require_price(self) -> None:
         self._require_room()
-        if not self.account.ledger.row_steps:
-            self.account.require(self.maximum + self.later.most)
+        if not self.tracker.ledger.row_steps:
+            self.tracker.require(self.maximum + self.later.most)
 
     @contextmanager
     def _decoding(self) -> Iterator[None]:
         """Books the block's seconds and memory, and how far each live row has come when it ends."""
         try:
-            with self.account.ledger.stage("decode"):
+            with self.tracker.ledger.stage("decode"):
                 yield
         finally:
-            self.account.ledger.peak_memory_bytes = peak_memory(self.llasa.decoder.device)
+            self.tracker.ledger.peak_memory_bytes = peak_memory(self.llasa.language_model.device)
             self._search.note_lengths()
 
     def _limit_reached(self, batch: Batch, back_to: int | None) -> bool:
         length = batch.length + 1 if back_to is None else min(batch.length + 1, back_to)
         clock = batch.length % CLOCK_TOKENS == 0
-        return self.account.reached(len(batch), *self.remaining(length), clock) is not None
+        return self.tracker.reached(len(batch), *self.remaining(length), clock) is not None
 
     def _step(self, queue: list[Batch]) -> list[Candidate]:
         """One step of the first batch; out of memory halves it instead."""
@@ -330,10 +330,10 @@ class Sampler:
             queue[:1] = batch.split()
             torch.cuda.empty_cache()
             return []
-        self.account.ledger.row_steps += rows
+        self.tracker.ledger.row_steps += rows
         if length:  # the first token is drawn from the prefill's logits
-            self.account.ledger.add_flops("decode", self.llasa.decoder.flops(rows, context, rows))
-        self.account.reserve.note_step(rows, time.perf_counter() - start)
+            self.tracker.ledger.add_flops("decode", self.llasa.language_model.flops(rows, context, rows))
+        self.tracker.reserve.note_step(rows, time.perf_counter() - start)
         return [self._finish(each) for each in ended]
 
     def _finish(self, ended: Finished) -> Candidate:

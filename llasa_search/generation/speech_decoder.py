@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llasa_search.arrays import Audio, Codes
-from llasa_search.budget import Account
+from llasa_search.budget import BudgetTracker
 from llasa_search.llasa.codec import CONTEXT_FRAMES
 
 if TYPE_CHECKING:
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from llasa_search.voice import Prompt
 
 
-class Speech:
+class SpeechDecoder:
     """What one prompt's candidates and rows sound like, decoded after what has been said before.
 
     Args:
         llasa: whose codec decodes.
         prompt: its voice and its history are what has been said before.
-        account: its ledger books seconds and operations, its reserve the price of the longest candidate.
+        tracker: its ledger books seconds and operations, its reserve the price of the longest candidate.
         longest: frames of that one.
     """
 
-    def __init__(self, llasa: Llasa, prompt: Prompt, account: Account, longest: int) -> None:
-        self._llasa, self._prompt, self._account, self._longest = llasa, prompt, account, longest
+    def __init__(self, llasa: Llasa, prompt: Prompt, tracker: BudgetTracker, longest: int) -> None:
+        self._llasa, self._prompt, self._tracker, self._longest = llasa, prompt, tracker, longest
 
     @cached_property
     def context(self) -> Codes:
@@ -42,7 +42,7 @@ class Speech:
         return np.concatenate([self._llasa.voice_codes(self._prompt.voice), *history]).astype(np.int32)
 
     def whole(self, candidates: Sequence[Candidate]) -> list[Audio]:
-        """Speech of candidates, float32 mono [samples] each, read-only, also kept in `Candidate.audio`."""
+        """SpeechDecoder of candidates, float32 mono [samples] each, read-only, also kept in `Candidate.audio`."""
         silent = [candidate for candidate in candidates if candidate.audio is None]
         speech = self._decoded([candidate.codes for candidate in silent], self.context)
         for candidate, audio in zip(silent, speech, strict=True):
@@ -50,7 +50,7 @@ class Speech:
         return [candidate.audio for candidate in candidates if candidate.audio is not None]
 
     def partial(self, rows: Rows, window_seconds: float | None = None) -> list[Audio]:
-        """Speech of unfinished rows, float32 mono [samples] each, read-only; the rows are not used up.
+        """SpeechDecoder of unfinished rows, float32 mono [samples] each, read-only; the rows are not used up.
 
         Args:
             rows: of this prompt.
@@ -60,16 +60,16 @@ class Speech:
         return self._decoded(*ends(rows.codes, self.context, frames))
 
     def _decoded(self, rows: Sequence[Codes], context: NDArray[np.int32]) -> list[Audio]:
-        """Speech after `context`, [frames], or [rows, frames] if each row has its own; that is cut off."""
+        """SpeechDecoder after `context`, [frames], or [rows, frames] if each row has its own; that is cut off."""
         if not rows:
             return []
-        codec, start, ledger = self._llasa.codec, time.perf_counter(), self._account.ledger
+        codec, start, ledger = self._llasa.codec, time.perf_counter(), self._tracker.ledger
         with ledger.stage("codec"):
             speech = codec.decode(rows, context)
         before = min(CONTEXT_FRAMES, context.shape[-1])
         if frames := sum(before + len(row) for row in rows if len(row)):
             price = (time.perf_counter() - start) / frames
-            self._account.reserve.codec_seconds = price * (before + self._longest)
+            self._tracker.reserve.codec_seconds = price * (before + self._longest)
             ledger.add_flops("codec", codec.flops(frames))
         for audio in speech:
             audio.flags.writeable = False

@@ -24,7 +24,7 @@ PREFIXES = 16
 
 
 @dataclass
-class Shared:
+class SearchState:
     """The state of one search.
 
     Attributes:
@@ -49,10 +49,10 @@ class Shared:
         """The prompt of these tokens, prefilled unless it is still there."""
         if ids not in self.prefixes:
             with ledger.stage("prefill"):
-                self.prefixes[ids] = llasa.decoder.prefill(torch.tensor(ids))
+                self.prefixes[ids] = llasa.language_model.prefill(torch.tensor(ids))
             ledger.prefills += 1
             ledger.prefill_tokens += len(ids)
-            ledger.add_flops("prefill", llasa.decoder.flops(len(ids), len(ids) / 2, 1))
+            ledger.add_flops("prefill", llasa.language_model.flops(len(ids), len(ids) / 2, 1))
         prefix = self.prefixes[ids]
         for old in list(self.prefixes)[:-PREFIXES]:
             del self.prefixes[old]

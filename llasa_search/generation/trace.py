@@ -67,7 +67,7 @@ class Trace:
         """Notes a root, or a fork that shares `start` tokens with its parent."""
         self.nodes[index] = Node(index, text, parent, start, tokens=start)
         if parent is not None:
-            self._worth[index] = self.worth(parent)
+            self._worth[index] = self.last_reward(parent)
 
     def follow(self, index: int, parent: int) -> None:
         """Notes that a row says what comes after another's text."""
@@ -107,7 +107,7 @@ class Trace:
             if node.end is None:
                 self._end(node.index, node.tokens, "cut", why)
 
-    def worth(self, index: int) -> float:
+    def last_reward(self, index: int) -> float:
         """The last known reward of a live row, or of what it was forked from; -inf where there is none."""
         return self._worth.get(index, -math.inf)
 

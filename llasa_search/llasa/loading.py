@@ -30,7 +30,7 @@ KNOWN = (*EMBEDDED, "HKUSTAudio/Llasa-1B", "HKUSTAudio/Llasa-3B", "HKUSTAudio/Ll
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def locate(model: str, codec: str | None) -> tuple[str, str]:
+def find_model(model: str, codec: str | None) -> tuple[str, str]:
     """Where the language model and its codec are: folders or hub ids.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from llasa_search.arrays import Audio, Codes
-from llasa_search.engine.language_model import Decoder
+from llasa_search.engine.language_model import LanguageModel
 from llasa_search.errors import ModelError
 from llasa_search.llasa import loading
 from llasa_search.llasa.codec import Codec
@@ -26,17 +26,17 @@ class Llasa:
     Attributes:
         name: as it was asked for.
         format: how it is prompted.
-        decoder: the language model, ready for decoding.
+        language_model: the language model, ready for sampling.
         codec: speech to codes and back.
         max_length: tokens of prompt and speech together, at most.
     """
 
     def __init__(
-        self, name: str, format: PromptFormat, decoder: Decoder, codec: Codec, max_length: int
+        self, name: str, format: PromptFormat, language_model: LanguageModel, codec: Codec, max_length: int
     ) -> None:
         self.name = name
         self.format = format
-        self.decoder = decoder
+        self.language_model = language_model
         self.codec = codec
         self.max_length = max_length
         self._voices: dict[str, Codes] = {}
@@ -65,7 +65,7 @@ class Llasa:
             InputError: no such model, device or dtype.
             ModelError: a checkpoint cannot be found, lacks Llasa's markers, or does not fit the other.
         """
-        where, codec_where = loading.locate(str(model), None if codec is None else str(codec))
+        where, codec_where = loading.find_model(str(model), None if codec is None else str(codec))
         place = loading.pick_device(device)
         weights = loading.pick_dtype(dtype, place)
         prompt_format = PromptFormat(loading.load_tokenizer(where))
@@ -75,13 +75,13 @@ class Llasa:
                 f"{where} speaks {prompt_format.codebook_size} codes, but the codec {codec_where} has "
                 f"{loaded_codec.codebook_size}; name the codec it was trained with: codec=..."
             )
-        language_model = loading.load_language_model(where, place, weights)
+        weights_on_device = loading.load_language_model(where, place, weights)
         outputs = torch.tensor([*prompt_format.speech_ids.tolist(), prompt_format.end_id])
-        if int(outputs.max()) >= language_model.config.vocab_size:
+        if int(outputs.max()) >= weights_on_device.config.vocab_size:
             raise ModelError(f"the tokenizer of {where} has more tokens than its model has embeddings")
-        max_length = min(WINDOW, language_model.config.max_position_embeddings)
-        decoder = Decoder(language_model, outputs, max_length)
-        return cls(str(model), prompt_format, decoder, loaded_codec, max_length)
+        max_length = min(WINDOW, weights_on_device.config.max_position_embeddings)
+        language_model = LanguageModel(weights_on_device, outputs, max_length)
+        return cls(str(model), prompt_format, language_model, loaded_codec, max_length)
 
     @property
     def embedded(self) -> bool:
@@ -115,5 +115,5 @@ class Llasa:
         return self._voices[voice.id]
 
     def __repr__(self) -> str:
-        dtype = str(self.decoder.dtype).removeprefix("torch.")
-        return f"Llasa({self.name!r}, {self.decoder.device}, {dtype})"
+        dtype = str(self.language_model.dtype).removeprefix("torch.")
+        return f"Llasa({self.name!r}, {self.language_model.device}, {dtype})"

@@ -84,7 +84,7 @@ class PromptFormat:
         ids = self._tokenizer.encode(rendered, add_special_tokens=False, verbose=False)
         return [*ids, *self.speech_ids[codes].tolist()]
 
-    def unspeakable(self, text: str) -> list[str]:
+    def unknown_characters(self, text: str) -> list[str]:
         """Characters of the text that the tokenizer cannot represent, each once, in order."""
         return [char for char in dict.fromkeys(text) if not char.isspace() and not self._represents(char)]
 

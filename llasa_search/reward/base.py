@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llasa_search.arrays import FloatArray
-from llasa_search.errors import InputError, shown
+from llasa_search.errors import InputError, short_repr
 
 if TYPE_CHECKING:
     from llasa_search.verifiers.base import Verifier
@@ -237,7 +237,7 @@ class Condition:
             raise InputError(f"condition {self}: compare with <= or >=")
         if not isinstance(self.bound, Real) or not math.isfinite(self.bound):
             raise InputError(
-                f"{self.verifier} {self.comparison} {shown(self.bound)}: the bound is not a finite number"
+                f"{self.verifier} {self.comparison} {short_repr(self.bound)}: the bound is not a finite number"
             )
 
     def holds(self, values: FloatArray) -> NDArray[np.bool_]:

@@ -25,13 +25,13 @@ def kin(judges: Iterable[Verifier], choosers: Iterable[Verifier]) -> list[str]:
     ]
 
 
-def warn_of_kin(judges: Iterable[Verifier], choosers: Iterable[Verifier]) -> None:
+def warn_same_family(judges: Iterable[Verifier], choosers: Iterable[Verifier]) -> None:
     """Warns of what `kin` says."""
     for said in kin(judges, choosers):
         warnings.warn(said, stacklevel=3)
 
 
-def warn_of_strangers(verifiers: Iterable[Verifier]) -> None:
+def warn_out_of_domain(verifiers: Iterable[Verifier]) -> None:
     """Warns of verifiers whose checkpoint is the package's own, where others' speech is to be judged.
 
     Args:

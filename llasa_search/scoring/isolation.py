@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llasa_search.candidate import Score, Utterance
-from llasa_search.errors import LlasaSearchError, said, shown
+from llasa_search.errors import LlasaSearchError, format_error, short_repr
 from llasa_search.verifiers.base import Verifier
 
 _Number = TypeVar("_Number", bound=np.generic)
@@ -77,7 +77,7 @@ def _judge(
         if len(scores) != len(utterances):
             raise LlasaSearchError(f"returned {len(scores)} scores for {len(utterances)} utterances")
     except (Exception, SystemExit) as error:
-        failed = Score(math.nan, said(error), "failed")
+        failed = Score(math.nan, format_error(error), "failed")
         if len(utterances) == 1:
             return [_unjudged(verifier, utterances[0], failed)]
         return [
@@ -100,22 +100,22 @@ def _checked(given: object) -> Score:
     try:
         return _sound(given)
     except Exception as error:  # of a value or a detail that cannot be read
-        return Score(math.nan, f"returned {shown(given)}: {said(error)}", "failed")
+        return Score(math.nan, f"returned {short_repr(given)}: {format_error(error)}", "failed")
 
 
 def _sound(given: object) -> Score:
     if not isinstance(given, Score):
-        return Score(math.nan, f"returned {shown(given)}, which is not a Score", "failed")
+        return Score(math.nan, f"returned {short_repr(given)}, which is not a Score", "failed")
     if isinstance(given.status, str) and given.status in ("failed", "abstained"):
         return Score(math.nan, str(given.detail), given.status)
     if given.status != "scored":
-        return Score(math.nan, f"returned the status {shown(given.status)}", "failed")
+        return Score(math.nan, f"returned the status {short_repr(given.status)}", "failed")
     try:
         value = math.nan if isinstance(given.value, str | bytes) else float(given.value)
     except (TypeError, ValueError, OverflowError):
         value = math.nan
     if not math.isfinite(value):
-        return Score(math.nan, f"returned the value {shown(given.value)}", "failed")
+        return Score(math.nan, f"returned the value {short_repr(given.value)}", "failed")
     return Score(value, str(given.detail))
 
 

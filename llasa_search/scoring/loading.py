@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from llasa_search.checkpoints.versions import versions
-from llasa_search.errors import InputError, LlasaSearchError, ModelError, said, shown
+from llasa_search.errors import InputError, LlasaSearchError, ModelError, format_error, short_repr
 from llasa_search.scoring.isolation import isolated
 from llasa_search.verifiers.base import FunctionVerifier, Verifier, check_declaration, require_width
 from llasa_search.voice import Prompt
@@ -24,7 +24,7 @@ def load_verifiers(verifiers: Sequence[Verifier]) -> None:
         with _trying(f"{verifier} cannot be loaded"):
             verifier.load()
             if type(verifier).utility is Verifier.utility:
-                require_width(verifier.scale, f"{verifier}: scale={shown(verifier.scale)}")
+                require_width(verifier.scale, f"{verifier}: scale={short_repr(verifier.scale)}")
 
 
 def check_verifiers(verifiers: Sequence[Verifier], prompt: Prompt) -> None:
@@ -46,7 +46,7 @@ def _trying(what_failed: str) -> Iterator[None]:
     except LlasaSearchError:
         raise
     except (Exception, SystemExit) as error:
-        raise ModelError(f"{what_failed}: {said(error)}") from error
+        raise ModelError(f"{what_failed}: {format_error(error)}") from error
 
 
 def refuse_codes(verifiers: Iterable[Verifier]) -> None:

@@ -73,7 +73,7 @@ def unfinished(rows: Rows, verifiers: Sequence[Verifier]) -> list[Utterance]:
     ]
 
 
-def heard_by(verifier: Verifier, utterance: Utterance) -> Utterance:
+def cropped_for(verifier: Verifier, utterance: Utterance) -> Utterance:
     """The utterance with as much of the end of its audio as `verifier` hears."""
     if verifier.window_seconds is None:
         return utterance

@@ -9,7 +9,7 @@ import numpy as np
 
 from llasa_search.arrays import FloatArray
 from llasa_search.candidate import Candidate, Score
-from llasa_search.errors import ModelError, said
+from llasa_search.errors import ModelError, format_error
 from llasa_search.reward.base import Condition, Reward
 from llasa_search.reward.compose import part_of
 from llasa_search.verifiers.base import Verifier
@@ -62,7 +62,7 @@ def _utility(source: Verifier | Condition, values: FloatArray) -> FloatArray:
     try:
         utilities = np.asarray(source.utility(values), np.float64)
     except Exception as error:
-        raise ModelError(f"{source}: its utility failed: {said(error)}") from error
+        raise ModelError(f"{source}: its utility failed: {format_error(error)}") from error
     known = utilities[~np.isnan(utilities)]
     if utilities.shape != values.shape or (known < 0).any() or (known > 1).any():
         raise ModelError(f"{source}: its utility must give one number in [0, 1] for each value")

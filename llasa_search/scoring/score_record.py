@@ -7,13 +7,13 @@ import operator
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from llasa_search.candidate import Score, Status
-from llasa_search.errors import said
+from llasa_search.errors import format_error
 
 if TYPE_CHECKING:
     from llasa_search.verifiers.base import Verifier
 
 
-class Verdict(TypedDict):
+class ScoreRecord(TypedDict):
     """One verifier's or judge's score of one recording; `value` is null where it failed or was skipped.
 
     For error rates of a transcript, `edits` and `length` (in words, Chinese: in characters) give corpus
@@ -27,7 +27,7 @@ class Verdict(TypedDict):
     length: NotRequired[int]
 
 
-def as_verdict(verifier: Verifier, text: str, language: str, found: Score) -> Verdict:
+def score_to_record(verifier: Verifier, text: str, language: str, found: Score) -> ScoreRecord:
     """A score with the counts behind it; failed where the verifier cannot count them.
 
     Args:
@@ -37,7 +37,7 @@ def as_verdict(verifier: Verifier, text: str, language: str, found: Score) -> Ve
         found: the score.
     """
     value = None if math.isnan(found.value) else found.value
-    verdict: Verdict = {"value": value, "detail": found.detail, "status": found.status}
+    verdict: ScoreRecord = {"value": value, "detail": found.detail, "status": found.status}
     if found.status != "scored":
         return verdict
     try:
@@ -47,12 +47,12 @@ def as_verdict(verifier: Verifier, text: str, language: str, found: Score) -> Ve
                 raise ValueError(f"{edits} edits of {length}")
             verdict |= {"edits": edits, "length": length}
     except (Exception, SystemExit) as error:
-        why = f"its counts of edits and length failed: {said(error)}"
+        why = f"its counts of edits and length failed: {format_error(error)}"
         return {"value": None, "detail": why, "status": "failed"}
     return verdict
 
 
-def as_score(verdict: Verdict) -> Score:
+def record_to_score(verdict: ScoreRecord) -> Score:
     """The score that a verdict keeps."""
     value = math.nan if verdict["value"] is None else verdict["value"]
     return Score(value, verdict["detail"], verdict["status"])

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llasa_search.arrays import Audio, FloatArray
-from llasa_search.budget import Account
+from llasa_search.budget import BudgetTracker
 from llasa_search.candidate import Candidate, Score, Utterance
 from llasa_search.reward.base import Condition, Reward, ranking
 from llasa_search.scoring.isolation import score
-from llasa_search.scoring.partial import able_verifiers, heard_by, unfinished
+from llasa_search.scoring.partial import able_verifiers, cropped_for, unfinished
 from llasa_search.scoring.rewards import combined, has_judged, rewards, scores_of, values
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt
@@ -51,7 +51,7 @@ class Scorer:
     Args:
         reward: what the search aims at.
         prompt: gives the language and the voice.
-        account: the budget and the ledger.
+        tracker: the budget and the ledger.
         audio: decodes candidates to speech, float32 mono [samples] each.
         sample_rate: of that speech, in Hz.
         cascade: skip verifiers for candidates that can no longer win.
@@ -61,7 +61,7 @@ class Scorer:
         self,
         reward: Reward,
         prompt: Prompt,
-        account: Account,
+        tracker: BudgetTracker,
         audio: Callable[[Sequence[Candidate]], Sequence[Audio]],
         sample_rate: int,
         cascade: bool = False,
@@ -70,7 +70,7 @@ class Scorer:
         self.stopped = False
         self.heard: Callable[[], None] = lambda: None
         self._prompt = prompt
-        self._account = account
+        self._tracker = tracker
         self._audio = audio
         self._sample_rate = sample_rate
         self._cascade = cascade and reward.pointwise
@@ -133,11 +133,11 @@ class Scorer:
         remaining = rows.sampler.remaining(rows.length)
         utterances = list[Utterance]()
         for verifier, start in product(verifiers, range(0, len(rows), BATCH)):
-            if self.stopped or self._account.reached(0, *remaining) is not None:
+            if self.stopped or self._tracker.reached(0, *remaining) is not None:
                 break
             utterances = utterances or unfinished(rows, verifiers)
             part = slice(start, start + BATCH)
-            verdicts = self._verdicts(verifier, [heard_by(verifier, each) for each in utterances[part]])
+            verdicts = self._verdicts(verifier, [cropped_for(verifier, each) for each in utterances[part]])
             for found, verdict in zip(scores[part], verdicts, strict=True):
                 found[str(verifier)] = verdict
         return scores
@@ -174,7 +174,7 @@ class Scorer:
         beaten = [candidate for candidate in candidates if id(candidate) not in late]
         for verifier in required:
             if count := sum(str(verifier) not in candidate.scores for candidate in beaten):
-                skipped = self._account.ledger.verifier_skipped
+                skipped = self._tracker.ledger.verifier_skipped
                 skipped[str(verifier)] = skipped.get(str(verifier), 0) + count
         skip(contenders, required, self._why_unheard)
         skip(beaten, required, "could no longer win")
@@ -209,9 +209,9 @@ class Scorer:
     def _time_is_up(self) -> bool:
         if self.stopped:
             return True
-        for limit, left in self._account.left().items():
+        for limit, left in self._tracker.left().items():
             if limit.endswith("seconds") and left <= 0:
-                self._account.stopped_by = self._account.stopped_by or limit
+                self._tracker.stopped_by = self._tracker.stopped_by or limit
                 return True
         return False
 
@@ -222,9 +222,9 @@ class Scorer:
         new = {key: i for i, key in enumerate(keys) if key not in self._cache}
         heard = [utterances[i] for i in new.values()]
         start = time.perf_counter()
-        with self._account.ledger.stage("verify"):
+        with self._tracker.ledger.stage("verify"):
             self._cache.update(zip(new, score(verifier, heard, self._time_is_up), strict=True))
-        ledger = self._account.ledger
+        ledger = self._tracker.ledger
         ledger.verifier_calls[name] = ledger.verifier_calls.get(name, 0) + len(heard)
         spent = time.perf_counter() - start
         ledger.verifier_seconds[name] = ledger.verifier_seconds.get(name, 0.0) + spent
@@ -232,7 +232,7 @@ class Scorer:
         if heard:
             self._prices[name] = spent / len(heard)
             prices = [self._prices.get(str(each), 0.0) for each in self.reward.verifiers]
-            self._account.reserve.verifier_seconds = sum(prices)
+            self._tracker.reserve.verifier_seconds = sum(prices)
         return [self._cache[key] for key in keys]
 
     def _utterances(self, batch: Sequence[Candidate]) -> list[Utterance]:

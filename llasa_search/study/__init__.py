@@ -10,8 +10,8 @@ outcomes.rate(curves.best_of(rows, "words", n=4))
 """
 
 from llasa_search.study.cases import Case, read_cases
-from llasa_search.study.checks import audible
+from llasa_search.study.checks import usable_cases
 from llasa_search.study.plan import Arm, Row
 from llasa_search.study.runs import Study
 
-__all__ = ["Arm", "Case", "Row", "Study", "audible", "read_cases"]
+__all__ = ["Arm", "Case", "Row", "Study", "read_cases", "usable_cases"]

@@ -12,14 +12,14 @@ from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt
 
 
-def audible(cases: Sequence[Case], arms: Sequence[Arm]) -> list[Case]:
+def usable_cases(cases: Sequence[Case], arms: Sequence[Arm]) -> list[Case]:
     """The cases that every verifier of every arm can hear: for one of the voice, those with a voice prompt.
 
     Raises:
         InputError: there is none.
     """
-    listeners = {str(each): each for arm in arms for each in arm.listeners()}.values()
-    refused = {case.id: why for case, each in product(cases, listeners) if (why := refusal(each, case))}
+    all_verifiers = {str(each): each for arm in arms for each in arm.all_verifiers()}.values()
+    refused = {case.id: why for case, each in product(cases, all_verifiers) if (why := refusal(each, case))}
     if cases and len(refused) == len(cases):
         raise InputError(f"the search can use none of the texts: {next(iter(refused.values()))}")
     return [case for case in cases if case.id not in refused]
@@ -42,7 +42,7 @@ def refuse(cases: Sequence[Case], arms: Sequence[Arm], judges: Sequence[tuple[st
         if all(refusals):
             raise InputError(f"the judge {name!r} can hear none of the cases: {refusals[0]}")
     for arm in arms:
-        for case, listener in product(cases, arm.listeners()):
+        for case, listener in product(cases, arm.all_verifiers()):
             if (why := refusal(listener, case)) is not None:
                 raise InputError(f"case {case.id}, arm {arm.name!r}: {why}")
 

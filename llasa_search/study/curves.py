@@ -17,7 +17,7 @@ from llasa_search.errors import InputError
 from llasa_search.registry import suggest
 from llasa_search.scoring.gate import gated
 from llasa_search.scoring.rewards import combined
-from llasa_search.scoring.score_record import as_score
+from llasa_search.scoring.score_record import record_to_score
 from llasa_search.study.outcomes import Outcome, measured
 from llasa_search.study.plan import Row
 from llasa_search.verifiers.specification import RewardLike, as_reward
@@ -113,7 +113,7 @@ def by(reward: RewardLike) -> Key:
                 f"{wanted} needs scores that the rows do not hold: let the arm hear "
                 f"{' and '.join(missing)}, with weight 0 where they are not to choose"
             )
-        return combined(wanted, [{n: as_score(v) for n, v in row["scores"].items()} for row in pool])
+        return combined(wanted, [{n: record_to_score(v) for n, v in row["scores"].items()} for row in pool])
 
     return key
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llasa_search.candidate import Candidate, Utterance
-from llasa_search.checkpoints.names import named
+from llasa_search.checkpoints.names import resolve_name
 from llasa_search.scoring.isolation import score
-from llasa_search.scoring.score_record import Verdict, as_verdict
+from llasa_search.scoring.score_record import ScoreRecord, score_to_record
 from llasa_search.storage.files import write_text
 from llasa_search.study.cases import Case
 from llasa_search.study.plan import fingerprint
@@ -22,7 +22,7 @@ _loaded: dict[str, Verifier] = {}
 
 def judged(
     judge: Verifier, case: Case, heard: Sequence[Candidate], sample_rate: int, home: Path
-) -> list[Verdict]:
+) -> list[ScoreRecord]:
     """One verdict a candidate, kept in the folder `home` unless it failed.
 
     Of a plain function nothing is kept: its name does not say what it computes.
@@ -31,12 +31,12 @@ def judged(
     voice = None if case.voice is None else case.voice.id
     heard_as = repr((str(judge), fingerprint(*checkpoints_of(verifier)), case.spoken, case.language, voice))
     path = home / f"judged-{digest(heard_as)}.json"
-    known: dict[str, Verdict] = {}
+    known: dict[str, ScoreRecord] = {}
     if path.exists() and not named_only:
         known = json.loads(path.read_text("utf-8"))
     new = [candidate for candidate in heard if str(candidate.index) not in known]
     if new:
-        never: Verdict = {"value": None, "detail": "was never decoded", "status": "skipped"}
+        never: ScoreRecord = {"value": None, "detail": "was never decoded", "status": "skipped"}
         known |= {str(candidate.index): never for candidate in new}
         heard_now = {
             str(candidate.index): Utterance(
@@ -47,7 +47,7 @@ def judged(
         }
         verifier.load()
         for index, found in zip(heard_now, score(verifier, list(heard_now.values())), strict=True):
-            known[index] = as_verdict(verifier, case.spoken, case.language, found)
+            known[index] = score_to_record(verifier, case.spoken, case.language, found)
         kept = {index: each for index, each in known.items() if each["status"] != "failed"}
         if not named_only:
             write_text(path, json.dumps(kept, ensure_ascii=False, indent=1))
@@ -62,7 +62,7 @@ def own(judge: Verifier) -> Verifier:
 def checkpoints_of(verifier: Verifier) -> list[str]:
     """The checkpoints, files or folders, that a verifier's arguments name."""
     arguments = [value for name, value in vars(verifier).items() if name[0] != "_" and isinstance(value, str)]
-    paths = [named(each, verifier.part) for each in arguments if each]
+    paths = [resolve_name(each, verifier.part) for each in arguments if each]
     return [path for path in paths if Path(path).exists()]
 
 

@@ -20,7 +20,7 @@ from llasa_search.arrays import FloatArray
 from llasa_search.errors import InputError
 from llasa_search.evaluation.statistics import RESAMPLES, Estimate
 from llasa_search.registry import suggest
-from llasa_search.scoring.score_record import Verdict
+from llasa_search.scoring.score_record import ScoreRecord
 from llasa_search.study.plan import Row
 
 
@@ -88,7 +88,7 @@ def unheard(rows: Sequence[Row], judge: str) -> int:
     return sum(math.isnan(measured(row["judges"][judge])[0]) for row in rows)
 
 
-def measured(verdict: Verdict) -> tuple[float, float]:
+def measured(verdict: ScoreRecord) -> tuple[float, float]:
     """Errors and words of a verdict; value and 1 where it counts no errors; NaN where it failed."""
     if "edits" in verdict:
         return float(verdict["edits"]), float(verdict["length"])
@@ -116,10 +116,10 @@ def share_above(rows: Sequence[Row], judge: str, bound: float = 0.5) -> list[Row
     return share_where(rows, judge, lambda _, verdict: (verdict["value"] or 0.0) > bound)
 
 
-def share_where(rows: Sequence[Row], judge: str, holds: Callable[[Row, Verdict], bool]) -> list[Row]:
+def share_where(rows: Sequence[Row], judge: str, holds: Callable[[Row, ScoreRecord], bool]) -> list[Row]:
     """The rows with 1 where something holds of what a judge heard, and 0 elsewhere; failed ones stay so."""
 
-    def of(row: Row) -> Verdict:
+    def of(row: Row) -> ScoreRecord:
         verdict = row["judges"][judge]
         value = None if verdict["value"] is None else float(holds(row, verdict))
         return {"value": value, "detail": verdict["detail"], "status": verdict["status"]}

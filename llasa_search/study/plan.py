@@ -12,7 +12,7 @@ from llasa_search.budget import Budget
 from llasa_search.errors import InputError
 from llasa_search.sampling import Sampling
 from llasa_search.scoring.gate import gated
-from llasa_search.scoring.score_record import Verdict
+from llasa_search.scoring.score_record import ScoreRecord
 from llasa_search.strategies import BestOfN
 from llasa_search.strategies.base import as_strategy, verifiers_of
 from llasa_search.verifiers.base import Verifier
@@ -57,7 +57,7 @@ class Arm:
                 "pool is of independent candidates, best_of_n:n=16 and the like without stop_at"
             )
 
-    def listeners(self) -> tuple[Verifier, ...]:
+    def all_verifiers(self) -> tuple[Verifier, ...]:
         """All that listen during a search: for the reward, and for the strategy on its way."""
         return (*gated(as_reward(self.verifiers)).verifiers, *verifiers_of(as_strategy(self.strategy)))
 
@@ -79,8 +79,8 @@ class Row(TypedDict):
     finish: str
     tokens: int
     mean_logprob: float | None
-    scores: dict[str, Verdict]
-    judges: dict[str, Verdict]
+    scores: dict[str, ScoreRecord]
+    judges: dict[str, ScoreRecord]
     finished: int
     row_steps: int
     prefill_tokens: int

@@ -1,4 +1,4 @@
-"""Work that is spread over processes, each of one thread."""
+"""Work that is run_jobs over processes, each of one thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 
-def spread(work: Callable[[J], R], jobs: Sequence[J], named: str, processes: int) -> Iterator[R]:
+def run_jobs(work: Callable[[J], R], jobs: Sequence[J], named: str, processes: int) -> Iterator[R]:
     """Yields each job's result in order, with a progress bar called `named`.
 
     Args:

@@ -19,14 +19,14 @@ from llasa_search.candidate import Candidate, recorded
 from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.request import add_resynthesis
 from llasa_search.result import SearchError, SearchResult
-from llasa_search.scoring.families import warn_of_kin
+from llasa_search.scoring.families import warn_same_family
 from llasa_search.scoring.loading import load_verifiers
-from llasa_search.scoring.score_record import Verdict, as_verdict
+from llasa_search.scoring.score_record import ScoreRecord, score_to_record
 from llasa_search.study.cases import Case
 from llasa_search.study.checks import refuse
 from llasa_search.study.judging import checkpoints_of, digest, judged, own
 from llasa_search.study.plan import Arm, Row, fingerprint
-from llasa_search.study.processes import spread
+from llasa_search.study.processes import run_jobs
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.specification import RewardLike, as_reward
 
@@ -104,7 +104,7 @@ class Study:
         self.model = model
         self.codec = codec
         self.processes = processes
-        self._loadable: set[tuple[str, ...]] = set()  # the listeners of arms, by their names
+        self._loadable: set[tuple[str, ...]] = set()  # the all_verifiers of arms, by their names
 
     def check(self, cases: Sequence[Case], arms: Sequence[Arm]) -> None:
         """Refuses what could not be run, and loads everything that will listen: before hours, not after.
@@ -116,11 +116,11 @@ class Study:
         """
         refuse(cases, arms, self.judges)
         for arm in arms:
-            warn_of_kin((judge for _, judge in self.judges), arm.listeners())
-        first = {tuple(map(str, arm.listeners())): arm for arm in reversed(arms)}
-        if new := {listeners: arm for listeners, arm in first.items() if listeners not in self._loadable}:
+            warn_same_family((judge for _, judge in self.judges), arm.all_verifiers())
+        first = {tuple(map(str, arm.all_verifiers())): arm for arm in reversed(arms)}
+        if new := {all_verifiers: arm for all_verifiers, arm in first.items() if all_verifiers not in self._loadable}:
             job = _Loading(self.model, self.codec, list(new.values()), self.judges)
-            (why,) = spread(_load, [job], "models", self.processes)
+            (why,) = run_jobs(_load, [job], "models", self.processes)
             if why is not None:
                 raise why
             self._loadable.update(new)
@@ -142,7 +142,7 @@ class Study:
             for seed in arm.seeds
         ]
         rows, without = list[Row](), list[str]()
-        for made in spread(_perform, jobs, "searches", self.processes):
+        for made in run_jobs(_perform, jobs, "searches", self.processes):
             if isinstance(made, str):
                 without.append(made)
             else:
@@ -174,7 +174,7 @@ class Study:
             InputError: a recording cannot be read.
         """
         jobs = [_Recording(name, case, wavs[case.id], self.judges, self.folder) for case in cases]
-        return list(spread(_hear, jobs, "recordings", self.processes))
+        return list(run_jobs(_hear, jobs, "recordings", self.processes))
 
 
 def _load(job: _Loading) -> LlasaSearchError | None:
@@ -219,7 +219,7 @@ def _perform(job: _Job) -> list[Row] | str:
     rows = []
     for i, candidate in enumerate(heard):
         judges = {name: found[i] for name, found in verdicts.items()}
-        row = _row(job.arm.name, job.case, job.seed, candidate, judges, job.arm.listeners())
+        row = _row(job.arm.name, job.case, job.seed, candidate, judges, job.arm.all_verifiers())
         rows.append(_of_search(row, result, candidate is result.best))
     return rows
 
@@ -254,11 +254,11 @@ def _row(
     case: Case,
     seed: int,
     candidate: Candidate,
-    judges: dict[str, Verdict],
-    listeners: Sequence[Verifier] = (),
+    judges: dict[str, ScoreRecord],
+    all_verifiers: Sequence[Verifier] = (),
 ) -> Row:
     """A candidate of a search that has cost nothing."""
-    by_name = {str(verifier): verifier for verifier in listeners}
+    by_name = {str(verifier): verifier for verifier in all_verifiers}
     return {
         "case": case.id,
         "kind": case.kind,
@@ -271,7 +271,7 @@ def _row(
         "tokens": len(candidate.logprobs),
         "mean_logprob": None if math.isnan(candidate.mean_logprob) else candidate.mean_logprob,
         "scores": {
-            name: as_verdict(by_name[name], candidate.text, case.language, found)
+            name: score_to_record(by_name[name], candidate.text, case.language, found)
             for name, found in candidate.scores.items()
             if name in by_name
         },
@@ -302,7 +302,7 @@ def _key(job: _Job) -> str:
     """Everything that a search's outcome depends on."""
     arm, case = job.arm, job.case
     voice = None if case.voice is None else case.voice.id
-    models = [model for verifier in arm.listeners() for model in checkpoints_of(verifier)]
+    models = [model for verifier in arm.all_verifiers() for model in checkpoints_of(verifier)]
     made_by = _fingerprints(job.model, job.codec), fingerprint(*models)
     wanted = (arm.strategy, arm.verifiers, asdict(arm.budget), asdict(arm.sampling), arm.pool)
     content = repr((case.text, case.language, voice, job.seed, made_by, wanted))
@@ -316,9 +316,9 @@ def _folder(name: str) -> str:
 
 @cache
 def _fingerprints(model: str, codec: str | None) -> str:
-    from llasa_search.llasa.loading import locate
+    from llasa_search.llasa.loading import find_model
 
-    return fingerprint(*map(str, locate(model, codec)))
+    return fingerprint(*map(str, find_model(model, codec)))
 
 
 def _single(judge: RewardLike) -> Verifier:

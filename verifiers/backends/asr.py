@@ -8,9 +8,9 @@ from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from llasa_search.arrays import Audio
-from llasa_search.checkpoints.hub import locate
+from llasa_search.checkpoints.hub import find_checkpoint
 from llasa_search.checkpoints.loading import stated
-from llasa_search.checkpoints.names import EMBEDDED, named
+from llasa_search.checkpoints.names import EMBEDDED, resolve_name
 from llasa_search.errors import InputError, ModelError
 from llasa_search.registry import suggest
 
@@ -20,7 +20,7 @@ FUNASR = {"paraformer-zh": "funasr/paraformer-zh", "paraformer-en": "funasr/para
 
 def family_of(model: str) -> str:
     """What kind of model hears, as far as its name or folder tells; the loaded recogniser knows it surely."""
-    said = stated(Path(named(model, "")) / "config.json", "model_type")
+    said = stated(Path(resolve_name(model, "")) / "config.json", "model_type")
     if said == "wav2vec2" or "wav2vec2" in Path(model).name:
         return "ctc"
     known = (*FUNASR, *FUNASR.values())
@@ -84,7 +84,7 @@ def _open(model: str) -> ASR:
     if model not in (*FUNASR, *EMBEDDED) and "/" not in model and not Path(model).exists():
         hint = suggest(model, [*names, *EMBEDDED, *FUNASR])
         raise InputError(f"no speech recogniser {model!r}: neither a path nor a known name; {hint}")
-    folder = locate(named(FUNASR.get(model, model), ""), [*transformers_whisper.FILES, *paraformer.FILES])
+    folder = find_checkpoint(resolve_name(FUNASR.get(model, model), ""), [*transformers_whisper.FILES, *paraformer.FILES])
     kind = stated(folder / "config.json", "model_type")
     if kind == "wav2vec2":
         return ctc_model.CTCModel(str(folder))

@@ -9,9 +9,9 @@ import numpy as np
 
 from llasa_search.arrays import Audio, FloatArray
 from llasa_search.audio import SAMPLE_RATE
-from llasa_search.checkpoints.hub import locate
+from llasa_search.checkpoints.hub import find_checkpoint
 from llasa_search.checkpoints.loading import loading, pick_device, pretrained, require_type
-from llasa_search.checkpoints.names import named
+from llasa_search.checkpoints.names import resolve_name
 from llasa_search.errors import InputError
 from llasa_search.text.spoken_form import letters
 from llasa_search.verifiers.backends.batches import of_one_length
@@ -45,7 +45,7 @@ class CTCModel:
     def __init__(self, model: str) -> None:
         from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
-        folder = locate(named(model, "ctc"), FILES)
+        folder = find_checkpoint(resolve_name(model, "ctc"), FILES)
         require_type(folder, "wav2vec2", "Wav2Vec2 with CTC of transformers")
         with loading(folder):
             self.features: Any = Wav2Vec2FeatureExtractor.from_pretrained(folder)

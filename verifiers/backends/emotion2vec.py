@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llasa_search.arrays import Audio
-from llasa_search.checkpoints.hub import locate
+from llasa_search.checkpoints.hub import find_checkpoint
 from llasa_search.checkpoints.loading import loading, pick_device
 from llasa_search.errors import ModelError
 from llasa_search.verifiers.backends.batches import of_one_length
@@ -49,7 +49,7 @@ class Emotion2Vec:
     """
 
     def __init__(self, model: str) -> None:
-        folder = locate(re.sub("^iic/", "emotion2vec/", model), FILES)
+        folder = find_checkpoint(re.sub("^iic/", "emotion2vec/", model), FILES)
         config = read_config(folder, FILES, "emotion2vec")
         self.device = pick_device()
         self.labels = (folder / "tokens.txt").read_text(encoding="utf-8").split("\n")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from llasa_search.arrays import Audio
 from llasa_search.audio import SAMPLE_RATE
-from llasa_search.checkpoints.hub import locate
+from llasa_search.checkpoints.hub import find_checkpoint
 from llasa_search.checkpoints.loading import (
     load_strictly,
     loading,
@@ -69,7 +69,7 @@ class SpeakerEncoder:
 
     def __init__(self, model: str) -> None:
         self.device = pick_device()
-        where = locate(model, FILES)
+        where = find_checkpoint(model, FILES)
         self.kind = kind_of(str(where))
         load = {"ecapa": _ecapa, "xvector": _xvector, "wavlm_ecapa": _wavlm_ecapa}[self.kind]
         self._encode = load(where, self.device)
