@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 import soundfile
 from hypothesis import settings
-from listeners import Frames
-from tiny_random import write_pair
 
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Candidate
@@ -22,6 +20,8 @@ from llasa_search.search import Searcher
 from llasa_search.strategies.base import StrategyLike
 from llasa_search.verifiers import Verifier
 from llasa_search.verifiers.backends.speaker_encoders import forget_lazy_modules
+from tests.helpers.tiny_random import write_pair
+from tests.helpers.verifiers import Frames
 
 if TYPE_CHECKING:
     from llasa_search.llasa.model import Llasa

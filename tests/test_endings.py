@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from listeners import Frames
 
 from llasa_search.budget import Budget
 from llasa_search.candidate import Candidate, Score, Utterance
@@ -17,6 +16,7 @@ from llasa_search.result import SearchError
 from llasa_search.sampling import Sampling
 from llasa_search.search import Progress, Searcher
 from llasa_search.strategies import BestOfN
+from tests.helpers.verifiers import Frames
 
 TEXT = "the captain found a coin"
 SHORT = Sampling(min_seconds=0.1, max_seconds=0.6)

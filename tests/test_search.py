@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from listeners import Frames
 
 from llasa_search import search
 from llasa_search.arrays import Audio
@@ -25,6 +24,7 @@ from llasa_search.search import Progress, Searcher
 from llasa_search.strategies import BestOfN
 from llasa_search.verifiers import WER
 from llasa_search.voice import Voice
+from tests.helpers.verifiers import Frames
 
 TEXT = "the captain found a coin"
 SHORT = Sampling(min_seconds=0.1, max_seconds=0.6)

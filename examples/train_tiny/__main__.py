@@ -13,16 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-import asr
-import card
-import codec
-import codes
-import lm
-import speech
-import texts
 import typer
-import verifier_models
-import voices
+
+from examples.train_tiny import asr, card, codec, codes, lm, speech, texts, verifier_models, voices
 
 TINY = Path(__file__).resolve().parents[2] / "llasa_search" / "tiny"
 SHARDS = 134  # of about 40 minutes

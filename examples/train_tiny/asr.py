@@ -14,9 +14,7 @@ import random
 import string
 from pathlib import Path
 
-import loop
 import numpy as np
-import speech
 import torch
 import torch.nn.functional as F
 import whisper
@@ -24,6 +22,8 @@ from torch import Tensor, nn
 from torchaudio.functional import forced_align
 from whisper.model import ModelDimensions, Whisper, disable_sdpa
 from whisper.tokenizer import get_tokenizer
+
+from examples.train_tiny import loop, speech
 
 DIMS = ModelDimensions(
     n_mels=80,

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import loop
 import numpy as np
-import speech
 import torch
 import torch.nn.functional as F
-from content import ContentLoss
 from torch import nn
 from transformers import Wav2Vec2BertConfig, Xcodec2Config, Xcodec2FeatureExtractor, Xcodec2Model
+
+from examples.train_tiny import loop, speech
+from examples.train_tiny.content import ContentLoss
 
 HOP = 320
 CROP = 50  # frames

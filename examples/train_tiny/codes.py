@@ -7,11 +7,11 @@ import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 
-import codec
-import loop
 import numpy as np
 import torch
 from transformers import Xcodec2Model
+
+from examples.train_tiny import codec, loop
 
 
 def load_codec(folder: Path) -> Xcodec2Model:

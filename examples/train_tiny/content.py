@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import asr
 import torch
 import torch.nn.functional as F
 import whisper
 from torch import nn
 from whisper.model import disable_sdpa
+
+from examples.train_tiny import asr
 
 
 class ContentLoss(nn.Module):

@@ -9,8 +9,9 @@ import random
 from pathlib import Path
 
 import numpy as np
-import speech
 import torch
+
+from examples.train_tiny import speech
 
 
 class Crops:

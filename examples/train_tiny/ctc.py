@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import asr
 import jiwer
-import loop
 import numpy as np
-import speech
 import torch
 import torch.nn.functional as F
-from filters import sinusoids
 from torch import Tensor
 from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
+
+from examples.train_tiny import asr, loop, speech
+from examples.train_tiny.filters import sinusoids
 
 CHANNELS, WIDTH = 256, 400  # of the filters; 400 samples tell formants apart, and not harmonics
 SYMBOLS = ["<pad>", "<s>", "</s>", "<unk>", "|", *asr.ALPHABET]  # padding is CTC's blank, "|" the space

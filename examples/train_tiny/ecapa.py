@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import loop
-import pairs
-import speech
 import torch
-from crops import Crops
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain.nnet.losses import AdditiveAngularMargin, LogSoftmaxWrapper
 from torch import Tensor, nn
+
+from examples.train_tiny import loop, pairs, speech
+from examples.train_tiny.crops import Crops
 
 BATCH = 48
 SPEAKERS = [speaker.name for speaker in speech.verifier_speakers()]

@@ -11,18 +11,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import loop
 import numpy as np
-import pairs
-import speech
 import torch
 import torch.nn.functional as F
 import yaml
-from crops import Crops
-from filters import sinusoids
 from funasr.models.emotion2vec.model import Emotion2vec
 from torch import Tensor, nn
 from torchaudio.functional import detect_pitch_frequency
+
+from examples.train_tiny import loop, pairs, speech
+from examples.train_tiny.crops import Crops
+from examples.train_tiny.filters import sinusoids
 
 BATCH = 48
 SEMITONES, LOWEST = 36, 60.0  # the pitches that a frame may have: three octaves above 60 Hz

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-import speech
 import torch
+
+from examples.train_tiny import speech
 
 LOWEST, HIGHEST = 60.0, 7600.0  # Hz
 

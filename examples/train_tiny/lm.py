@@ -16,12 +16,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import loop
 import numpy as np
-import tokenizer as tokens
 import torch
-from grow import grow
 from transformers import LlamaConfig, LlamaForCausalLM
+
+from examples.train_tiny import loop
+from examples.train_tiny import tokenizer as tokens
+from examples.train_tiny.grow import grow
 
 SIZES = {"small": (160, 5, 5, 1, 480), "base": (256, 7, 4, 2, 768), "large": (384, 9, 6, 2, 1024)}
 FOLDERS = {

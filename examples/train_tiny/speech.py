@@ -18,10 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import pitch
 import soundfile
 import soxr
-import texts
+
+from examples.train_tiny import pitch, texts
 
 SAMPLE_RATE = 16_000
 BASES = {"slt": 172.0, "awb": 128.0, "kal16": 105.0, "rms": 100.0}  # mean pitch in Hz

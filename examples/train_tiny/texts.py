@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import words as w
 from num2words import num2words
+
+from examples.train_tiny import words as w
 
 
 @dataclass(frozen=True)

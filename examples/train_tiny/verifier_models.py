@@ -10,12 +10,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import asr
-import codes
-import ctc
-import ecapa
-import emotion
-import speech
+from examples.train_tiny import asr, codes, ctc, ecapa, emotion, speech
 
 FOLDERS = ("speaker", "emotion", "ctc")
 SHARDS, THROUGH_CODEC = 10, 4

@@ -8,8 +8,7 @@ import json
 import random
 from pathlib import Path
 
-import speech
-import texts
+from examples.train_tiny import speech, texts
 
 
 def write(folder: Path) -> None:

@@ -1,0 +1,310 @@
+"""How fast the decoding engine is, beside plain `transformers.generate` and what the machine could do.
+
+Both sample N candidates of one prompt, in turns: the same weights, the same number of tokens (END is
+forbidden). The table goes into docs/benchmarks.md, between its markers.
+
+    python examples/benchmark_engine.py                                     # the embedded model
+    python examples/benchmark_engine.py --shape llasa-1b                    # random weights, on a GPU
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import transformers
+import typer
+from transformers import LlamaConfig, LlamaForCausalLM, LogitsProcessor
+
+from examples.benchmarks import sections
+from llasa_search.engine.batch import Batch, Task
+from llasa_search.engine.cache import KeyValueCache
+from llasa_search.engine.language_model import LanguageModel
+from llasa_search.engine.token_sampling import mix
+from llasa_search.llasa.loading import (
+    find_model,
+    load_language_model,
+    load_tokenizer,
+    pick_device,
+    pick_dtype,
+)
+from llasa_search.llasa.prompt_format import PromptFormat
+from llasa_search.sampling import Sampling
+
+TEXT = "The captain found a silver coin near the lake, and nobody asked him why."
+SAMPLING = Sampling(temperature=0.8)
+
+
+class Shape(StrEnum):
+    """Models of random weights."""
+
+    llasa_1b = "llasa-1b"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is measured; small enough to send to another process.
+
+    Attributes:
+        model: id or folder, or a shape of random weights.
+        device, dtype: as `Llasa.from_pretrained` takes them.
+        steps: tokens a candidate.
+        voice_frames: codes in the prompt.
+    """
+
+    model: str
+    device: str
+    dtype: str
+    steps: int
+    voice_frames: int
+    threads: int
+
+
+class SpeechOnly(LogitsProcessor):
+    """Forbids every token that is no speech code."""
+
+    def __init__(self, codes: torch.Tensor, vocabulary: int) -> None:
+        self.mask = torch.full((vocabulary,), -torch.inf, device=codes.device)
+        self.mask[codes] = 0
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        return scores + self.mask
+
+
+def load(setting: Setting) -> tuple[LlamaForCausalLM, torch.Tensor, torch.Tensor]:
+    """The model, the vocabulary ids of its codes and END, and a prompt of text and voice."""
+    device = pick_device(setting.device)
+    dtype = pick_dtype(setting.dtype, device)
+    voice = np.random.default_rng(0).integers(0, 4096, setting.voice_frames)
+    if setting.model == Shape.llasa_1b.value:
+        torch.manual_seed(0)
+        with device:
+            model = LlamaForCausalLM(
+                LlamaConfig(
+                    vocab_size=193_800, hidden_size=2048, intermediate_size=8192, num_hidden_layers=16,
+                    num_attention_heads=32, num_key_value_heads=8, head_dim=64, tie_word_embeddings=True,
+                    max_position_embeddings=2048, dtype=dtype,
+                )
+            ).to(dtype).eval()  # fmt: skip
+        outputs = torch.tensor([*range(128_264, 193_800), 128_261])
+        return model, outputs, torch.cat((torch.arange(100), outputs[voice]))
+    where = find_model(setting.model, None)[0]
+    form = PromptFormat(load_tokenizer(where))
+    outputs = torch.tensor([*form.speech_ids.tolist(), form.end_id])
+    prompt = torch.tensor(form.ids(TEXT, (voice % form.codebook_size).astype(np.int32)))
+    return load_language_model(where, device, dtype), outputs, prompt
+
+
+def engine(setting: Setting) -> tuple[Callable[[int], None], LanguageModel, int]:
+    """Our engine: a function that samples N candidates, the decoder, and the prompt's length."""
+    model, outputs, prompt = load(setting)
+    decoder = LanguageModel(model, outputs, max_length=2048)
+
+    def sample(n: int) -> None:
+        prefix = decoder.prefill(prompt)
+        task = Task(decoder, prefix, np.zeros(0, np.int32), SAMPLING, setting.steps, setting.steps)
+        batch = Batch(task, range(n), [mix(0, row) for row in range(n)])
+        while len(batch):
+            batch.step()
+
+    return sample, decoder, len(prompt)
+
+
+def plain(setting: Setting) -> Callable[[int], None]:
+    """transformers' own generate, as a function that samples N candidates."""
+    model, outputs, prompt = load(setting)
+    ids = prompt[None].to(model.device)
+    processor = SpeechOnly(outputs[:-1].to(model.device), model.config.vocab_size)
+
+    def sample(n: int) -> None:
+        with torch.inference_mode():
+            model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                num_return_sequences=n,
+                do_sample=True,
+                temperature=SAMPLING.temperature,
+                top_k=0,
+                top_p=1.0,
+                min_new_tokens=setting.steps,
+                max_new_tokens=setting.steps,
+                logits_processor=[processor],
+                eos_token_id=int(outputs[-1]),
+                pad_token_id=0,
+            )
+
+    return sample
+
+
+def timed(sample: Callable[[int], None], n: int) -> float:
+    """Seconds of one search."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    sample(n)
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def peak_bytes(setting: Setting, which: str, n: int) -> int:
+    """Most memory that one search takes beyond the loaded model. Runs in a process of its own."""
+    torch.set_num_threads(setting.threads)
+    sample = engine(setting)[0] if which == "engine" else plain(setting)
+    sample(1)
+    if pick_device(setting.device).type == "cuda":
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        sample(n)
+        return torch.cuda.max_memory_allocated() - before
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak starts again from what is held now
+    before = resident("VmRSS")
+    sample(n)
+    return resident("VmHWM") - before
+
+
+def resident(entry: str) -> int:
+    """Bytes of this process, now (VmRSS) or at its peak (VmHWM)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(entry))
+
+
+def apart(setting: Setting, which: str, n: int) -> int:
+    """`peak_bytes` in a fresh process: a process never gives its peak back."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(peak_bytes, setting, which, n).result()
+
+
+def best_seconds(work: Callable[[], object], repeats: int = 5) -> float:
+    return min(timed(lambda _: work(), 0) for _ in range(repeats))
+
+
+def machine_rates(device: torch.device, dtype: torch.dtype) -> tuple[float, float]:
+    """Measured operations a second of a large matrix product, and bytes a second of a large copy."""
+    size = 8192 if device.type == "cuda" else 1536
+    left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    source = torch.zeros(2**28 if device.type == "cuda" else 2**26, device=device)
+    target = torch.empty_like(source)
+    products = 2 * size**3 / best_seconds(lambda: torch.mm(left, right))
+    copied = 2 * source.nbytes / best_seconds(lambda: target.copy_(source))
+    return products, copied
+
+
+def least_seconds(decoder: LanguageModel, prompt: int, steps: int, n: int, rates: tuple[float, float]) -> float:
+    """What a search must take: each step's operations at the matrix rate or its bytes at the copy's rate.
+
+    Bytes are the weights, the prompt's keys and values, and the rows' own, each read once a step.
+    """
+    prefix = decoder.prefill(torch.zeros(prompt, dtype=torch.long))
+    weights = [x for y in decoder.layers for x in (y.qkv, y.output, y.gate_up, y.down)] + [decoder.head]
+    fixed = sum(weight.nbytes for weight in weights) + prefix.bytes
+    a_position = KeyValueCache.bytes_per_row(prefix, 1)
+    total = decoder.flops(prompt, prompt / 2, 1) / rates[0]
+    for step in range(1, steps):
+        operations = decoder.flops(n, prompt + step, n)
+        total += max(operations / rates[0], (fixed + n * step * a_position) / rates[1])
+    return total
+
+
+def compare(setting: Setting, rows: list[int], repeats: int) -> list[str]:
+    """The table of one setting, in Markdown."""
+    ours, decoder, prompt = engine(setting)
+    theirs = plain(setting)
+    rates = machine_rates(decoder.device, decoder.dtype)
+    lines = [
+        "| N | engine, tokens/s | generate, tokens/s | ratio (range) | engine, s | generate, s "
+        "| engine, MB | generate, MB | share of the limit |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    seconds: dict[int, float] = {}
+    for n in rows:
+        ours(n), theirs(n)
+        pairs = [(timed(ours, n), timed(theirs, n)) for _ in range(repeats)]
+        mine, other = (statistics.median(side) for side in zip(*pairs, strict=True))
+        ratios = sorted(b / a for a, b in pairs)
+        memory = [apart(setting, which, n) / 2**20 for which in ("engine", "generate")]
+        share = least_seconds(decoder, prompt, setting.steps, n, rates) / mine
+        tokens = n * setting.steps
+        lines.append(
+            f"| {n} | {tokens / mine:,.0f} | {tokens / other:,.0f} | {statistics.median(ratios):.2f} "
+            f"({ratios[0]:.2f}-{ratios[-1]:.2f}) | {mine:.2f} | {other:.2f} | {memory[0]:.0f} "
+            f"| {memory[1]:.0f} | {share:.0%} |"
+        )
+        seconds[n] = mine
+        typer.echo(lines[-1], err=True)
+    lines += [
+        "",
+        f"Measured here: {rates[0] / 1e9:,.0f} GFLOP/s in a matrix product, {rates[1] / 1e9:,.0f} GB/s.",
+    ]
+    if {1, 16} <= seconds.keys():
+        lines[-1] += f" N = 16 takes {seconds[16] / seconds[1]:.2f} times as long as N = 1."
+    return lines
+
+
+def machine(device: torch.device, threads: int) -> str:
+    """What it was measured on."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].split(":")[1].strip() if names else model
+    described = f"{model}, {multiprocessing.cpu_count()} cores, {threads} threads"
+    if device.type == "cuda":
+        described += f", {torch.cuda.get_device_name(device)}"
+    versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
+    return f"{described}; Python {platform.python_version()}, {versions}"
+
+
+def main(
+    model: Annotated[str, typer.Option(help='"tiny", a hub id, or a folder.')] = "tiny",
+    shape: Annotated[
+        Shape | None, typer.Option(help="Random weights of this shape, in place of a model.")
+    ] = None,
+    device: Annotated[str, typer.Option(help='"auto", "cpu", "cuda", ...')] = "auto",
+    dtype: Annotated[list[str] | None, typer.Option(help="Of the weights; may be repeated.")] = None,
+    rows: Annotated[list[int] | None, typer.Option(help="N; may be repeated.")] = None,
+    steps: Annotated[int, typer.Option(help="Tokens a candidate.")] = 200,
+    voice_frames: Annotated[int, typer.Option(help="Codes of the voice prompt; 50 a second.")] = 200,
+    repeats: Annotated[int, typer.Option(help="Of each measurement, engine and generate in turns.")] = 5,
+    threads: Annotated[int | None, typer.Option(help="torch's; None leaves its own choice.")] = None,
+    out: Annotated[Path, typer.Option(help="The page to write into.")] = sections.BENCHMARKS,
+) -> None:
+    """Measures the engine and plain generate, and writes a table."""
+    threads = threads or torch.get_num_threads()
+    torch.set_num_threads(threads)
+    transformers.logging.set_verbosity_error()
+    place, what = pick_device(device), shape.value if shape else model
+    if shape and place.type != "cuda":
+        raise typer.BadParameter(f"--shape {shape.value} needs a GPU")
+    lines = [
+        f"## Engine: {what}",
+        "",
+        f"{steps} tokens a candidate, drawn at temperature 0.8 after a prompt with {voice_frames} codes of "
+        f"voice; prefill included; medians of {repeats}, in turns with `generate(num_return_sequences=N)`. "
+        "Megabytes: what a search takes beyond the loaded model. The limit: the time that each step's "
+        "operations, or its bytes, take at the rates measured beside it (a model that stays in the "
+        "processor's cache can pass it).",
+        "",
+        f"Machine: {machine(place, threads)}.",
+    ]
+    for each in dtype or ["auto"]:
+        setting = Setting(what, device, each, steps, voice_frames, threads)
+        kind = str(pick_dtype(each, place)).removeprefix("torch.")
+        typer.echo(f"{what}, {kind}", err=True)
+        lines += ["", f"**{kind}**", "", *compare(setting, rows or [1, 4, 16, 64], repeats)]
+    sections.write(out, f"engine-{shape.value}" if shape else "engine", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    typer.run(main)

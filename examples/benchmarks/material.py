@@ -1,0 +1,99 @@
+"""What is spoken and judged: the evaluation texts, their voices and styles, and how they are recorded."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from llasa_search.arrays import Audio
+from llasa_search.study.cases import TEXTS, turns
+from llasa_search.voice import Voice
+
+ROOT = Path(__file__).resolve().parents[2]
+CHANNELS = ("original", "codec")
+SAMPLE_RATE = 16_000
+STRENGTH = 0.8  # of the style, as in the built-in voices' own recordings
+
+
+
+
+@dataclass(frozen=True)
+class Item:
+    """One text to speak.
+
+    Attributes:
+        id: such as "standard-007".
+        text: as it is written.
+        spoken: the words that are heard, the judges' reference.
+        kind: which generator made it.
+        voice: a built-in voice's name.
+        style: one of its styles.
+        prompted: whether the model is given that voice; otherwise any voice will do.
+    """
+
+    id: str
+    text: str
+    spoken: str
+    kind: str
+    voice: str
+    style: str
+    prompted: bool
+
+    @property
+    def set(self) -> str:
+        """The evaluation set that it belongs to."""
+        return self.id.rpartition("-")[0]
+
+    @property
+    def prompt(self) -> Voice | None:
+        """The voice prompt, if the model is given one."""
+        return Voice.builtin(self.voice, self.style) if self.prompted else None
+
+
+def items(name: str, limit: int | None = None) -> list[Item]:
+    """The texts of an evaluation set ("dev", "standard", "hard"), or the first `limit` of them."""
+    lines = (TEXTS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [
+        Item(**json.loads(line), voice=voice, style=style, prompted=prompted)
+        for line, (voice, style, prompted) in islice(zip(lines, turns(name), strict=False), limit)
+    ]
+
+
+def training_sentences(count: int) -> list[list[str]]:
+    """The words of `count` generated training texts, less those that are evaluation texts."""
+    from examples.train_tiny import texts
+
+    forbidden = {text.spoken for group in texts.evaluation_sets().values() for text in group}
+    rng = random.Random("judges")
+    # Of an earlier training, and kept: judges that change cannot be compared.
+    mix = {texts.sentence: 45, texts.word_string: 38, texts.numbers: 10, texts.names: 7}
+    made = (texts.training_text(rng, mix).spoken for _ in range(count))
+    return [spoken.split() for spoken in made if spoken not in forbidden]
+
+
+def vocabulary() -> list[str]:
+    """The words that texts are drawn from, also those that are held out of training."""
+    from examples.train_tiny import words
+
+    return sorted({*words.common(), *words.HAND_WRITTEN})
+
+
+def record(text: str, voice: str, style: str, pace: float = 1.0) -> Audio:
+    """An original recording by the synthesiser behind the training speech: float32 [samples] at 16 kHz.
+
+    Args:
+        text: what to say.
+        voice: a built-in voice's name.
+        style: one of its styles.
+        pace: ratio of its duration to the usual one.
+    """
+    from examples.train_tiny import speech
+
+    speaker = next(each for each in speech.speakers() if each.name == voice)
+    audio = speech.speak(text, speech.Delivery(speaker, style, STRENGTH, pace=pace))
+    return np.asarray(audio, np.float32)

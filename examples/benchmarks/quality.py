@@ -1,0 +1,155 @@
+"""How good is the speech? Originals, resynthesis, plain samples, what a search chooses: under two judges.
+
+Every stage keeps what it has made in the folder, and a killed run goes on where it was. Temperature and top-p
+are those that are best for a single sample on the dev set; the other sets are then judged once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from examples.benchmarks import listening, sections, speaking, summary
+from examples.benchmarks.material import CHANNELS, Item, items, record
+from llasa_search import Sampling
+from llasa_search.arrays import Audio
+from llasa_search.study import Arm, Study, read_cases
+from llasa_search.study.plan import Row
+from llasa_search.verifiers.pocketsphinx_wer import PocketsphinxWER
+
+TEMPERATURES = (0.5, 0.6, 0.7, 0.8)
+TOP_PS = (0.9, 1.0)
+FREE = "LanguageModelLikelihood()"  # nothing is chosen on the dev set but the sampling
+GRID_N = 4  # single samples a dev text and setting; their mean error is compared
+
+Rates = Mapping[Sampling, Mapping[str, float]]
+
+
+def main(
+    sets: Annotated[str, typer.Option(help="Evaluation sets, comma-separated.")] = "standard,hard",
+    limit: Annotated[int | None, typer.Option(help="Texts of each set; all by default.")] = None,
+    n: Annotated[int, typer.Option("-n", help="Candidates a text.")] = 16,
+    processes: Annotated[int, typer.Option(help="Of one thread each.")] = 2,
+    model: Annotated[str, typer.Option(help="As in `llasa-search say --model`.")] = "tiny",
+    asr: Annotated[str, typer.Option(help="The model of both verifiers.")] = "tiny",
+    folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-judging"),
+    page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
+) -> None:
+    """Writes `quality.jsonl` to the folder, tables to a Markdown page, and one in brief to the README."""
+    names = sets.split(",")
+    judges = listening.judges(folder)
+    study = Study(folder / "study", judges, model=model, processes=processes)
+    grid = [Sampling(temperature=t, top_p=p) for t, p in product(TEMPERATURES, TOP_PS)]
+    rates = {
+        sampling: pooled_rates(searched(study, "dev", limit, FREE, sampling, GRID_N)) for sampling in grid
+    }
+    reward = f"Lexicographic(WER({asr!r}), TranscriptLikelihood({asr!r}))"
+    sampling = min(grid, key=lambda each: sum(rates[each].values()))
+
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        rows += recorded(study, name, limit, processes)
+        rows += searched(study, name, limit, reward, sampling, n)
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "quality.jsonl").write_text(lines, encoding="utf-8")
+    how = f"temperature {sampling.temperature:g}, top-p {sampling.top_p:g}"
+    about = f"Model {model!r}, {n} candidates a text at {how}, scored by `{reward}`"
+    tables = [summary.Judged.of(rows, name, judge) for name in names for judge in listening.ORDERS]
+    text = section(tables, about, n, rates)
+    sections.write(page, "quality", text)
+    if page == sections.BENCHMARKS:
+        for front in (sections.README, sections.CARD):
+            sections.write(front, "quality", summary.brief(tables, n))
+    typer.echo(text)
+
+
+def recorded(study: Study, name: str, limit: int | None, processes: int) -> list[dict[str, Any]]:
+    """The original recording of each text of a set and its resynthesis, judged."""
+    group, cases, made = items(name, limit), read_cases(name, limit), study.folder.parent / "recordings"
+    recordings = speaking.recordings(group, intact, study.model, made, processes)
+    rows = []
+    for channel in CHANNELS:
+        wavs = {each.item.id: each.wav for each in recordings if each.channel == channel}
+        rows += _flat(study, group, channel, study.recorded(channel, cases, wavs))
+    return rows
+
+
+def intact(item: Item) -> dict[str, Audio]:
+    """The original recording of a text, in the voice and style that the model is prompted with."""
+    return {"intact": record(item.text, item.voice, item.style)}
+
+
+def searched(
+    study: Study, name: str, limit: int | None, reward: str, sampling: Sampling, n: int
+) -> list[dict[str, Any]]:
+    """Every candidate of a search for each text of a set, judged."""
+    about = f"{n} at temperature {sampling.temperature:g}, top-p {sampling.top_p:g}"
+    arm = Arm(about, f"best_of_n:n={n}", reward, sampling=sampling, pool=True)
+    return _flat(study, items(name, limit), "candidate", study.rows(read_cases(name, limit), [arm]))
+
+
+def _flat(study: Study, group: Sequence[Item], role: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The rows with their texts, and under each judge's name the kinds of errors that it heard."""
+    by_id, flat = {item.id: item for item in group}, []
+    for row in rows:
+        item = by_id[row["case"]]
+        heard = {judge: row["judges"][judge]["detail"] for judge, _ in study.judges}
+        errors = {
+            judge: {"transcript": heard[judge], **recogniser.errors(item.spoken, heard[judge])._asdict()}
+            for judge, recogniser in study.judges
+            if isinstance(recogniser, PocketsphinxWER)
+        }
+        flat.append({**vars(item), **row, "set": item.set, "role": role, **errors})
+    return flat
+
+
+def pooled_rates(rows: Sequence[summary.Row]) -> dict[str, float]:
+    """Corpus WER of all samples, by judge."""
+    return {
+        judge: sum(sum(summary.errors_of(row, judge)) for row in rows)
+        / sum(row[judge]["words"] for row in rows)
+        for judge in listening.ORDERS
+    }
+
+
+def section(tables: Sequence[summary.Judged], about: str, n: int, rates: Rates) -> str:
+    """The whole quality section; `about` says what was searched, and how."""
+    return f"""
+## Quality
+
+{sections.made_by()}
+
+{about}.
+Judged by pocketsphinx, which takes no part in the search, with a unigram and with a bigram language model
+over generated training texts. Voices and styles are mixed; a fifth of the texts have no voice prompt. Corpus
+word error rates against the words as spoken (words that sound alike count as the same), with 95 % bootstrap
+intervals over texts. "codec" is the original's resynthesis; "excess" the errors beyond it; "best by WER,
+then text" is the default reward, where the likelihood of the text given the speech (`TranscriptLikelihood`)
+decides among those of one WER; "best by text" takes that likelihood alone; "likeliest" has the highest mean
+log-probability a speech token; "oracle: unigram" the fewest errors under the unigram judge; "a
+random one" is the mean over all.
+
+Single samples on the dev set ({GRID_N} a text), WER under unigram / bigram:
+
+{_grid(rates)}
+
+""" + "\n\n".join(summary.markdown(each, n) for each in tables)
+
+
+def _grid(rates: Rates) -> str:
+    lines = ["| temperature | " + " | ".join(f"top-p {top_p:g}" for top_p in TOP_PS) + " |"]
+    lines.append("|---" * (len(TOP_PS) + 1) + "|")
+    for temperature in TEMPERATURES:
+        row = [rate for sampling, rate in rates.items() if sampling.temperature == temperature]
+        cells = [f"{rate['unigram']:.3f} / {rate['bigram']:.3f}" for rate in row]
+        lines.append(f"| {temperature:g} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sections.run(main)

@@ -1,0 +1,202 @@
+"""What happens when a search goes on and on? What it aims at keeps rising; do the judges follow?
+
+One pool of up to 256 candidates for each of a few texts. For every reward, the verifier's own mean value of
+what it chooses out of n stands beside what judges of other families hear in the same speech.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from examples.benchmarks import listening, prosody, sections
+from llasa_search import Sampling
+from llasa_search.arrays import FloatArray
+from llasa_search.study import Arm, Case, Row, Study, curves, outcomes, read_cases
+from llasa_search.study.plots import COLOURS
+from llasa_search.study.report import signed
+
+HEARD = "wer + 0 * likelihood + 0 * speaker + 0 * emotion + 0 * ctc + 0 * pace + 0 * signal"
+REWARDS = {
+    "wer": "WER()",
+    "likelihood": "TranscriptLikelihood()",
+    "speaker": "SpeakerSimilarity()",
+    "emotion": "EmotionSimilarity()",
+    "RankAverage(wer, ctc)": None,  # has no value of its own
+}
+JUDGES = {
+    "unigram": "judged WER, unigram",
+    "bigram": "judged WER, bigram",
+    "voice": "judged cosine",
+    "style": "share of the prompt's style",
+}
+DRAWN = {
+    "judged WER": ("unigram", "bigram"),
+    "judged cosine to the prompt": ("voice",),
+    "share of the prompt's style": ("style",),
+}
+ALPHA = 0.05
+
+
+def main(
+    limit: Annotated[int, typer.Option(help="Texts of the standard set that have a voice prompt.")] = 20,
+    n: Annotated[int, typer.Option("-n", help="Candidates a text.")] = 256,
+    temperature: float = 0.8,
+    top_p: float = 1.0,
+    processes: Annotated[int, typer.Option(help="Of one thread each.")] = 2,
+    folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-judging"),
+    page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
+) -> None:
+    """Writes the section on reward hacking, and its figure."""
+    prosody.train(folder)
+    judges = {
+        **listening.judges(folder),
+        "voice": "resemblyzer_similarity",
+        "style": prosody.StyleByProsody(str(folder / "prosody.joblib")),
+    }
+    study = Study(folder / "hacking", judges, processes=processes)
+    cases = [case for case in read_cases("standard") if case.voice is not None][:limit]
+    sampling = Sampling(temperature=temperature, top_p=top_p)
+    pool = study.rows(cases, [Arm("pool", f"best_of_n:n={n}", HEARD, sampling=sampling, pool=True)])
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in pool)
+    (folder / "reward_hacking.jsonl").write_text(lines, encoding="utf-8")
+    styles = {case.id: style_of(case) for case in cases}
+    pool = outcomes.share_where(pool, "style", lambda row, said: said["detail"] == styles[row["case"]])
+    sizes = [2**power for power in range(n.bit_length()) if 2**power <= n]
+    draw(pool, sizes, page.parent / "reward_hacking.png")
+    text = f"""
+## Reward hacking
+
+{sections.made_by()}
+
+{len(cases)} texts with a voice prompt, {n} candidates each at temperature {temperature:g}, top-p {top_p:g}.
+What is chosen out of n, the exact mean over all subsets (ranks are those in the whole pool): the verifier's
+own value beside the judges', with 95 % bootstrap intervals over texts. Of n = {n} there is one subset only.
+
+![own and judged values by n](reward_hacking.png)
+
+{verdicts(pool, sizes)}
+
+""" + "\n\n".join(table(pool, reward, own, sizes) for reward, own in REWARDS.items())
+    sections.write(page, "reward-hacking", text)
+    typer.echo(text)
+
+
+def style_of(case: Case) -> str:
+    """The style of a built-in voice prompt."""
+    assert case.voice is not None and case.voice.name is not None
+    return case.voice.name.rpartition("-")[2]
+
+
+def table(pool: Sequence[Row], reward: str, own: str | None, sizes: Sequence[int]) -> str:
+    """One reward: its own value and the judges', by n."""
+    key = curves.by(reward)
+    names = ([f"own: {own}"] if own else []) + list(JUDGES.values())
+    lines = [f"### {reward}", "", "| n | " + " | ".join(names) + " |", "|---" * (1 + len(names)) + "|"]
+    for n in sizes:
+        cells = [str(outcomes.rate(each)) for each in heard(pool, own, n, key)]
+        lines.append(f"| {n} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def verdicts(pool: Sequence[Row], sizes: Sequence[int]) -> str:
+    """What each judge hears change in the second half of the search; and of two families against one."""
+    middle, most = sizes[(len(sizes) - 1) // 2], sizes[-1]
+    sides = {
+        (reward, judge): tuple(curves.best_of(pool, judge, n, curves.by(reward)) for n in (most, middle))
+        for reward in REWARDS
+        for judge in JUDGES
+    }
+    both, alone = curves.by("RankAverage(wer, ctc)"), curves.by("wer")
+    against = f"RankAverage(wer, ctc) less wer, n = {most}"
+    for judge in JUDGES:
+        sides[against, judge] = tuple(curves.best_of(pool, judge, most, key) for key in (both, alone))
+    p_values = outcomes.holm([outcomes.p_value(*each) for each in sides.values()])
+    cells: dict[str, list[str]] = {}
+    for ((row, judge), each), p in zip(sides.items(), p_values, strict=True):
+        gain = outcomes.difference(*each)
+        better = gain.value > 0 if judge in ("voice", "style") else gain.value < 0
+        said = "undecided" if not p < ALPHA else "better" if better else "**worse**"
+        cells.setdefault(row, []).append(f"{said}: {signed(gain)}, p = {p:.3f}")
+    lines = [
+        f"n = {most} less n = {middle}; p-values by paired permutation, corrected for all of these (Holm):",
+        "",
+        "| reward | " + " | ".join(JUDGES.values()) + " |",
+        "|---" * (1 + len(JUDGES)) + "|",
+    ]
+    return "\n".join([*lines, *(f"| {row} | " + " | ".join(found) + " |" for row, found in cells.items())])
+
+
+def heard(pool: Sequence[Row], own: str | None, n: int, key: curves.Key) -> list[outcomes.Outcome]:
+    """What a verifier itself, and each judge, hears in the best of n."""
+
+    def of_pool(candidates: Sequence[Row]) -> FloatArray:
+        return keys[candidates[0]["case"]]
+
+    keys = {case: key([row for row in pool if row["case"] == case]) for case in {row["case"] for row in pool}}
+    believed = [curves.best_of(outcomes.self_judged(pool), own, n, of_pool)] if own else []
+    return [*believed, *(curves.best_of(pool, judge, n, of_pool) for judge in JUDGES)]
+
+
+def draw(pool: Sequence[Row], sizes: Sequence[int], path: Path) -> None:
+    """A column for each reward: on top its own value, below what the judges hear."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "llasa-search"
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(
+        1 + len(DRAWN),
+        len(REWARDS),
+        figsize=(2.2 * len(REWARDS) + 0.4, 8.5),
+        sharex=True,
+        layout="constrained",
+    )
+    for column, (reward, own) in zip(panels.T, REWARDS.items(), strict=True):
+        found = [heard(pool, own, n, curves.by(reward)) for n in sizes]
+        by_judge = dict(zip(JUDGES, zip(*(each[-len(JUDGES) :] for each in found), strict=True), strict=True))
+        column[0].set_title(reward)
+        if own:
+            _line(column[0], sizes, [each[0] for each in found], own, COLOURS[-1])
+        else:
+            column[0].set_axis_off()
+        for panel, judges in zip(column[1:], DRAWN.values(), strict=True):
+            for judge, colour in zip(judges, COLOURS, strict=False):
+                _line(panel, sizes, by_judge[judge], judge, colour)
+        for panel in column:
+            panel.set_xscale("log", base=2)
+            panel.xaxis.set_major_formatter("{x:g}")
+            panel.grid(alpha=0.3)
+    panels[1][0].legend(frameon=False, fontsize="small")
+    for row, measure in zip(panels, ["the reward's own value", *DRAWN], strict=True):
+        row[0].set_ylabel(measure)
+    figure.supxlabel("n, candidates to choose among")
+    for row in panels[1:]:  # what judges hear is compared across rewards
+        limits = [panel.get_ylim() for panel in row]
+        for panel in row:
+            panel.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+        for panel in row[1:]:
+            panel.tick_params(labelleft=False)
+    for ending in (".png", ".svg"):
+        date = {"Date": None} if ending == ".svg" else None
+        figure.savefig(path.with_suffix(ending), dpi=130, metadata=date)
+    pyplot.close(figure)
+
+
+def _line(
+    panel: Any, sizes: Sequence[int], found: Sequence[outcomes.Outcome], label: str, colour: str
+) -> None:
+    """Means by n, with their intervals as a band."""
+    values = [outcomes.rate(each) for each in found]
+    panel.plot(sizes, [each.value for each in values], label=label, color=colour, marker="o", markersize=4)
+    low, high = [each.low for each in values], [each.high for each in values]
+    panel.fill_between(sizes, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+if __name__ == "__main__":
+    sections.run(main)

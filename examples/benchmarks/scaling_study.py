@@ -1,0 +1,242 @@
+"""Does a searched small model beat an unsearched large one? Size x search, on models that anyone can rerun.
+
+    python examples/scaling_study.py --limit 10        # a first look, written to work-scaling/
+    python examples/scaling_study.py                   # everything, written to docs/
+
+Three language models of one family and one codec: direct samples, best-of-n by the words, and the paper's
+process reward by the voice before the words choose. Writes `scaling_study.md` and its figures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from examples.benchmarks import choosing, sections
+from examples.benchmarks.options import numbers
+from examples.benchmarks.scaling_claims import ALPHA, JUDGES, WORD_JUDGES, Runs, claims, heard, said_of
+from llasa_search import Sampling
+from llasa_search.llasa.loading import find_model
+from llasa_search.scoring.loading import load_verifiers
+from llasa_search.study import Arm, Case, Row, Study, costs, outcomes, read_cases
+from llasa_search.study.plots import plot
+from llasa_search.study.points import Point, arm_point, pool_points
+from llasa_search.study.report import as_csv, as_jsonl
+from llasa_search.verifiers.specification import as_reward
+
+MODELS = {"small": "tiny-small", "base": "tiny", "large": "tiny-large"}
+WORDS = "Lexicographic(wer, likelihood)"
+BEAM = "beam:width=4,expand=4,step_tokens=10,prefix_share=0.25,prefix_verifiers=speaker"
+SAMPLES = 4  # of a model without search
+PAPER = {
+    ("small", "direct"): ("1B", "3.22 / .572", "12.13 / .638"),
+    ("small", "PRM + ORM"): ("1B", "1.46 / .782", "5.24 / .750"),
+    ("large", "direct"): ("8B", "2.97 / .574", "11.09 / .660"),
+    ("large", "PRM + ORM"): ("8B", "1.39 / .783", "4.38 / .767"),
+}
+"""arXiv 2502.04128: model, error in % and similarity on seed-tts-eval's English and hard Chinese texts."""
+
+
+def main(
+    sets: Annotated[str, typer.Option(help="Evaluation sets, comma-separated.")] = "standard,hard",
+    limit: Annotated[int | None, typer.Option(help="Texts of each set; all by default.")] = None,
+    n: Annotated[int, typer.Option("-n", help="Candidates a text.")] = 16,
+    seeds: Annotated[int, typer.Option(help="Of the process reward.")] = 3,
+    temperatures: Annotated[str, typer.Option(help="To choose from on the dev set.")] = "0.2,0.4,0.6,0.8,1.0",
+    top_p: float = 0.9,
+    processes: Annotated[int, typer.Option(help="Of one thread each.")] = 2,
+    folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-scaling"),
+) -> None:
+    """Runs every size, and writes the page with its figures."""
+    load_verifiers(as_reward(f"{WORDS} + speaker").verifiers)  # what is missing is to be known now
+    sections.make_folder(folder)
+    page = (folder if limit else sections.ROOT / "docs") / "scaling_study.md"
+    judges = {**_word_judges(folder), "voice": "resemblyzer_similarity"}
+    studies = {
+        size: Study(folder / size, judges, model=model, processes=processes) for size, model in MODELS.items()
+    }
+    tried_at = numbers("--temperatures", temperatures, float, least=0)
+    choices = [Sampling(temperature=t, top_p=top_p) for t in tried_at]
+    cases = {name: _voiced(name, limit) for name in sets.split(",")}
+    everything = [case for each in cases.values() for case in each]
+    planned = arms_of(choices[0], choices[0], n, seeds)
+    for study in studies.values():
+        study.check(everything, planned)  # before hours are spent on the choice of temperatures
+    dev = _voiced("dev", limit)
+    tried = {size: choosing.pools(study, dev, choices, WORDS) for size, study in studies.items()}
+    chosen = {
+        size: tuple(choosing.fewest_errors(pools, WORD_JUDGES, n) for n in (1, choosing.SIZE))
+        for size, pools in tried.items()
+    }
+    by_set, points = dict[str, Runs](), list[Point]()
+    lines = [
+        as_jsonl(rows, dev, set="dev", model=MODELS[size], temperature=sampling.temperature)
+        for size, pools in tried.items()
+        for sampling, rows in pools.items()
+    ]
+    for name, said in cases.items():
+        arms = {size: arms_of(*each, n, seeds) for size, each in chosen.items()}
+        by_set[name] = {size: study.by_arm(said, arms[size]) for size, study in studies.items()}
+        points += drawn(by_set[name], n, name, page.parent)
+        lines += [
+            as_jsonl(by_set[name][size][arm.name], said, set=name, model=MODELS[size],
+                     temperature=arm.sampling.temperature)
+            for size in studies
+            for arm in arms[size]
+        ]  # fmt: skip
+    (folder / "scaling_study.jsonl").write_text("".join(lines), encoding="utf-8")
+    (folder / "scaling_study.csv").write_text(as_csv(points), encoding="utf-8")
+    found = [
+        f"## {name} set\n\n{said_of(claims(runs, n))}\n\n![{name}](scaling_{name}.png)\n\n"
+        f"{table(runs, n)}\n\n{spent(runs)}"
+        for name, runs in by_set.items()
+    ]
+    body = "\n\n".join([introduction(by_set, chosen, n, seeds), *found, beside_the_paper(by_set)])
+    if not page.exists():
+        page.write_text("# Scaling: model size against search\n", encoding="utf-8")
+    sections.write(page, "scaling", body)
+    typer.echo(body)
+
+
+def arms_of(direct: Sampling, best: Sampling, n: int, seeds: int) -> list[Arm]:
+    """Of one model: samples that nobody chooses from, its pool, and its process reward."""
+    return [
+        Arm("direct", f"best_of_n:n={SAMPLES}", WORDS, sampling=direct, pool=True),
+        Arm("pool", f"best_of_n:n={n}", WORDS, sampling=best, pool=True),
+        Arm("PRM + ORM", BEAM, WORDS, sampling=best, seeds=tuple(range(seeds))),
+    ]
+
+
+def table(runs: Runs, n: int) -> str:
+    """Size x search: operations, words, and voice."""
+    lines = ["| model | search | TFLOPs | " + " | ".join(JUDGES) + " |", "|---" * (3 + len(JUDGES)) + "|"]
+    for size, arms in runs.items():
+        flops = {
+            "direct": costs.cost(arms["direct"], "flops", 1),
+            "best of n": costs.cost(arms["pool"], "flops"),
+            "PRM + ORM": costs.cost(arms["PRM + ORM"], "flops"),
+        }
+        for search, price in flops.items():
+            found = [
+                outcomes.rate(heard(runs, size, search, judge, n if search == "best of n" else 1))
+                for judge in JUDGES
+            ]
+            name = f"best of {n}" if search == "best of n" else search
+            lines.append(f"| {size} | {name} | {price / 1e12:.3g} | " + " | ".join(map(str, found)) + " |")
+    return "\n".join(lines)
+
+
+def spent(runs: Runs) -> str:
+    """What a candidate costs, by stage: where small models save, and where they cannot."""
+    lines = []
+    for size, arms in runs.items():
+        searches = {(row["case"], row["seed"]): row for row in arms["pool"]}.values()
+        count = math.fsum(row["finished"] for row in searches)
+        stages = {
+            stage: math.fsum(row["flops"].get(stage) or math.nan for row in searches) / count / 1e9
+            for stage in ("decode", "codec", "verifiers")
+        }
+        listed = ", ".join(f"{stage} {each:.2f}" for stage, each in stages.items())
+        lines.append(f"- GFLOPs a candidate of the {size} model: {listed}")
+    return "\n".join(lines)
+
+
+def drawn(runs: Runs, n: int, name: str, home: Path) -> list[Point]:
+    """The curves of a set, drawn beside the page."""
+    sizes = [2**power for power in range(n.bit_length()) if 2**power <= n]
+    points = []
+    for judge in WORD_JUDGES:
+        for size, arms in runs.items():
+            points += pool_points(arms["direct"], judge, [1], name=f"{size}, direct", verified=False)
+            points += pool_points(arms["pool"], judge, sizes, name=f"{size}, best of n")
+            beams: list[Row] = [{**row, "arm": f"{size}, PRM + ORM"} for row in arms["PRM + ORM"]]
+            points.append(arm_point(beams, judge, arms["pool"], "flops", f"{size}, PRM + ORM"))
+    plot(points, "flops", home / f"scaling_{name}", "judged WER", f"{name} set")
+    return points
+
+
+def introduction(
+    by_set: Mapping[str, Runs], chosen: Mapping[str, tuple[Sampling, Sampling]], n: int, seeds: int
+) -> str:
+    counts = {name: len({row["case"] for row in runs["base"]["pool"]}) for name, runs in by_set.items()}
+    texts = ", ".join(f"{count} {name}" for name, count in counts.items())
+    settled = "; ".join(
+        f"{size} {direct.temperature:g} and {best.temperature:g}" for size, (direct, best) in chosen.items()
+    )
+    return f"""
+{sections.made_by()}
+
+Language models: {sizes()}; they share
+a codec and the kind of their data; the large one began as the base one (see the model card). Texts with a
+voice prompt: {texts}.
+Temperatures chosen on the dev set, for single samples and for the best of {choosing.SIZE}: {settled}; top-p
+{chosen["base"][0].top_p:g}. Direct: the mean over {SAMPLES} samples, which no verifier hears. Best of {n}: by
+`{WORDS}`. PRM + ORM:
+`{BEAM}`, then the same
+reward; {seeds} {"seed" if seeds == 1 else "seeds"}.
+Judges, none of them a verifier: pocketsphinx with a bigram language model and the
+package's CTC model (corpus word error rates), Resemblyzer (cosine to the prompt). The CTC model mishears half
+of the words of a recording, too (see the model card): its differences say more than its values.
+95 % bootstrap intervals over texts, then seeds; p-values by paired permutation, corrected for all
+comparisons of a set (Holm). Direct samples have a temperature of their own, so that they are not where the
+curve of best-of-n begins. Operations are those of language model, codec and verifiers; a sample that is not
+chosen pays for no verifier.
+
+A comparison is what a judge hears of the first side less what it hears of the second: below 0 is better for
+words, above 0 for the voice. It *holds* if the first is better with p < {ALPHA:g}; each judge counts once.
+"""
+
+
+def sizes() -> str:
+    """The models, by their numbers of parameters."""
+    from safetensors.torch import load_file
+
+    counts = {}
+    for size, model in MODELS.items():
+        weights = load_file(Path(find_model(model, None)[0]) / "model.safetensors")
+        counts[size] = sum(each.numel() for each in weights.values())
+    return ", ".join(f"{size} {count / 1e6:.1f} M parameters" for size, count in counts.items())
+
+
+def beside_the_paper(by_set: Mapping[str, Runs]) -> str:
+    """The shape of the paper's table, and what is different here."""
+    names = list(by_set)
+    lines = [
+        "| model | search | " + " | ".join(f"{name}, bigram / cosine" for name in names)
+        + " | the paper's | en | zh, hard |",
+        "|---" * (5 + len(names)) + "|",
+    ]  # fmt: skip
+    for (size, search), paper in PAPER.items():
+        cells = [
+            f"{100 * outcomes.rate(heard(runs, size, search, 'bigram')).value:.1f} / "
+            f"{outcomes.rate(heard(runs, size, search, 'voice')).value:.3f}"
+            for runs in by_set.values()
+        ]
+        lines.append(f"| {size} | {search} | " + " | ".join([*cells, *paper]) + " |")
+    return """## Beside the paper's table
+
+Error rate in % and similarity (arXiv 2502.04128). What is different: the paper's models have 1 and 8 billion
+parameters, its beams 16 x 16 over two seconds, its speech is human, and its verifiers are also its judges;
+here beams are 4 x 4 over a quarter of the expected length, and judges are of other families, whose own errors
+are in every number.
+
+""" + "\n".join(lines)
+
+
+def _voiced(name: str, limit: int | None) -> list[Case]:
+    """The texts of a set that have a voice prompt: a process reward by the voice needs one."""
+    return [case for case in read_cases(name) if case.voice is not None][:limit]
+
+
+def _word_judges(folder: Path) -> dict[str, str]:
+    from examples.benchmarks import listening
+
+    return {name: str(judge) for name, judge in listening.families(folder / "judges").items()}
+
+
+if __name__ == "__main__":
+    sections.run(main)

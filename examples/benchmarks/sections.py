@@ -1,0 +1,76 @@
+"""What the scripts share: how they run, and the sections of Markdown pages that they write."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import typer
+
+from llasa_search.errors import LlasaSearchError
+
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+CARD = ROOT / "llasa_search" / "tiny" / "README.md"
+BENCHMARKS = ROOT / "docs" / "benchmarks.md"
+INTERRUPTED = 130  # typer's exit status after Ctrl-C
+PACKAGES = ("llasa-search", "torch", "transformers", "openai-whisper", "pocketsphinx")
+
+
+def write(page: Path, name: str, body: str) -> None:
+    """Puts `body` between `<!-- name:begin -->` and `<!-- name:end -->`, in a new section if need be."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    section = f"{begin}\n\n{body.strip()}\n\n{end}"
+    text = page.read_text(encoding="utf-8") if page.exists() else "# Benchmarks\n"
+    if begin in text:
+        text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: section, text, flags=re.DOTALL)
+    else:
+        text = f"{text.rstrip()}\n\n{section}\n"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(text, encoding="utf-8")
+
+
+def made_by() -> str:
+    """The command that is running, with versions and the machine: a section's first line.
+
+    Options that say where to keep things are left out: they change nothing in the section.
+    """
+    script = Path(sys.argv[0]).resolve()
+    shown = script.relative_to(ROOT) if script.is_relative_to(ROOT) else script.name
+    arguments = re.sub(r"--(folder|page)(=| )\S+ ?", "", shlex.join(sys.argv[1:]))
+    command = f"python {shown} {arguments}".strip()
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    machine = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
+    return f"Made by `{command}` ({versions}; {machine})."
+
+
+def run(main: Callable[..., None]) -> None:
+    """Runs a script's command: errors in one line, and a word on what an interrupt has left."""
+    app = typer.Typer(add_completion=False)
+    app.command()(main)
+    try:
+        app()
+    except LlasaSearchError as error:
+        sys.exit(f"Error: {error}")
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            typer.echo("Interrupted. What was made is kept: the same command goes on from there.", err=True)
+        raise
+
+
+def make_folder(folder: Path) -> None:
+    """Makes it, with its parents.
+
+    Raises:
+        typer.BadParameter: it cannot be, such as where a file has that name.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise typer.BadParameter(f"--folder {folder}: {error.strerror}") from error

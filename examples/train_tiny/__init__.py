@@ -1,0 +1,1 @@
+"""Trains the embedded checkpoints: `python -m examples.train_tiny`."""

@@ -1,0 +1,84 @@
+"""What `llasa-search score` makes of verifiers that fail, abstain or cannot count, and what it asks them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Score, Utterance
+from llasa_search.cli.score import score
+from llasa_search.result import SearchError
+from llasa_search.verifiers import EmotionSimilarity
+from tests.helpers.verifiers import Seconds
+
+Noise = Callable[..., Audio]
+
+
+class Miscounting(Seconds):
+    def counts(self, text: str, language: str, detail: str) -> tuple[int, int] | None:
+        raise RuntimeError("nobody can count this")
+
+
+def test_a_verifier_that_cannot_count_fails_alone(
+    manifest: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards against a raw error that ends the run, and reasons that only the records hold."""
+    assert score(manifest([1.0], [2.0]), None, Seconds() + 0 * Miscounting(), tmp_path / "out")
+    for line in (tmp_path / "out" / "scores.jsonl").read_text().splitlines():
+        (recording,) = json.loads(line)["recordings"]
+        verdict = recording["scores"]["Miscounting()"]
+        assert verdict["status"] == "failed" and "nobody can count this" in verdict["detail"]
+        assert recording["status"] == "scored"
+    with pytest.raises(SearchError, match="its counts of edits and length failed"):
+        score(manifest([1.0], [2.0]), None, Miscounting(), tmp_path / "other")
+    assert (
+        "failed: 2 x Miscounting(): its counts of edits and length failed: RuntimeError"
+        in capsys.readouterr().out
+    )
+
+
+class Picky(Seconds):
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        return [Score(np.nan, "no", "abstained") for _ in utterances]
+
+
+def test_abstentions_are_counted(
+    manifest: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards against a mean over recordings that were judged by fewer verifiers, without a word."""
+    assert score(manifest([1.0], [2.0]), None, Seconds() + Picky(), tmp_path / "out")
+    assert "abstained: Picky() 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("counts", [(1, 0), (-1, 3), (1,), "ab"])
+def test_counts_that_cannot_be_fail(
+    counts: tuple[int, int], manifest: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards against a division by no words in the summary."""
+    monkeypatch.setattr(Miscounting, "counts", lambda *_: counts)
+    with pytest.raises(SearchError, match="its counts of edits and length failed"):
+        score(manifest([1.0]), None, Miscounting(), tmp_path / "out")
+
+
+def test_each_voice_is_embedded_once(manifest: Callable[..., Path], tmp_path: Path, noise: Noise) -> None:
+    """Guards against an encoder that hears each prompt once to check it and again to compare."""
+    soundfile.write(tmp_path / "ref.wav", noise(1.0, 7), 16_000)
+    soundfile.write(tmp_path / "other.wav", noise(1.0, 8), 16_000)
+    path = manifest([1.0], [1.0], [1.0], [1.0], prompt="ref.wav")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[1]["prompt"] = lines[3]["prompt"] = "other.wav"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    verifier = EmotionSimilarity()
+    verifier.load()
+    heard: list[int] = []
+    embed = verifier._references._embed
+    verifier._references._embed = lambda audio: heard.append(len(audio)) or embed(audio)  # type: ignore[func-returns-value]
+    with pytest.warns(UserWarning, match="own checkpoints"):
+        score(path, None, verifier, tmp_path / "out")
+    assert len(heard) == 2

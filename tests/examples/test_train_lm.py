@@ -1,0 +1,117 @@
+"""How the embedded language model learns: its loss, what it is given to hear, and how a larger one begins."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+from transformers import LlamaConfig, LlamaForCausalLM
+
+TRAINING = Path(__file__).parents[2] / "examples" / "train_tiny"
+
+
+@pytest.fixture(scope="module")
+def modules() -> Iterator[dict[str, ModuleType]]:
+    """The trainer, as its command imports it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(TRAINING))
+        yield {name: importlib.import_module(name) for name in ("lm", "grow")}
+
+
+@pytest.fixture(scope="module")
+def lm(modules: dict[str, ModuleType]) -> ModuleType:
+    return modules["lm"]
+
+
+def test_the_loss_of_the_head_is_cross_entropy(lm: ModuleType) -> None:
+    """A fast loss whose value or gradients are others than those of the plain one."""
+    rng = torch.Generator().manual_seed(0)
+    hidden, head = torch.randn(30, 8, generator=rng), torch.randn(50, 8, generator=rng)
+    target = torch.randint(50, (30,), generator=rng)
+    results = []
+    for loss in (lm.HeadLoss.apply, lambda x, w, y: F.cross_entropy(x @ w.T, y)):
+        x, w = hidden.clone().requires_grad_(), head.clone().requires_grad_()
+        value = loss(x, w, target)
+        (3 * value).backward()
+        results.append((value.detach(), x.grad, w.grad))
+    for fast, plain in zip(*results, strict=True):
+        torch.testing.assert_close(fast, plain)
+
+
+def test_only_codes_are_misheard(lm: ModuleType) -> None:
+    """Text or markers that are no longer those of the speech; a share that is not the one stated."""
+    first = 300
+    ids = torch.arange(first + 4096 + 20).repeat(20, 1)
+    made = lm.misheard(ids, first, torch.Generator().manual_seed(0))
+    codes = (ids >= first) & (ids < first + 4096)
+    assert torch.equal(made[~codes], ids[~codes])
+    assert made[codes].min() >= first and made[codes].max() < first + 4096
+    assert (made != ids)[codes].float().mean().item() == pytest.approx(lm.MISHEARD, abs=0.01)
+
+
+@pytest.fixture(scope="module")
+def codes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One shard to learn from and one to measure by: two voices, two styles, two takes of each."""
+    folder, lines = tmp_path_factory.mktemp("codes"), []
+    for take in range(8):
+        for _ in range(5):
+            start = len(lines) * 200
+            row = {"text": "a dog", "kind": "words", "start": start, "length": 200, "session": f"0-{take}"}
+            row |= {"speaker": f"p{take % 2}", "style": ("sad", "happy")[take // 2 % 2]}
+            lines.append(json.dumps(row))
+    for shard in ("0000", "0001"):
+        np.save(folder / f"{shard}.npy", np.arange(len(lines) * 200, dtype=np.int16) % 4096)
+        (folder / f"{shard}.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+def test_examples_are_of_one_voice_and_passages_of_one_take(lm: ModuleType, codes: Path) -> None:
+    """Two voices in one example; a passage that jumps between takes; a prompt that is its own target."""
+    corpus, rng = lm.Corpus(codes), random.Random(0)
+    examples = [corpus._composed(rng) for _ in range(400)]
+    for pieces in examples:
+        assert len({p.speaker for p in pieces}) == 1 and len({id(p) for p in pieces}) == len(pieces)
+        assert len({p.session for p in pieces[1:]}) <= 1
+        assert sum(len(p.codes) for p in pieces) <= lm.LONGEST
+    assert any(len({p.style for p in pieces}) == 2 for pieces in examples)
+    assert any(len({p.session for p in pieces}) == 2 for pieces in examples)
+    assert max(map(len, examples)) == 6
+
+
+def llama(width: int, layers: int, heads: int, inner: int) -> LlamaForCausalLM:
+    torch.manual_seed(width)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=40,
+            hidden_size=width,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            num_key_value_heads=2,
+            head_dim=8,
+            intermediate_size=inner,
+            tie_word_embeddings=True,
+            initializer_range=0.2,
+        )
+    )
+
+
+def test_a_grown_model_says_what_the_small_one_says_and_learns_in_its_new_parts(
+    modules: dict[str, ModuleType],
+) -> None:
+    """A head beside another's keys, a norm over channels that are zero, a new layer that is not silent."""
+    small, large = llama(32, 3, 4, 48), llama(48, 5, 6, 64)
+    modules["grow"].grow(small, large)
+    ids = torch.randint(40, (2, 17))
+    assert torch.allclose(small(ids).logits, large(ids).logits, atol=2e-3)
+    for _ in range(3):  # what writes and what reads learn by turns
+        large(ids, labels=ids).loss.backward()
+        torch.optim.SGD(large.parameters(), 0.1).step()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in large.parameters())

@@ -1,0 +1,160 @@
+"""What examples/train_tiny writes is what the verifiers load: each model is trained for a moment on noise."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import NormalDist
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from llasa_search.arrays import Audio
+from llasa_search.candidate import Utterance
+from llasa_search.scoring.scorer import score
+from llasa_search.verifiers import CTCAlignment, EmotionProbability, EmotionSimilarity, SpeakerSimilarity
+from llasa_search.verifiers.base import Verifier
+from llasa_search.voice import Voice
+
+TRAINING = Path(__file__).parents[2] / "examples" / "train_tiny"
+Noise = Callable[..., Audio]
+
+
+@pytest.fixture(scope="module")
+def modules() -> Iterator[dict[str, ModuleType]]:
+    """The trainers, as their one command imports them."""
+    import importlib
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(TRAINING))
+        names = ("asr", "ecapa", "emotion", "ctc", "crops", "filters", "loop", "pairs", "speech")
+        yield {name: importlib.import_module(name) for name in names}
+
+
+def write_shard(folder: Path, speakers: list[str], sessions: int) -> Path:
+    """Sessions of two utterances of noise, in the layout of `speech.write_shard`."""
+    folder.mkdir()
+    rng, length, lines = np.random.default_rng(0), 35_200, []
+    for i in range(2 * sessions):
+        row = {"spoken": "a dog", "speaker": speakers[i // 2 % len(speakers)], "session": f"0-{i // 2}"}
+        row |= {"style": ("sad", "happy", "angry", "neutral")[i // 2 % 4], "strength": 0.7}
+        lines.append(json.dumps({**row, "start": i * length, "length": length}))
+    np.save(folder / "0000.npy", rng.normal(0, 2000, 2 * sessions * length).astype(np.int16))
+    (folder / "0000.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(modules: dict[str, ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A work folder after one step of each training and its measuring."""
+    work = tmp_path_factory.mktemp("work")
+    heard = write_shard(work / "heard", ["v000", "v001"], 60)
+    fresh, unheard = (
+        write_shard(work / "fresh", ["slt"], 4),
+        write_shard(work / "unheard", ["h000", "h001"], 4),
+    )
+    for name in ("ecapa", "emotion", "ctc"):
+        with torch.random.fork_rng(), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(modules["asr" if name == "ctc" else name], "BATCH", 4)
+            modules[name].train([heard], work, steps=1)
+    measures = {
+        **modules["ecapa"].evaluate(work / "speaker", unheard, unheard),
+        **modules["emotion"].evaluate(work / "emotion", [fresh, unheard], [fresh, unheard]),
+    }
+    assert len(measures) == 11 and all(0 <= share <= 1 for share in measures.values())
+    assert min(modules["ctc"].evaluate(work / "ctc", unheard, unheard).values()) >= 0
+    return work
+
+
+@pytest.mark.parametrize(
+    ("make", "folder"),
+    [
+        (SpeakerSimilarity, "speaker"),
+        (EmotionSimilarity, "emotion"),
+        (lambda model: EmotionProbability("sad", model), "emotion"),
+        (CTCAlignment, "ctc"),
+    ],
+)
+def test_verifiers_load_what_training_writes(
+    make: Callable[..., Verifier], folder: str, trained: Path, noise: Noise
+) -> None:
+    """Guards layouts, names of weights, half precision and scales: a loader that is strict refuses others."""
+    path = trained / folder
+    verifier = make(model=str(path))
+    voice = Voice(noise(1.0, seed=1), sample_rate=16_000)
+    (found,) = score(verifier, [Utterance("a dog", "en", noise(1.0), 16_000, voice=voice)])
+    assert found.status == "scored" and np.isfinite(found.value)
+    if not isinstance(verifier, EmotionProbability):
+        assert list(verifier.scale) == json.loads((path / "scale.json").read_text())
+
+
+def test_checkpoints_are_small(trained: Path) -> None:
+    """Guards the package's size: 70 MB for all, of which the first three take 45."""
+    files = [f for part in ("speaker", "emotion", "ctc") for f in (trained / part).iterdir()]
+    assert sum(f.stat().st_size for f in files) < 12e6
+
+
+def test_no_two_populations_share_a_voice(modules: dict[str, ModuleType]) -> None:
+    """Held-out voices that a model heard in training would measure its memory."""
+    populations = [population.speakers for population in modules["speech"].POPULATIONS.values()]
+    voices = [(s.base, s.formant, s.pitch, s.duration) for everyone in populations for s in everyone]
+    assert len(set(voices)) == len(voices)
+    assert len({population.seed for population in modules["speech"].POPULATIONS.values()}) == len(populations)
+
+
+def test_a_step_decides_its_crops(modules: dict[str, ModuleType], trained: Path) -> None:
+    """A training that resumes must see what it would have seen."""
+    rows, audio = modules["crops"].Crops([trained / "heard"], 0.5, 3.0).batch(7, 3)
+    again = modules["crops"].Crops([trained / "heard"], 0.5, 3.0).batch(7, 3)
+    assert rows == again[0] and torch.equal(audio, again[1])
+    assert 8_000 <= audio.shape[1] <= 48_000
+
+
+def test_training_on_keeps_a_share_of_what_it_began_with(
+    modules: dict[str, ModuleType], tmp_path: Path
+) -> None:
+    """Averaged weights that forget where training began; a resumed training that ends elsewhere."""
+
+    def trained(keep: float, name: str) -> float:
+        model = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.ones_(model.weight)
+
+        def step_loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+            return model(torch.ones(1, 1)).sum(), {}
+
+        modules["loop"].train(model, step_loss, tmp_path / name, steps=9, rate=0.01, keep=keep)
+        return float(model.weight.detach())
+
+    far = trained(0.0, "a")
+    assert far < 0.99
+    assert trained(0.25, "b") == trained(0.25, "b") == pytest.approx(0.75 * far + 0.25)
+
+
+@pytest.mark.parametrize("distance", [0.0, 1.0, 3.0])
+def test_equal_error_rate_of_two_bells(modules: dict[str, ModuleType], distance: float) -> None:
+    """Against the closed form: bells of width 1 that lie d apart err equally at P(x < -d / 2)."""
+    rng = np.random.default_rng(0)
+    same, other = rng.normal(distance, 1, 4000), rng.normal(0, 1, 4000)
+    found = modules["pairs"].equal_error_rate(same, other, most=1000)
+    assert found == pytest.approx(NormalDist().cdf(-distance / 2), abs=0.04)
+
+
+def test_clips_of_the_recogniser_say_what_their_text_says(modules: dict[str, ModuleType]) -> None:
+    """A word cut, repeated or moved in the audio and not in the text, which would teach wrong words."""
+    words, ends = ["one", "two", "three", "four"], [500, 900, 1500, 2100]
+    audio = np.repeat(np.arange(4, dtype=np.int16), np.diff([0, *ends]))
+    clip = audio, " ".join(words), ends
+    texts = set()
+    for seed in range(60):
+        for change in (modules["asr"].Clips._cut, modules["asr"].Clips._rearranged):
+            made, text, _ = change(clip, random.Random(seed))
+            lengths = [ends[words.index(word)] - [0, *ends][words.index(word)] for word in text.split()]
+            spans = np.split(made, np.cumsum(lengths)[:-1])
+            assert [words[each[0]] for each in spans] == text.split()
+            assert all(len(set(each.tolist())) == 1 for each in spans)
+            texts.add(text)
+    assert {"one one two three four", "two three four", "one two", "four two three one"} <= texts

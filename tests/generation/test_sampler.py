@@ -1,0 +1,276 @@
+"""The sampler: what strategies get of it, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from llasa_search.arrays import Audio
+from llasa_search.budget import BudgetTracker
+from llasa_search.candidate import Candidate
+from llasa_search.errors import InputError, LlasaSearchError
+from llasa_search.generation.sampler import Sampler
+from llasa_search.llasa.model import Llasa
+from llasa_search.sampling import Sampling
+from llasa_search.voice import Prompt, Step, Voice
+from tests.helpers.samplers import SHORT, TEXT, sampler_maker, speech
+
+
+@pytest.fixture(scope="module")
+def make(llasa: Llasa) -> Callable[..., Sampler]:
+    return sampler_maker(llasa)
+
+
+def test_the_first_candidates_are_the_same_whatever_n(make: Callable[..., Sampler]) -> None:
+    """N = 16 that is not N = 4 and twelve more, whether started at once, in rounds or in steps."""
+    sampler = make()
+    sixteen = speech(sampler.extend(sampler.start(16))[1])
+    assert len(sixteen) == 16
+    sampler = make()
+    four = speech(sampler.extend(sampler.start(4))[1])
+    assert four == {index: sixteen[index] for index in range(4)}
+    assert speech(sampler.extend(sampler.start(3, first=4))[1]) == {i: sixteen[i] for i in (4, 5, 6)}
+    sampler = make()
+    rows, stepwise = sampler.start(16), list[Candidate]()
+    while len(rows):
+        rows, finished = sampler.extend(rows, 7)
+        stepwise += finished
+    assert speech(stepwise) == sixteen
+
+
+def test_another_seed_speaks_otherwise(make: Callable[..., Sampler]) -> None:
+    """A seed that is not used."""
+    first, second = make(seed=1), make(seed=2)
+    assert speech(first.extend(first.start(4))[1]) != speech(second.extend(second.start(4))[1])
+
+
+def test_the_global_random_state_is_neither_read_nor_changed(make: Callable[..., Sampler]) -> None:
+    """A plug-in that reseeds torch would change the speech."""
+    sampler = make()
+    torch.manual_seed(1)
+    state = torch.random.get_rng_state()
+    one = speech(sampler.extend(sampler.start(4))[1])
+    assert torch.equal(torch.random.get_rng_state(), state)
+    torch.manual_seed(2)
+    sampler = make()
+    assert speech(sampler.extend(sampler.start(4))[1]) == one
+
+
+def test_used_rows_are_refused(make: Callable[..., Sampler]) -> None:
+    """Rows used twice would continue from a cache that has moved on."""
+    sampler = make()
+    rows = sampler.start(2)
+    live, _ = sampler.extend(rows, 3)
+    for misuse in (lambda: sampler.extend(rows, 3), lambda: sampler.select(rows, [0]), lambda: rows.codes):
+        with pytest.raises(LlasaSearchError, match="used up"):
+            misuse()
+    assert len(sampler.select(live, [0])) == 1
+
+
+def test_rows_are_in_the_order_asked_for(make: Callable[..., Sampler]) -> None:
+    """Scores handed to the wrong rows after a selection."""
+    sampler = make()
+    rows, _ = sampler.extend(sampler.start(5), 4)
+    codes, scores = rows.codes, rows.logprobs
+    parents = [4, 2, 4, 0, 4]
+    chosen = sampler.select(rows, parents)
+    assert chosen.codes.tolist() == codes[parents].tolist()
+    assert chosen.logprobs.tolist() == scores[parents].tolist()
+    assert chosen.index.tolist() == [4, 2, 5, 0, 6]
+    assert chosen.parents == [None, None, 4, None, 4]
+    assert len(chosen) == 5
+    assert chosen.length == 4
+    assert chosen.seconds == pytest.approx(0.08)
+
+
+def test_a_first_child_speaks_as_its_parent_would_have(make: Callable[..., Sampler]) -> None:
+    """A search with width 1 and no choice that is not candidate 0; forks that are copies of it."""
+    sampler = make()
+    plain = speech(sampler.extend(sampler.start(3))[1])
+    sampler = make()
+    rows, early = sampler.extend(sampler.start(3), 3)
+    assert not early
+    forked = speech(sampler.extend(sampler.select(rows, [1, 1, 1, 2]))[1])
+    assert forked[1] == plain[1]
+    assert forked[2] == plain[2]
+    assert forked[3][:3] == forked[4][:3] == plain[1][:3]
+    assert len({tuple(codes) for codes in forked.values()}) == 4
+
+
+@pytest.mark.parametrize("penalty", [1.0, 1.3])
+def test_rewound_rows_say_the_same_again(make: Callable[..., Sampler], penalty: float) -> None:
+    """A rewind that leaves keys and values, or penalised codes, of what it takes back."""
+    sampling = Sampling(min_seconds=0.5, max_seconds=1.0, repetition_penalty=penalty)
+    sampler = make(sampling=sampling)
+    expected = speech(sampler.extend(sampler.start(3))[1])
+    sampler = make(sampling=sampling)
+    rows = sampler.rewind(sampler.extend(sampler.start(3), 20)[0], 6)
+    assert rows.codes.tolist() == [expected[index][:6] for index in range(3)]
+    for wrong in (-1, 7):
+        with pytest.raises(InputError, match="the rows have 6 tokens"):
+            sampler.rewind(rows, wrong)
+    assert speech(sampler.extend(sampler.select(rows, [2, 0, 1]))[1]) == expected
+
+
+def test_what_a_strategy_gives_is_checked(make: Callable[..., Sampler]) -> None:
+    """A length of 12.5 tokens that fails three calls later; two candidates with one index."""
+    sampler = make()
+    rows = sampler.start(2)
+    for wrong in (12.5, 0, "all"):
+        with pytest.raises(InputError, match="a whole number, 1 or more, or None for all"):
+            sampler.extend(rows, wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"there is a candidate 1 already; .* from 2"):
+        sampler.start(2, first=1)
+    with pytest.raises(InputError, match="whole numbers"):
+        sampler.start(1.5)  # type: ignore[arg-type]
+    assert len(sampler.extend(rows, np.int64(3))[0]) == 2  # type: ignore[arg-type]
+
+
+def test_selecting_nothing_or_no_such_row(make: Callable[..., Sampler]) -> None:
+    """A position past the end that silently picks another row."""
+    sampler = make()
+    rows = sampler.start(2)
+    for wrong in (2, -1, "a"):
+        with pytest.raises(InputError, match=f"no row {wrong!r}"):
+            sampler.select(rows, [0, wrong])  # type: ignore[list-item]
+    rest = sampler.select(rows, [])
+    assert len(rest) == 0
+    live, finished = sampler.extend(rest)
+    assert (len(live), finished) == (0, [])
+
+
+def test_a_root_does_not_take_a_forks_place(make: Callable[..., Sampler]) -> None:
+    """Two candidates with one index."""
+    sampler = make()
+    sampler.select(sampler.start(2), [0, 0, 0])
+    with pytest.raises(InputError, match="a candidate 2 already"):
+        sampler.start(1, first=2)
+
+
+@pytest.mark.parametrize(("n", "first"), [(0, 0), (-1, 0), (1, -1)])
+def test_counts_that_make_no_sense(make: Callable[..., Sampler], n: int, first: int) -> None:
+    """No rows, and so a search without candidates."""
+    with pytest.raises(InputError, match="n 1 or more, first 0 or more"):
+        make().start(n, first)
+
+
+def test_a_prompt_is_prefilled_once(make: Callable[..., Sampler]) -> None:
+    """The text sent through the model again for each round, or each return to a prompt."""
+    sampler = make()
+    for _ in range(2):
+        sampler.extend(sampler.start(2))
+    ledger = sampler.tracker.ledger
+    tokens = ledger.prefill_tokens
+    assert (ledger.prefills, tokens > 60) == (1, True)
+    step = Step("the captain", np.arange(20, dtype=np.int32))
+    after = Prompt("found a coin.", "en", sampler.prompt.voice, (step,))
+    sampler.at(after).start(1)
+    sampler.at(sampler.prompt).start(1)
+    sampler.at(after).start(1)
+    assert ledger.prefills == 2
+    assert ledger.prefill_tokens == 2 * tokens + 20  # the same text in all, and the codes of the step
+
+
+def test_history_is_a_longer_voice_prompt(make: Callable[..., Sampler]) -> None:
+    """A step that does not hear what has been said before it."""
+    sampler = make()
+    step = Step("the captain", np.arange(20, dtype=np.int32))
+    after = sampler.at(Prompt("found a coin.", "en", sampler.prompt.voice, (step,)))
+    assert after.speech.context.tolist() == [*sampler.speech.context.tolist(), *range(20)]
+    spoken = "hello world the captain found a coin."
+    prompt = sampler.llasa.format.ids(spoken, after.speech.context)
+    sampler.tracker.ledger.prefill_tokens = 0
+    candidates = after.extend(after.start(2))[1]
+    assert sampler.tracker.ledger.prefill_tokens == len(prompt)
+    assert {candidate.text for candidate in candidates} == {"found a coin."}
+    assert sampler.tracker.ledger.finished == 0  # no whole utterance
+    assert sampler.finished == []
+
+
+def test_speech_is_decoded_after_the_prompt(make: Callable[..., Sampler]) -> None:
+    """The voice prompt's own audio in the speech; speech that a verifier can write into."""
+    sampler = make()
+    candidates = sampler.extend(sampler.start(3))[1]
+    context = sampler.speech.context
+    for candidate, audio in zip(candidates, sampler.audio(candidates), strict=True):
+        expected = sampler.llasa.decode([candidate.codes], context)[0]
+        np.testing.assert_allclose(audio, expected, atol=1e-5)
+        assert candidate.audio is audio
+        assert not audio.flags.writeable
+    assert sampler.tracker.codec_seconds > 0
+    spent = sampler.tracker.codec_seconds
+    sampler.audio(candidates)
+    assert sampler.tracker.codec_seconds == spent
+
+
+@pytest.mark.parametrize("window", [None, 0.1, 9.0])
+def test_unfinished_speech_is_what_the_finished_would_begin_with(
+    make: Callable[..., Sampler], window: float | None
+) -> None:
+    """A window decoded without what precedes it, or rows used up by listening to them."""
+    sampler = make()
+    rows, _ = sampler.extend(sampler.start(3), 12)
+    frames = 12 if window is None else min(12, round(window * 50))
+    for row, audio in zip(rows.codes, sampler.speech.partial(rows, window), strict=True):
+        context = np.concatenate((sampler.speech.context, row[: 12 - frames]))
+        expected = sampler.llasa.decode([row[12 - frames :]], context)[0]
+        np.testing.assert_allclose(audio, expected, atol=1e-5)
+    assert sampler.extend(rows)[1]
+
+
+def test_a_voice_without_transcript_is_refused(llasa: Llasa, noise: Callable[..., Audio]) -> None:
+    """A prompt whose text does not say what its speech does."""
+    voice = Voice(noise(1.0), sample_rate=16_000, name="mine")
+    with pytest.raises(InputError, match="'mine' has no transcript"):
+        Sampler(llasa, Prompt(TEXT, "en", voice), SHORT, 0, BudgetTracker())
+
+
+def test_a_text_too_long_for_the_window_is_refused_with_the_limit(llasa: Llasa) -> None:
+    """Speech cut in the middle of the text because the window is full."""
+    with pytest.raises(InputError, match="too long") as error:
+        Sampler(llasa, Prompt("word " * 200, "en"), Sampling(), 0, BudgetTracker()).start(1)
+    limit = int(str(error.value).split("some ")[1].split(" ")[0])
+    assert 200 < limit < 1000
+    fits = Sampler(llasa, Prompt(("word " * 200)[:limit], "en"), Sampling(), 0, BudgetTracker())
+    assert fits.affordable() > 0
+    with pytest.raises(InputError, match="too long"):
+        Sampler(llasa, Prompt(("word " * 200)[: limit * 6 // 5], "en"), Sampling(), 0, BudgetTracker()).affordable()
+
+
+def test_the_texts_length_bounds_the_speech(llasa: Llasa) -> None:
+    """Silence and truncation below the least, loops above the most; Chinese and digits taken for letters."""
+    english = Sampler(llasa, Prompt("a silver coin near the lake", "en"), Sampling(), 0, BudgetTracker())
+    assert 25 < english.minimum < 90 < english.maximum < 400
+    chinese = Sampler(llasa, Prompt("船长在湖边发现一枚银币", "zh"), Sampling(), 0, BudgetTracker())
+    assert 25 < chinese.minimum < 110 < chinese.maximum
+    digits = Sampler(llasa, Prompt("1234567", "en"), Sampling(), 0, BudgetTracker())
+    assert digits.minimum > 25
+    forced = Sampler(llasa, Prompt("hi", "en"), Sampling(min_seconds=3.0), 0, BudgetTracker())
+    assert forced.minimum == 150 <= forced.maximum
+    cut = Sampler(llasa, Prompt("hello " * 20, "en"), Sampling(max_seconds=0.5), 0, BudgetTracker())
+    assert cut.minimum <= cut.maximum == 25
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"temperature": -0.1},
+        {"temperature": float("nan")},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"top_k": -1},
+        {"top_k": 1.5},
+        {"repetition_penalty": 0.0},
+        {"min_seconds": 0.0},
+        {"max_seconds": -1.0},
+        {"min_seconds": 2.0, "max_seconds": 1.0},
+    ],
+    ids=str,
+)
+def test_sampling_out_of_range_is_refused(wrong: dict[str, float]) -> None:
+    """A value that would be ignored, or fail in the middle of a search."""
+    with pytest.raises(InputError, match=list(wrong)[-1]):
+        Sampling(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,197 @@
+"""Loading checkpoints: what cannot be used says so, and says what to do."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from llasa_search.checkpoints.names import TINY
+from llasa_search.cli.check import check
+from llasa_search.errors import InputError, ModelError
+from llasa_search.llasa.model import Llasa
+from tests.helpers.tiny_random import MARKERS, TEMPLATE, write_codec, write_language_model, write_pair
+
+
+def test_a_folder_with_a_pair(pair_path: Path, llasa: Llasa) -> None:
+    """Sizes read from the wrong place."""
+    assert (llasa.sample_rate, llasa.frame_rate, llasa.max_length) == (16_000, 50.0, 2048)
+    assert (llasa.codec.codebook_size, llasa.language_model.outputs) == (64, 65)
+    assert llasa.name == str(pair_path)
+    assert llasa.language_model.dtype == torch.float32
+
+
+def test_a_language_model_and_a_codec_named_apart(pair_path: Path) -> None:
+    """A codec argument that is ignored."""
+    llasa = Llasa.from_pretrained(pair_path / "language_model", codec=pair_path / "codec")
+    assert llasa.codec.codebook_size == 64
+
+
+def test_the_window_is_the_models_own_where_it_is_smaller(tmp_path: Path) -> None:
+    """Positions that the model has never seen."""
+    write_pair(tmp_path, max_position_embeddings=300)
+    assert Llasa.from_pretrained(tmp_path).max_length == 300
+
+
+def test_loading_leaves_the_random_state_and_threads_alone(pair_path: Path) -> None:
+    """A loader that reseeds or reconfigures the process it is called in."""
+    state, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    Llasa.from_pretrained(pair_path)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+
+
+def test_half_precision(pair_path: Path) -> None:
+    """A dtype that is ignored."""
+    assert Llasa.from_pretrained(pair_path, dtype="bfloat16").language_model.dtype == torch.bfloat16
+
+
+def test_another_codecs_codebook_is_refused(tmp_path: Path, pair_path: Path) -> None:
+    """Codes decoded by a codec that means other sounds by them."""
+    write_codec(tmp_path, (4, 4))
+    with pytest.raises(ModelError, match=r"speaks 64 codes, but the codec .* has 16"):
+        Llasa.from_pretrained(pair_path, codec=tmp_path)
+
+
+def test_an_ordinary_llama_is_refused(tmp_path: Path, pair_path: Path) -> None:
+    """Babble from a model that never learnt to speak."""
+    write_language_model(tmp_path, 64, 0.1, MARKERS[:2], None, {})
+    with pytest.raises(ModelError, match="no Llasa checkpoint"):
+        Llasa.from_pretrained(tmp_path, codec=pair_path / "codec")
+
+
+def test_other_architectures_are_refused(tmp_path: Path, pair_path: Path) -> None:
+    """Weights of another architecture read as a Llama's, or another codec's as X-codec2's."""
+    shutil.copytree(pair_path / "language_model", tmp_path / "mistral")
+    config = tmp_path / "mistral" / "config.json"
+    config.write_text(config.read_text().replace('"llama"', '"mistral"'))
+    with pytest.raises(ModelError, match="'mistral' model"):
+        Llasa.from_pretrained(tmp_path / "mistral", codec=pair_path / "codec")
+    with pytest.raises(ModelError, match="not an 'xcodec2'"):
+        Llasa.from_pretrained(pair_path, codec=pair_path / "language_model")
+
+
+def test_a_tokenizer_larger_than_its_model_is_refused(tmp_path: Path, pair_path: Path) -> None:
+    """Speech tokens read from beyond the embeddings."""
+    write_language_model(tmp_path, 64, 0.1, MARKERS, "{{ messages[0]['content'] }}", {"vocab_size": 60})
+    with pytest.raises(ModelError, match="more tokens than"):
+        Llasa.from_pretrained(tmp_path, codec=pair_path / "codec")
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("", "unknown model"),
+        ("tinny", "did you mean 'tiny'"),
+        ("no/such/thing", "unknown model"),
+        ("./nowhere", "unknown model"),
+    ],
+)
+def test_unknown_models(name: str, fault: str) -> None:
+    """A misspelt name sent to the hub."""
+    with pytest.raises(InputError, match=fault):
+        Llasa.from_pretrained(name)
+
+
+def test_an_empty_folder_is_no_model(tmp_path: Path) -> None:
+    """A traceback out of transformers."""
+    with pytest.raises(InputError, match=r"config\.json"):
+        Llasa.from_pretrained(tmp_path)
+
+
+def test_a_broken_checkpoint_is_named(tmp_path: Path, pair_path: Path) -> None:
+    """A download that broke off."""
+    shutil.copytree(pair_path, tmp_path / "pair")
+    (tmp_path / "pair" / "language_model" / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"the language model in the folder .*language_model"):
+        Llasa.from_pretrained(tmp_path / "pair")
+
+
+def test_a_checkpoint_that_is_not_here_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute of retries, then an error that names no remedy."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match="hf download someone/llasa-nowhere") as error:
+        Llasa.from_pretrained("someone/llasa-nowhere")
+    assert "'tiny'" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"device": "cuda:99"}, {"device": "abacus"}, {"dtype": "int3"}],
+    ids=lambda options: str(options),
+)
+def test_unknown_devices_and_types(pair_path: Path, options: dict[str, str]) -> None:
+    """A device that is not there found out only after loading."""
+    with pytest.raises(InputError, match=next(iter(options.values()))):
+        Llasa.from_pretrained(pair_path, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("change", ["missing", "renamed", "truncated"])
+@pytest.mark.parametrize("part", ["language_model", "codec"])
+def test_a_checkpoint_that_lacks_weights_is_refused(
+    tmp_path: Path, pair_path: Path, part: str, change: str
+) -> None:
+    """Layers of random weights, made up in place of those that are not in the file."""
+    shutil.copytree(pair_path, tmp_path / "pair")
+    path = tmp_path / "pair" / part / "model.safetensors"
+    weights = load_file(path)
+    lost = sorted(name for name in weights if "layers.0." in name)
+    assert lost
+    if change == "truncated":
+        path.write_bytes(path.read_bytes()[:-100])
+    else:
+        kept = {f"old.{name}" if name in lost else name: tensor for name, tensor in weights.items()}
+        save_file({name: t for name, t in kept.items() if change == "renamed" or name in weights}, path)
+    wanted = "cannot be loaded" if change == "truncated" else f"lacks .*, {len(lost)} weights in all"
+    with pytest.raises(ModelError, match=wanted):
+        Llasa.from_pretrained(tmp_path / "pair")
+
+
+def test_check_tries_everything() -> None:
+    """A check that passes without having tried."""
+    checks = check("tiny")
+    assert [each.name for each in checks] == [
+        "versions",
+        "markers and template",
+        "language model and codec",
+        "codec round trip",
+        "short search",
+    ]
+    assert all(each.passed for each in checks), checks
+    assert "transformers" in checks[0].detail
+
+
+def test_check_hears_that_a_codec_is_noise(pair_path: Path) -> None:
+    """Random weights that pass, because something of the right length comes out of them."""
+    failed = check(pair_path)[-1]
+    assert (failed.name, failed.passed) == ("codec round trip", False)
+    assert "something else" in failed.detail
+
+
+def test_check_refuses_what_it_cannot_try() -> None:
+    """A misspelt name reported as a broken checkpoint."""
+    with pytest.raises(InputError, match="did you mean 'tiny'"):
+        check("tinny")
+
+
+def test_check_names_the_first_failure(tmp_path: Path, pair_path: Path) -> None:
+    """A broken checkpoint that passes, or one whose failure hides behind a traceback."""
+    write_codec(tmp_path / "codec", (4, 4))
+    failed = check(pair_path, codec=tmp_path / "codec")[-1]
+    assert (failed.name, failed.passed) == ("language model and codec", False)
+    assert "16" in failed.detail
+    write_language_model(tmp_path / "lm", 64, 0.1, MARKERS, "{{ messages[0]['content'] }}", {})
+    failed = check(tmp_path / "lm", codec=pair_path / "codec")[-1]
+    assert (failed.name, failed.passed) == ("markers and template", False)
+
+
+def test_check_keeps_its_table_when_the_search_is_refused(tmp_path: Path) -> None:
+    """A window too small for the check's own text that throws away all that was found before."""
+    small = {"max_position_embeddings": 64}
+    write_language_model(tmp_path / "lm", 4096, 0.1, MARKERS, TEMPLATE, small)
+    checks = check(tmp_path / "lm", codec=TINY / "codec")
+    assert [each.passed for each in checks] == [True, True, True, True, False]
+    assert checks[-1].name == "short search"

@@ -1,0 +1,308 @@
+"""A study: what it speaks, what it keeps, and that a killed one goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from llasa_search import Budget, InputError, SearchError, SearchResult
+from llasa_search.candidate import Utterance
+from llasa_search.errors import LlasaSearchError
+from llasa_search.study import Arm, Case, Study, read_cases, usable_cases
+from llasa_search.study.plan import Row, fingerprint
+from llasa_search.verifiers.base import Verifier
+from llasa_search.voice import Voice
+from tests.helpers.verifiers import Interrupting
+
+CASES = [
+    Case("one", "one", "en", None, "one"),
+    Case("two", "two coins", "en", None, "two coins"),
+]
+
+
+def _without_times(rows: list[Row]) -> str:
+    return json.dumps([{**row, "seconds": {}} for row in rows])
+
+
+@pytest.fixture(scope="module")
+def study(pair_path: Path, asr_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    folder = tmp_path_factory.mktemp("study")
+    return Study(folder, {"ear": f"WER(model={str(asr_path)!r})"}, model=str(pair_path))
+
+
+@pytest.fixture(scope="module")
+def arms(asr_path: Path) -> list[Arm]:
+    wer = f"WER(model={str(asr_path)!r})"
+    return [
+        Arm("pool", "best_of_n:n=3", f"0.5 * {wer} + 0.5 * lm_likelihood", pool=True),
+        Arm("rejection", "rejection:n=4,step_tokens=10", "lm_likelihood", Budget(tokens=400), seeds=(0, 1)),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:.*flatter the search")
+def test_rows_hold_every_candidate_of_a_pool_and_the_chosen_one_of_a_search(
+    study: Study, arms: list[Arm]
+) -> None:
+    """Pools whose worse candidates were never scored, so that small subsets have nothing to choose by."""
+    rows = study.rows(CASES, arms)
+    pool = [row for row in rows if row["arm"] == "pool"]
+    assert [(row["case"], row["index"]) for row in pool] == [(c, i) for c in ("one", "two") for i in range(3)]
+    assert all(row["reward"] is not None for row in pool)
+    assert sum(row["chosen"] for row in pool) == 2
+    others = [row for row in rows if row["arm"] == "rejection"]
+    assert [(row["case"], row["seed"]) for row in others] == [("one", 0), ("one", 1), ("two", 0), ("two", 1)]
+    assert all(row["chosen"] for row in others)
+    assert all({"edits", "length"} <= set(row["judges"]["ear"]) for row in rows)
+    assert all(row["row_steps"] >= row["tokens"] and row["flops"]["decode"] for row in rows)
+    for case in ("one", "two"):
+        (run,) = (study.folder / "pool").glob(f"{case}-*")
+        result = SearchResult.load_run(run)
+        heard = [len(candidate.audio) / result.sample_rate for candidate in result.candidates]
+        listened = sum(verifier.flops(each) for verifier in arms[0].all_verifiers() for each in heard)
+        (cost,) = {row["flops"]["verifiers"] for row in pool if row["case"] == case}
+        assert cost == pytest.approx(listened)
+
+
+@pytest.mark.filterwarnings("ignore:.*flatter the search")
+def test_a_killed_study_goes_on_where_it_was(study: Study, arms: list[Arm]) -> None:
+    """Work that is done again, or rows that depend on where it was interrupted."""
+    rows = study.rows(CASES, arms)
+    runs = sorted(study.folder.rglob("run.json"))
+    made = {run: run.stat().st_mtime_ns for run in runs}
+    gone = runs[0].parent
+    for file in gone.iterdir():
+        file.unlink()
+    gone.rmdir()
+    unheard = next(study.folder.glob("rejection/*/judged-*.json"))
+    unheard.unlink()
+    assert _without_times(study.rows(CASES, arms)) == _without_times(rows)
+    after = {run: run.stat().st_mtime_ns for run in sorted(study.folder.rglob("run.json"))}
+    assert [run for run in runs if after[run] != made[run]] == [runs[0]]
+
+
+@pytest.mark.filterwarnings("ignore:.*flatter the search")
+def test_processes_change_nothing(study: Study, arms: list[Arm], tmp_path: Path, pair_path: Path) -> None:
+    """Rows in the order in which workers happen to finish, or seeded by who speaks them."""
+    judges = dict(study.judges)
+    several = Study(tmp_path, judges, model=str(pair_path), processes=2)
+    assert _without_times(several.rows(CASES, arms[1:])) == _without_times(study.rows(CASES, arms[1:]))
+
+
+def test_a_judge_of_the_searching_family_warns(study: Study, asr_path: Path) -> None:
+    """A search that is judged by its own verifier, unnoticed."""
+    arm = Arm("kin", verifiers=f"WER(model={str(asr_path)!r})")
+    with pytest.warns(UserWarning, match="flatter"):
+        study.rows(CASES[:1], [arm])
+
+
+@pytest.mark.filterwarnings("ignore:.*flatter the search")
+def test_other_words_are_judged_anew(study: Study, arms: list[Arm]) -> None:
+    """Verdicts on what a text no longer says; an arm whose name is no name for a folder."""
+    arm = replace(arms[1], name="a/../b: 50 %", seeds=(0,))
+    (before,) = study.rows(CASES[:1], [arm])
+    (after,) = study.rows([replace(CASES[0], spoken="a red coin found")], [arm])
+    assert before["judges"]["ear"]["length"] == 1
+    assert after["judges"]["ear"]["length"] == 4
+    assert [path.name for path in study.folder.glob("a*")] == ["a_.._b_50_"]
+
+
+@pytest.mark.filterwarnings("ignore:.*flatter the search")
+def test_a_case_without_the_voice_that_an_arm_needs_is_refused_before_any_search(study: Study) -> None:
+    """An error after hours, at the first text without a voice prompt; and no word about which."""
+    arms = [Arm("plain", verifiers="lm_likelihood"), Arm("steered", "beam_short:prefix_verifiers=speaker")]
+    with pytest.raises(InputError, match=r"case one, arm 'steered'.*reference voice"):
+        study.rows(CASES, arms)
+    assert not (study.folder / "plain").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*flatter the search")
+def test_a_search_that_finds_nothing_does_not_keep_the_others_from_being_made(study: Study) -> None:
+    """A study of a thousand texts that ends at the one on which a search fails, and ends there again."""
+    cases = [Case("long", "word " * 3000, "en", None, "word"), *CASES]
+    arm = Arm("two", "best_of_n:n=2", "lm_likelihood")
+    with pytest.raises(
+        SearchError, match=r"1 of 3 searches found nothing.*\n- case long, arm 'two', seed 0: "
+    ):
+        study.rows(cases, [arm])
+    assert sorted(run.name.split("-")[0] for run in (study.folder / "two").iterdir()) == ["one", "two"]
+
+
+def test_ctrl_c_keeps_no_half_search(study: Study) -> None:
+    """A search of 16 that was cut at its first candidate, kept and taken for a whole one ever after."""
+    cut = Arm("cut", "best_of_n:n=3", Interrupting())  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        study.rows(CASES, [cut])
+    assert not list(study.folder.glob("cut/*/run.json"))
+
+
+def test_an_id_is_no_path(study: Study, arms: list[Arm]) -> None:
+    """A list of texts that writes outside of the study's folder."""
+    case = Case("../../up/one", "one", "en", None, "one")
+    (row,) = study.rows([case], [Arm("ids", "best_of_n:n=1", "lm_likelihood")])
+    assert row["case"] == case.id and len(list(study.folder.glob("ids/*/run.json"))) == 1
+
+
+def test_what_could_not_be_judged_is_refused_before_any_search(study: Study, arms: list[Arm]) -> None:
+    """Hours of searches whose tables hold nothing."""
+    with pytest.raises(InputError, match="no texts"):
+        study.rows([], arms)
+    deaf = Study(study.folder, {"voice": "resemblyzer_similarity"}, model=study.model)
+    with pytest.raises(InputError, match=r"judge 'voice' can hear none of the cases: .*reference voice"):
+        deaf.rows(CASES, arms)
+    with pytest.raises(InputError, match="processes=0"):
+        Study(study.folder, {}, processes=0)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_cannot_be_loaded_is_said_before_any_search(study: Study, processes: int) -> None:
+    """A checkpoint that is missing, found after the hours of the arms before it, once a text."""
+    arms = [Arm("plain", verifiers="lm_likelihood"), Arm("steered", verifiers="speaker(model='gone.pth')")]
+    cases = [Case("prompted", "one", "en", Voice.builtin("slt"), "one")]
+    folder = study.folder / "unloadable"
+    with pytest.raises(LlasaSearchError, match=r"^arm 'steered': .*gone\.pth"):
+        Study(folder, {}, model=study.model, processes=processes).rows(cases, arms)
+    with pytest.raises(LlasaSearchError, match=r"^judge 'ear': .*gone\.pt"):
+        Study(folder, {"ear": "WER(model='gone.pt')"}, model=study.model).rows(cases, arms[:1])
+    assert not folder.exists()
+
+
+def test_texts_without_the_voice_that_a_verifier_needs_can_be_left_out() -> None:
+    """A verifier of the voice refused for all built-in sets, of which a fifth has no voice prompt."""
+    cases = read_cases("dev")
+    heard = usable_cases(cases, [Arm("a"), Arm("b", verifiers="speaker")])
+    assert heard == [case for case in cases if case.voice is not None] and 0 < len(heard) < len(cases)
+    assert usable_cases(cases, [Arm("a")]) == cases
+    with pytest.raises(InputError, match=r"none of the texts: .*reference voice"):
+        usable_cases(CASES, [Arm("b", verifiers="speaker")])
+
+
+def test_a_judge_hears_the_cases_that_it_can(study: Study) -> None:
+    """A judge of voices refused because one text of many is for any voice."""
+    cases = [CASES[0], Case("prompted", "one", "en", Voice.builtin("slt"), "one")]
+    heard = Study(study.folder, {"voice": "speaker"}, model=study.model)
+    rows = heard.rows(cases, [Arm("both", "best_of_n:n=1", "lm_likelihood")])
+    assert [row["judges"]["voice"]["status"] == "scored" for row in rows] == [False, True]
+
+
+def test_what_a_judge_failed_on_is_asked_again(study: Study, tmp_path: Path) -> None:
+    """A judge that was short of memory once, and never heard again; a function that is kept by its name."""
+    arm, heard = Arm("judged", "best_of_n:n=1", "lm_likelihood"), []
+
+    def fails_once(utterance: Utterance) -> float:
+        heard.append(utterance.seconds)
+        if len(heard) == 1:
+            raise MemoryError
+        return 0.5
+
+    judges = {"function": Verifier.from_function(fails_once)}
+    again = Study(tmp_path, judges, model=study.model)
+    assert [row["judges"]["function"]["status"] for row in again.rows(CASES[:1], [arm])] == ["failed"]
+    assert [row["judges"]["function"]["value"] for row in again.rows(CASES[:1], [arm])] == [0.5]
+    again.judges = (("function", Verifier.from_function(lambda utterance: 0.25, name="fails_once")),)
+    assert [row["judges"]["function"]["value"] for row in again.rows(CASES[:1], [arm])] == [0.25]
+
+
+def test_a_judge_may_compare_with_the_resynthesised_voice(study: Study) -> None:
+    """SIM-R that fails on every candidate, because only searching verifiers were given what it needs."""
+    case = Case("resynthesised", "one", "en", Voice.builtin("slt"), "one")
+    judges = {"sim_r": "SpeakerSimilarity(reference='resynthesis')"}
+    (row,) = Study(study.folder, judges, model=study.model).rows(
+        [case], [Arm("plain", "best_of_n:n=1", "pace")]
+    )
+    assert row["judges"]["sim_r"]["status"] == "scored"
+
+
+def test_a_search_costs_the_same_whatever_was_heard_before(study: Study, asr_path: Path) -> None:
+    """Operations that depend on where a killed study went on: a recogniser that had heard the speech."""
+    wer = f"WER(model={str(asr_path)!r})"
+    arms = [Arm(name, "best_of_n:n=2", wer, pool=True) for name in ("first", "again")]
+    found = study.by_arm(CASES[:1], arms)
+    assert found["first"][0]["flops"] == found["again"][0]["flops"]
+
+
+def test_rows_by_arm(study: Study, arms: list[Arm]) -> None:
+    """Rows under another arm's name; an arm that has none left out."""
+    found = study.by_arm(CASES[:1], arms)
+    assert list(found) == ["pool", "rejection"]
+    assert all(row["arm"] == name for name, rows in found.items() for row in rows)
+    assert [len(rows) for rows in found.values()] == [3, 2]
+
+
+def test_names_must_differ(study: Study) -> None:
+    """Two arms that share one folder, or one line of a table."""
+    with pytest.raises(InputError, match="two arms share a name"):
+        study.rows(CASES, [Arm("a"), Arm("a")])
+    with pytest.raises(InputError, match="two cases share a name"):
+        study.rows([CASES[0], CASES[0]], [Arm("a")])
+
+
+def test_arms_are_read_before_anything_runs() -> None:
+    """A misspelt strategy that is found after the first hour."""
+    with pytest.raises(InputError, match="did you mean 'beam'"):
+        Arm("a", "baem")
+    with pytest.raises(InputError, match="did you mean 'wer'"):
+        Arm("a", verifiers="wre")
+    for seeds in ((), (0, 0)):
+        with pytest.raises(InputError, match="at least one, and each once"):
+            Arm("a", seeds=seeds)
+    for strategy in ("rejection:n=4", "best_of_n:stop_at=wer<=0"):
+        with pytest.raises(InputError, match="a pool is of independent candidates"):
+            Arm("a", strategy, pool=True)
+
+
+def test_checkpoints_are_told_apart_by_their_content(tmp_path: Path) -> None:
+    """Searches of an earlier checkpoint that are taken for those of its successor."""
+    (tmp_path / "model.pt").write_bytes(b"1")
+    before = fingerprint(str(tmp_path), "owner/name")
+    fingerprint.cache_clear()
+    (tmp_path / "model.pt").write_bytes(b"2")
+    after = fingerprint(str(tmp_path), "owner/name")
+    assert after != before
+    fingerprint.cache_clear()
+    (tmp_path / "README.md").write_text("what was measured")
+    assert fingerprint(str(tmp_path), "owner/name") == after
+
+
+def test_texts_of_any_source(tmp_path: Path) -> None:
+    """A list that only our own sets come in."""
+    (tmp_path / "texts.txt").write_text("One coin.\n\nTwo coins.\n")
+    assert [case.text for case in read_cases(tmp_path / "texts.txt")] == ["One coin.", "Two coins."]
+    assert [case.language for case in read_cases(["One coin.", "今天天气很好"])] == ["en", "zh"]
+    (tmp_path / "meta.lst").write_text("a|||One coin.\nb|||Two coins.\n")
+    assert [case.id for case in read_cases(tmp_path / "meta.lst", limit=1)] == ["a"]
+    built_in = read_cases("hard", 7)
+    assert any(case.voice is None for case in read_cases("standard"))
+    assert [case.id for case in built_in] == [f"hard-{i:03d}" for i in range(7)]
+    assert all(not any(map(str.isdigit, case.spoken)) for case in built_in)
+
+
+def test_a_broken_line_of_a_plain_list_is_named(tmp_path: Path) -> None:
+    """Among a thousand lines, one with nothing to say."""
+    path = tmp_path / "texts.txt"
+    path.write_text("\n\n")
+    with pytest.raises(InputError, match=r"texts\.txt is empty"):
+        read_cases(path)
+    (tmp_path / "meta.lst").write_text("a|One.|gone.wav|One coin.\n")
+    with pytest.raises(InputError, match=r"meta\.lst, a: .*gone\.wav"):
+        read_cases(tmp_path / "meta.lst")
+    path.write_bytes(b"One coin.\n\n...\n")
+    with pytest.raises(InputError, match=r"texts\.txt, line 3, '\.\.\.' has nothing to say"):
+        read_cases(path)
+    path.write_bytes(b"One coin.\nTwo\xff coins.\n")
+    with pytest.raises(InputError, match=r"texts\.txt, line 2 is not text in UTF-8"):
+        read_cases(path)
+    with pytest.raises(InputError, match="text 1 is empty"):
+        read_cases(["One coin.", ""])
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [("standrad", "did you mean 'standard'"), ("nowhere/meta.lst", "no set or file")],
+)
+def test_a_source_that_is_not_there(source: str, message: str) -> None:
+    """An empty study of a misspelt set."""
+    with pytest.raises(InputError, match=message):
+        read_cases(source)
