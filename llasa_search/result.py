@@ -20,7 +20,8 @@ from llasa_search.generation.trace import Trace
 from llasa_search.reward.base import Reward, ranking
 from llasa_search.scoring.families import warn_same_family
 from llasa_search.scoring.loading import check_verifiers, load_verifiers
-from llasa_search.scoring.scorer import Scorer, decoded, skip, unheard
+from llasa_search.scoring.score_all import unscored
+from llasa_search.scoring.scorer import Scorer, decoded, skip
 from llasa_search.storage.files import check_wav, write_wav
 from llasa_search.verifiers.base import FunctionVerifier
 from llasa_search.verifiers.specification import RewardLike, as_reward
@@ -144,7 +145,7 @@ class SearchResult:
             replace(each, scores={k: v for k, v in each.scores.items() if k not in unknown}, reward=math.nan)
             for each in self.candidates
         ]
-        new = [v for v in reward.verifiers if any(unheard([v], each) for each in candidates)]
+        new = [v for v in reward.verifiers if any(unscored([v], each) for each in candidates)]
         load_verifiers(new)
         check_verifiers(new, prompt)
         self._warn_same_family(reward)

@@ -21,7 +21,7 @@ import numpy as np
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
-from llasa_search.scoring.isolation import score
+from llasa_search.scoring.isolation import safe_scores
 from llasa_search.verifiers.base import NEEDS, Verifier
 from llasa_search.voice import Prompt, Voice
 
@@ -72,16 +72,16 @@ class VerifierContract:
     def test_batch_equals_single(self) -> None:
         """Guards against padding, or a mean of the batch, that reaches the scores."""
         verifier, utterances = self._ready(), self.utterances()
-        together = score(verifier, utterances)
-        alone = [score(verifier, [utterance])[0] for utterance in utterances]
+        together = safe_scores(verifier, utterances)
+        alone = [safe_scores(verifier, [utterance])[0] for utterance in utterances]
         self._same(together, alone, "a batch scores otherwise than its utterances alone")
 
     def test_same_speech_same_score(self) -> None:
         """Guards against randomness, and state that one call leaves for the next."""
         verifier, utterances = self._ready(), self.utterances()
-        first = score(verifier, utterances)
-        self._same(first, score(verifier, utterances), "the same speech scores otherwise the second time")
-        self._same(first, score(self._ready(), utterances), "a second instance scores otherwise")
+        first = safe_scores(verifier, utterances)
+        self._same(first, safe_scores(verifier, utterances), "the same speech scores otherwise the second time")
+        self._same(first, safe_scores(self._ready(), utterances), "a second instance scores otherwise")
 
     def test_no_audio(self) -> None:
         """Guards against a crash, or a made-up number beside a sound one, for empty speech."""
@@ -130,7 +130,7 @@ class VerifierContract:
             logprobs=utterance.logprobs if "logprobs" in verifier.needs else None,
         )
         self._same(
-            score(verifier, [utterance]), score(verifier, [without]), "reads what `needs` does not list"
+            safe_scores(verifier, [utterance]), safe_scores(verifier, [without]), "reads what `needs` does not list"
         )
         if "voice" in verifier.needs:
             try:
@@ -147,7 +147,7 @@ class VerifierContract:
             assert window is None or window >= verifier.min_seconds, "window_seconds: too short to be scored"
             seconds = max(verifier.min_seconds, 0.5)
             prefix = replace(utterance, audio=utterance.audio[: int(seconds * SAMPLE_RATE)], final=False)
-            (each,) = score(verifier, [prefix])
+            (each,) = safe_scores(verifier, [prefix])
             assert each.status == "scored", f"partial = True, and a prefix of {seconds} s got {each}"
 
     def _ready(self) -> Verifier:
@@ -160,8 +160,8 @@ class VerifierContract:
         """Bad speech is scored with a number or fails, and its neighbours do not notice."""
         verifier, (first, second, *_) = self._ready(), self.utterances()
         bad = replace(first, audio=audio)
-        before, hit, after = score(verifier, [first, bad, second])
-        self._same([before, after], score(verifier, [first, second]), "bad speech changed its neighbours")
+        before, hit, after = safe_scores(verifier, [first, bad, second])
+        self._same([before, after], safe_scores(verifier, [first, second]), "bad speech changed its neighbours")
         if hit.status == "scored":
             utility = verifier.utility(np.array([hit.value]))[0]
             assert 0 <= utility <= 1, f"bad speech got {hit}"

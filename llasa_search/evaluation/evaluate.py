@@ -24,11 +24,11 @@ from llasa_search.candidate import Candidate, Score, Utterance, recorded, why_un
 from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.evaluation.manifest import Entry
 from llasa_search.reward.base import Reward, ranking
-from llasa_search.scoring.isolation import score
+from llasa_search.scoring.isolation import safe_scores
 from llasa_search.scoring.loading import check_verifiers
 from llasa_search.scoring.rewards import rewards
+from llasa_search.scoring.score_all import BATCH
 from llasa_search.scoring.score_record import ScoreRecord, record_to_score, score_to_record
-from llasa_search.scoring.scorer import BATCH
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt, Voice
 
@@ -185,7 +185,7 @@ def _hear(verifier: Verifier, takes: Sequence[_Takes]) -> None:
             waiting += [(each, candidate, each.utterance(candidate)) for candidate in readable]
     for start in range(0, len(waiting), BATCH):
         batch = waiting[start : start + BATCH]
-        scores = score(verifier, [utterance for _, _, utterance in batch])
+        scores = safe_scores(verifier, [utterance for _, _, utterance in batch])
         for (takes_of, candidate, _), found in zip(batch, scores, strict=True):
             takes_of.note(verifier, candidate, found)
 

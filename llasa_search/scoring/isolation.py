@@ -51,7 +51,7 @@ def isolated() -> Iterator[None]:
             torch.cuda.set_rng_state_all(cuda)
 
 
-def score(
+def safe_scores(
     verifier: Verifier, utterances: Sequence[Utterance], time_is_up: Callable[[], bool] = lambda: False
 ) -> list[Score]:
     """One valid score for each utterance, whatever the verifier does.

@@ -36,12 +36,12 @@ def rewards(reward: Reward, candidates: Sequence[Candidate], bound: bool = False
 
 def abstaining(reward: Reward, candidates: Sequence[Candidate]) -> list[Verifier]:
     """The verifiers, of those that `reward` needs, which abstain on every candidate."""
-    unheard = Score(math.nan, status="skipped")
+    unscored = Score(math.nan, status="skipped")
     return [
         verifier
         for verifier in reward.required
         if candidates
-        and all(each.scores.get(str(verifier), unheard).status == "abstained" for each in candidates)
+        and all(each.scores.get(str(verifier), unscored).status == "abstained" for each in candidates)
     ]
 
 
@@ -52,7 +52,7 @@ def combined(reward: Reward, scores: Sequence[Mapping[str, Score]], bound: bool 
     utilities = {}
     for source, verifier in sources:
         known = _utility(source, values(verifier, scores))
-        missing = [bound and not has_judged(verifier, found) for found in scores]
+        missing = [bound and not has_score(verifier, found) for found in scores]
         utilities[str(source)] = np.where(missing, 1.0, known)
     # Sums that are equal but for rounding must tie.
     return reward(utilities).round(9)
@@ -73,7 +73,7 @@ def scores_of(candidates: Sequence[Candidate]) -> list[dict[str, Score]]:
     return [candidate.scores for candidate in candidates]
 
 
-def has_judged(verifier: Verifier, scores: Mapping[str, Score]) -> bool:
+def has_score(verifier: Verifier, scores: Mapping[str, Score]) -> bool:
     return str(verifier) in scores and scores[str(verifier)].status != "skipped"
 
 

@@ -16,16 +16,16 @@ from llasa_search.arrays import Audio, FloatArray
 from llasa_search.budget import BudgetTracker
 from llasa_search.candidate import Candidate, Score, Utterance
 from llasa_search.reward.base import Condition, Reward, ranking
-from llasa_search.scoring.isolation import score
+from llasa_search.scoring.isolation import safe_scores
 from llasa_search.scoring.partial import able_verifiers, cropped_for, unfinished
-from llasa_search.scoring.rewards import combined, has_judged, rewards, scores_of, values
+from llasa_search.scoring.rewards import combined, rewards, scores_of, values
+from llasa_search.scoring.score_all import BATCH, unscored
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
     from llasa_search.generation.rows import Rows
 
-BATCH = 16
 FIRST_BATCH = 2  # of the cascade: small, so that there soon is a reward to beat
 TYPICAL_SECONDS = 3.0  # of an utterance
 OPERATIONS_A_SECOND = 3e10
@@ -97,7 +97,7 @@ class Scorer:
 
     def waiting(self, candidates: Sequence[Candidate]) -> int:
         """How many of these the reward's verifiers have yet to hear."""
-        return sum(bool(unheard(self.reward.required, candidate)) for candidate in candidates)
+        return sum(bool(unscored(self.reward.required, candidate)) for candidate in candidates)
 
     def holds(self, condition: Condition, candidates: Sequence[Candidate]) -> NDArray[np.bool_]:
         """Whether each finished candidate meets `condition`; where its verifier failed, it does not."""
@@ -144,7 +144,7 @@ class Scorer:
 
     def _score(self, candidates: Sequence[Candidate], verifiers: Sequence[Verifier]) -> None:
         """Scores all, a batch at a time."""
-        waiting = [candidate for candidate in candidates if unheard(verifiers, candidate)]
+        waiting = [candidate for candidate in candidates if unscored(verifiers, candidate)]
         while waiting:
             size = BATCH
             if self._time_is_up():
@@ -188,7 +188,7 @@ class Scorer:
             # What comes after those that are fully scored is bounded by their rewards, and loses a tie.
             if math.isnan(bounds[i]) or known == best:
                 break
-            if unheard(self.reward.required, by_index[i]):
+            if unscored(self.reward.required, by_index[i]):
                 contenders.append(by_index[i])
             else:
                 known += 1
@@ -196,7 +196,7 @@ class Scorer:
 
     def _hear(self, batch: Sequence[Candidate], verifiers: Sequence[Verifier]) -> None:
         for verifier in verifiers:
-            if waiting := [candidate for candidate in batch if unheard([verifier], candidate)]:
+            if waiting := [candidate for candidate in batch if unscored([verifier], candidate)]:
                 verdicts = self._verdicts(verifier, self._utterances(waiting))
                 for candidate, verdict in zip(waiting, verdicts, strict=True):
                     candidate.scores[str(verifier)] = verdict
@@ -223,7 +223,7 @@ class Scorer:
         heard = [utterances[i] for i in new.values()]
         start = time.perf_counter()
         with self._tracker.ledger.stage("verify"):
-            self._cache.update(zip(new, score(verifier, heard, self._time_is_up), strict=True))
+            self._cache.update(zip(new, safe_scores(verifier, heard, self._time_is_up), strict=True))
         ledger = self._tracker.ledger
         ledger.verifier_calls[name] = ledger.verifier_calls.get(name, 0) + len(heard)
         spent = time.perf_counter() - start
@@ -255,11 +255,6 @@ def decoded(candidates: Sequence[Candidate]) -> list[Audio]:
     return [candidate.audio for candidate in candidates if candidate.audio is not None]
 
 
-def unheard(verifiers: Sequence[Verifier], candidate: Candidate) -> list[Verifier]:
-    """Those of `verifiers` that have not judged the candidate: they have not been run, or were skipped."""
-    return [verifier for verifier in verifiers if not has_judged(verifier, candidate.scores)]
-
-
 def _digest(utterance: Utterance) -> bytes:
     """Equal for utterances that no verifier can tell apart within one search."""
     digest = hashlib.blake2b(f"{utterance.text}\0{utterance.sample_rate}\0{utterance.final}\0".encode())
@@ -282,13 +277,13 @@ def _price(verifier: Verifier) -> float:
 
 
 def _next(verifiers: Sequence[Verifier], candidate: Candidate) -> Verifier:
-    return unheard(verifiers, candidate)[0]
+    return unscored(verifiers, candidate)[0]
 
 
 def skip(candidates: Sequence[Candidate], verifiers: Sequence[Verifier], why: str) -> None:
     """Marks the candidates as skipped by those of `verifiers` that have not judged them."""
     for candidate in candidates:
-        for verifier in unheard(verifiers, candidate):
+        for verifier in unscored(verifiers, candidate):
             candidate.scores[str(verifier)] = Score(math.nan, why, "skipped")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from llasa_search.candidate import Candidate, Utterance
 from llasa_search.checkpoints.names import resolve_name
-from llasa_search.scoring.isolation import score
+from llasa_search.scoring.isolation import safe_scores
 from llasa_search.scoring.score_record import ScoreRecord, score_to_record
 from llasa_search.storage.files import write_text
 from llasa_search.study.cases import Case
@@ -46,7 +46,7 @@ def judged(
             if candidate.audio is not None
         }
         verifier.load()
-        for index, found in zip(heard_now, score(verifier, list(heard_now.values())), strict=True):
+        for index, found in zip(heard_now, safe_scores(verifier, list(heard_now.values())), strict=True):
             known[index] = score_to_record(verifier, case.spoken, case.language, found)
         kept = {index: each for index, each in known.items() if each["status"] != "failed"}
         if not named_only:

@@ -160,7 +160,7 @@ def test_the_trace_keeps_scores_and_rewards(make: Callable[..., tuple[Scorer, Ro
         (check,) = rows.sampler.trace.nodes[index].checks
         assert (check.tokens, check.reward) == (12, reward)
         assert check.scores["Codes()"].value == pytest.approx(reward * 63)
-        assert rows.sampler.trace.worth(index) == reward
+        assert rows.sampler.trace.last_reward(index) == reward
 
 
 def test_deaf_verifiers_are_refused(make: Callable[..., tuple[Scorer, Rows]]) -> None:

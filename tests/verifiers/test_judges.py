@@ -12,13 +12,13 @@ from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
 from llasa_search.cli.listing import verifier_rows
 from llasa_search.errors import ModelError
-from llasa_search.scoring.isolation import score
+from llasa_search.scoring.isolation import safe_scores
 from llasa_search.verifiers import Naturalness, ResemblyzerSimilarity, Verifier, resemblyzer_similarity
 from llasa_search.voice import Voice
 
 
 def cropped_for(verifier: Verifier, audio: Audio, rate: int = 16_000, voice: Voice | None = None) -> Score:
-    return score(verifier, [Utterance("one", "en", audio, rate, voice=voice)])[0]
+    return safe_scores(verifier, [Utterance("one", "en", audio, rate, voice=voice)])[0]
 
 
 @pytest.fixture
