@@ -15,7 +15,7 @@ import torch
 
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Utterance
-from llasa_search.scoring.scorer import score
+from llasa_search.scoring.isolation import safe_scores
 from llasa_search.verifiers import CTCAlignment, EmotionProbability, EmotionSimilarity, SpeakerSimilarity
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Voice

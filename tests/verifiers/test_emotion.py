@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError, ModelError
-from llasa_search.scoring.scorer import score
+from llasa_search.scoring.isolation import safe_scores
 from llasa_search.verifiers import EmotionProbability, EmotionSimilarity
 from llasa_search.verifiers.backends.batches import KEPT, Embeddings
 from llasa_search.verifiers.backends.emotion2vec import Emotion2Vec

@@ -13,7 +13,7 @@ from llasa_search.arrays import Audio
 from llasa_search.audio import speech_seconds
 from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError
-from llasa_search.scoring.scorer import score
+from llasa_search.scoring.isolation import safe_scores
 from llasa_search.verifiers import LanguageModelLikelihood, Pace, Signal
 from llasa_search.verifiers.signal import repetition
 from llasa_search.voice import Prompt, Voice

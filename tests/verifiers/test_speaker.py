@@ -13,7 +13,7 @@ import pytest
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError, ModelError
-from llasa_search.scoring.scorer import score
+from llasa_search.scoring.isolation import safe_scores
 from llasa_search.verifiers import SpeakerSimilarity
 from llasa_search.verifiers.backends.speaker_encoders import SpeakerEncoder
 from llasa_search.voice import Prompt, Voice
