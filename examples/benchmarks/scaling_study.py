@@ -1,7 +1,7 @@
 """Does a searched small model beat an unsearched large one? Size x search, on models that anyone can rerun.
 
-    python examples/scaling_study.py --limit 10        # a first look, written to work-scaling/
-    python examples/scaling_study.py                   # everything, written to docs/
+    python -m examples.benchmarks.scaling_study --limit 10     # a first look, written to work-scaling/
+    python -m examples.benchmarks.scaling_study                # everything, written to docs/results/
 
 Three language models of one family and one codec: direct samples, best-of-n by the words, and the paper's
 process reward by the voice before the words choose. Writes `scaling_study.md` and its figures.
@@ -19,6 +19,7 @@ import typer
 from examples.benchmarks import choosing, sections
 from examples.benchmarks.options import numbers
 from examples.benchmarks.scaling_claims import ALPHA, JUDGES, WORD_JUDGES, Runs, claims, heard, said_of
+from examples.benchmarks.scaling_models import CODEC, SIZES, find_language_model
 from llasa_search import Sampling
 from llasa_search.llasa.loading import find_model
 from llasa_search.scoring.loading import load_verifiers
@@ -28,7 +29,6 @@ from llasa_search.study.points import Point, arm_point, pool_points
 from llasa_search.study.report import as_csv, as_jsonl
 from llasa_search.verifiers.specification import as_reward
 
-MODELS = {"small": "tiny-small", "base": "tiny", "large": "tiny-large"}
 WORDS = "Lexicographic(wer, likelihood)"
 BEAM = "beam:width=4,expand=4,step_tokens=10,prefix_share=0.25,prefix_verifiers=speaker"
 SAMPLES = 4  # of a model without search
@@ -48,6 +48,8 @@ def main(
     seeds: Annotated[int, typer.Option(help="Of the process reward.")] = 3,
     temperatures: Annotated[str, typer.Option(help="To choose from on the dev set.")] = "0.2,0.4,0.6,0.8,1.0",
     top_p: float = 0.9,
+    small: Annotated[str, typer.Option(help="The small model's folder; from git history by default.")] = "",
+    large: Annotated[str, typer.Option(help="The large model's folder; from git history by default.")] = "",
     processes: Annotated[int, typer.Option(help="Of one thread each.")] = 2,
     folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-scaling"),
 ) -> None:
@@ -56,8 +58,11 @@ def main(
     sections.make_folder(folder)
     page = (folder if limit else sections.ROOT / "docs") / "scaling_study.md"
     judges = {**_word_judges(folder), "voice": "resemblyzer_similarity"}
+    given = {"small": small, "base": "", "large": large}
+    models = {size: given[size] or find_language_model(size, folder / "models") for size in SIZES}
     studies = {
-        size: Study(folder / size, judges, model=model, processes=processes) for size, model in MODELS.items()
+        size: Study(folder / size, judges, model=model, codec=CODEC, processes=processes)
+        for size, model in models.items()
     }
     tried_at = numbers("--temperatures", temperatures, float, least=0)
     choices = [Sampling(temperature=t, top_p=top_p) for t in tried_at]
@@ -74,7 +79,7 @@ def main(
     }
     by_set, points = dict[str, Runs](), list[Point]()
     lines = [
-        as_jsonl(rows, dev, set="dev", model=MODELS[size], temperature=sampling.temperature)
+        as_jsonl(rows, dev, set="dev", model=size, temperature=sampling.temperature)
         for size, pools in tried.items()
         for sampling, rows in pools.items()
     ]
@@ -83,7 +88,7 @@ def main(
         by_set[name] = {size: study.by_arm(said, arms[size]) for size, study in studies.items()}
         points += drawn(by_set[name], n, name, page.parent)
         lines += [
-            as_jsonl(by_set[name][size][arm.name], said, set=name, model=MODELS[size],
+            as_jsonl(by_set[name][size][arm.name], said, set=name, model=size,
                      temperature=arm.sampling.temperature)
             for size in studies
             for arm in arms[size]
@@ -95,7 +100,9 @@ def main(
         f"{table(runs, n)}\n\n{spent(runs)}"
         for name, runs in by_set.items()
     ]
-    body = "\n\n".join([introduction(by_set, chosen, n, seeds), *found, beside_the_paper(by_set)])
+    body = "\n\n".join(
+        [introduction(by_set, chosen, sizes(models), n, seeds), *found, beside_the_paper(by_set)]
+    )
     if not page.exists():
         page.write_text("# Scaling: model size against search\n", encoding="utf-8")
     sections.write(page, "scaling", body)
@@ -160,7 +167,11 @@ def drawn(runs: Runs, n: int, name: str, home: Path) -> list[Point]:
 
 
 def introduction(
-    by_set: Mapping[str, Runs], chosen: Mapping[str, tuple[Sampling, Sampling]], n: int, seeds: int
+    by_set: Mapping[str, Runs],
+    chosen: Mapping[str, tuple[Sampling, Sampling]],
+    models: str,
+    n: int,
+    seeds: int,
 ) -> str:
     counts = {name: len({row["case"] for row in runs["base"]["pool"]}) for name, runs in by_set.items()}
     texts = ", ".join(f"{count} {name}" for name, count in counts.items())
@@ -170,7 +181,7 @@ def introduction(
     return f"""
 {sections.made_by()}
 
-Language models: {sizes()}; they share
+Language models: {models}; they share
 a codec and the kind of their data; the large one began as the base one (see the model card). Texts with a
 voice prompt: {texts}.
 Temperatures chosen on the dev set, for single samples and for the best of {choosing.SIZE}: {settled}; top-p
@@ -191,12 +202,12 @@ words, above 0 for the voice. It *holds* if the first is better with p < {ALPHA:
 """
 
 
-def sizes() -> str:
+def sizes(models: Mapping[str, str]) -> str:
     """The models, by their numbers of parameters."""
     from safetensors.torch import load_file
 
     counts = {}
-    for size, model in MODELS.items():
+    for size, model in models.items():
         weights = load_file(Path(find_model(model, None)[0]) / "model.safetensors")
         counts[size] = sum(each.numel() for each in weights.values())
     return ", ".join(f"{size} {count / 1e6:.1f} M parameters" for size, count in counts.items())

@@ -1,6 +1,7 @@
-"""Remakes the embedded default from nothing: `python examples/train_tiny` (needs `flite`).
+"""Trains the embedded default from scratch: `python -m examples.train_tiny` (needs `flite`).
 
-Stages run in order, each saves and resumes, and a finished one is not run again. A GPU is used where there
+Stages run in order. Each saves its state and resumes from it, and a finished stage is not run again. The small and
+large language models are for `examples.benchmarks.scaling_study` and do not enter the package. A GPU is used if there
 is one.
 """
 
@@ -23,7 +24,7 @@ SHARDS = 134  # of about 40 minutes
 
 def _assemble(work: Path, further: bool) -> None:
     """Copies what this work has trained into the package."""
-    for name in ("codec", *lm.FOLDERS.values(), *verifier_models.FOLDERS):
+    for name in ("codec", lm.FOLDERS["base"], *verifier_models.FOLDERS):
         if (work / name).exists():
             shutil.copytree(work / name, TINY / name, dirs_exist_ok=True)
     if (work / "asr.pt").exists():
@@ -63,19 +64,9 @@ def main(
         "language model": lambda: lm.train(
             work / "codes", work, lm_steps, start=TINY / "language_model" if further else None
         ),
-        "small language model": lambda: lm.train(
-            work / "codes",
-            work,
-            lm_steps,
-            "small",
-            start=TINY / "language_model-small" if further else None,
-        ),
+        "small language model": lambda: lm.train(work / "codes", work, lm_steps, "small"),
         "large language model": lambda: lm.train(
-            work / "codes",
-            work,
-            lm_steps // 4,
-            "large",
-            start=TINY / "language_model-large" if further else work / "language_model",
+            work / "codes", work, lm_steps // 4, "large", start=work / "language_model"
         ),
         "resynthesis": lambda: codes.resynthesise(
             work / "codec", work / "codes", work / "resynthesis", processes, limit=12
@@ -98,8 +89,9 @@ def main(
         **verifier_models.stages(work, processes, start=TINY if further else None),
         "package": lambda: _assemble(work, further),
     }
-    if further:
-        del stages["asr on originals"]
+    if further:  # what does not begin from the package's checkpoints
+        for name in ("asr on originals", "small language model", "large language model"):
+            del stages[name]
     if unknown := set(only or []) - set(stages):
         raise typer.BadParameter(f"no stage {sorted(unknown)[0]!r}; there are: {', '.join(stages)}")
     for name in only or stages:

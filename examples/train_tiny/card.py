@@ -28,12 +28,9 @@ All in half precision, {total:.1f} MB with voices and texts; codec, language mod
   warped into 32 further pseudo-speakers, each in four styles (neutral, happy, sad, angry) of a strength
   drawn from .3 to 1, at last to 1.5. Texts by our own generator: sentences, random word strings, numbers,
   names. No human recording, no scraped text.
-- **Sizes.** `tiny` is the default; `tiny-small` was trained from scratch, and `tiny-large` began as the
-  default with more layers and channels, so that its steps come on top. All have heard speech of this one
-  kind, in different amounts.
 - **Evaluation.** `texts/dev.jsonl` (50), `standard.jsonl` (100) and `hard.jsonl` (100: long sentences,
   numbers, rare words, words held out of training) are in no training text.
-- **Remaking them.** `python examples/train_tiny` (see its README).
+- **Remaking them.** `python -m examples.train_tiny` (see its README).
 - **Limits.** English only; characters other than letters, digits and common punctuation are not spoken;
   voices beyond those of flite are imitated poorly.
 - **Licence.** Apache-2.0, like the code. The real Llasa and X-codec2 weights are CC BY-NC 4.0.
@@ -108,18 +105,6 @@ def write(tiny: Path, work: Path, further: bool) -> None:
         ("speaker encoder", "speechbrain ECAPA-TDNN", tiny / "speaker" / "embedding_model.ckpt", ["speaker"]),
         ("emotion model", "funasr emotion2vec", tiny / "emotion" / "model.pt", ["emotion"]),
         ("CTC model", "`Wav2Vec2ForCTC`", tiny / "ctc" / "model.safetensors", ["ctc"]),
-        (
-            "smaller language model",
-            "`LlamaForCausalLM`",
-            tiny / "language_model-small" / "model.safetensors",
-            ["lm_small"],
-        ),
-        (
-            "larger language model",
-            "`LlamaForCausalLM`",
-            tiny / "language_model-large" / "model.safetensors",
-            ["lm_large"],
-        ),
     ]
     present = [part for part in parts if part[2].exists()]
     steps = {name: before.get(name, 0) + _steps(work, states) for name, _, _, states in present}

@@ -19,13 +19,10 @@ if TYPE_CHECKING:
     from llasa_search.llasa.codec import Codec
 
 CODEC = "HKUSTAudio/xcodec2-hf"
-EMBEDDED = {
-    "tiny": "language_model",
-    "tiny-small": "language_model-small",
-    "tiny-large": "language_model-large",
-}
-"""The package's own language models and their folders; they share a codec."""
-KNOWN = (*EMBEDDED, "HKUSTAudio/Llasa-1B", "HKUSTAudio/Llasa-3B", "HKUSTAudio/Llasa-8B")
+EMBEDDED = "tiny"
+"""The name of the package's own language model and codec."""
+EMBEDDED_CODEC = TINY / "codec"
+KNOWN = (EMBEDDED, "HKUSTAudio/Llasa-1B", "HKUSTAudio/Llasa-3B", "HKUSTAudio/Llasa-8B")
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -34,8 +31,8 @@ def find_model(model: str, codec: str | None) -> tuple[str, str]:
     """Where the language model and its codec are: folders or hub ids.
 
     Args:
-        model: one of `EMBEDDED`, a folder, or a hub id. A folder with `language_model/` and `codec/` in it is
-            a pair.
+        model: "tiny" (in the package), a folder, or a hub id. A folder with `language_model/` and `codec/` in
+            it is a pair.
         codec: a folder or hub id; None for the pair's own, else X-codec2.
 
     Raises:
@@ -44,11 +41,11 @@ def find_model(model: str, codec: str | None) -> tuple[str, str]:
     """
     if codec is not None:
         require_id(codec, "codec", [CODEC])
-    if model in EMBEDDED:
-        embedded = TINY / EMBEDDED[model]
+    if model == EMBEDDED:
+        embedded = TINY / "language_model"
         if not embedded.is_dir():
             raise ModelError(f"the model {model!r} is missing from {TINY}: install the package again")
-        return str(embedded), codec or str(TINY / "codec")
+        return str(embedded), codec or str(EMBEDDED_CODEC)
     folder = Path(model).expanduser()
     if (folder / "language_model").is_dir():
         return str(folder / "language_model"), codec or str(folder / "codec")

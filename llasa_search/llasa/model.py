@@ -29,16 +29,24 @@ class Llasa:
         language_model: the language model, ready for sampling.
         codec: speech to codes and back.
         max_length: tokens of prompt and speech together, at most.
+        embedded: whether the codec is the package's own; the package's own verifiers are trained on its speech.
     """
 
     def __init__(
-        self, name: str, format: PromptFormat, language_model: LanguageModel, codec: Codec, max_length: int
+        self,
+        name: str,
+        format: PromptFormat,
+        language_model: LanguageModel,
+        codec: Codec,
+        max_length: int,
+        embedded: bool,
     ) -> None:
         self.name = name
         self.format = format
         self.language_model = language_model
         self.codec = codec
         self.max_length = max_length
+        self.embedded = embedded
         self._voices: dict[str, Codes] = {}
 
     @classmethod
@@ -55,8 +63,7 @@ class Llasa:
         Weights of the published Llasa and X-codec2 checkpoints are under CC BY-NC 4.0.
 
         Args:
-            model: "tiny", "tiny-small" or "tiny-large" (in the package), a hub id such as
-                "HKUSTAudio/Llasa-1B", or a folder.
+            model: "tiny" (in the package), a hub id such as "HKUSTAudio/Llasa-1B", or a folder.
             codec: a hub id or folder; None for the model's own, else "HKUSTAudio/xcodec2-hf".
             device: "cpu", "cuda", ..., or "auto".
             dtype: of the language model's weights: "float32", "bfloat16", "float16", or "auto".
@@ -81,12 +88,8 @@ class Llasa:
             raise ModelError(f"the tokenizer of {where} has more tokens than its model has embeddings")
         max_length = min(WINDOW, weights_on_device.config.max_position_embeddings)
         language_model = LanguageModel(weights_on_device, outputs, max_length)
-        return cls(str(model), prompt_format, language_model, loaded_codec, max_length)
-
-    @property
-    def embedded(self) -> bool:
-        """Whether it is one of the package's own, whose speech the package's own verifiers know."""
-        return self.name in loading.EMBEDDED
+        embedded = codec_where == str(loading.EMBEDDED_CODEC)
+        return cls(str(model), prompt_format, language_model, loaded_codec, max_length, embedded)
 
     @property
     def sample_rate(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import soundfile
 
 from llasa_search import Budget, SearchResult, Voice, search
 from llasa_search.checkpoints.names import TINY
-from llasa_search.llasa.loading import EMBEDDED
 from llasa_search.llasa.model import Llasa
 from llasa_search.verifiers import WER
 
@@ -28,13 +26,13 @@ def result() -> SearchResult:
 def test_the_package_stays_small() -> None:
     """Guards the wheel's size: checkpoints are in half precision and nothing of training is packed."""
     megabytes = sum(path.stat().st_size for path in TINY.rglob("*") if path.is_file()) / 1e6
-    assert megabytes <= 100
+    assert megabytes <= 60
 
 
 def test_checkpoints_are_in_half_precision_safetensors() -> None:
     from safetensors import safe_open
 
-    for part in (*EMBEDDED.values(), "codec"):
+    for part in ("language_model", "codec"):
         with safe_open(TINY / part / "model.safetensors", "pt") as tensors:
             names = list(tensors.keys())
             kinds = {str(tensors.get_tensor(name).dtype) for name in names}
@@ -77,18 +75,6 @@ def test_a_search_finds_better_than_the_first_sample(result: SearchResult) -> No
     assert len(set(rates)) > 1
     assert min(rates) < 0.7
     assert result.best.scores["WER()"].value == min(rates)
-
-
-def test_the_three_sizes_speak_one_language_of_codes() -> None:
-    """Guards the scaling study: models that differ in size alone, and no warning of strangers' speech."""
-    sizes = [Llasa.from_pretrained(name) for name in ("tiny-small", "tiny", "tiny-large")]
-    prices = [llasa.language_model.flops(1, 100, 1) for llasa in sizes]
-    assert 2 * prices[0] < prices[1] < prices[2] / 2
-    for llasa in sizes:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            found = search.generate(TEXT, "slt", budget=Budget(candidates=4), model=llasa, seed=0)
-        assert min(c.scores["WER()"].value for c in found.candidates) < 0.9, llasa.name
 
 
 def test_every_candidate_lasts_as_long_as_such_a_text_may(result: SearchResult) -> None:
