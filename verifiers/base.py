@@ -129,19 +129,24 @@ class Verifier(Leaf):
         return f"{type(self).__name__}({changed})"
 
     def _changed_arguments(self) -> dict[str, Any]:
-        parameters = _parameters(type(self))
-        missing = [parameter.name for parameter in parameters if not hasattr(self, parameter.name)]
-        if missing:
-            raise InputError(
-                f"{type(self).__name__} must keep its argument {missing[0]!r} in an attribute of that name: "
-                "a verifier's printed arguments are its identity"
-            )
-        values = {parameter.name: _literal(getattr(self, parameter.name)) for parameter in parameters}
-        return {
-            parameter.name: values[parameter.name]
-            for parameter in parameters
-            if values[parameter.name] != _literal(parameter.default)
-        }
+        defaults = {each.name: _literal(each.default) for each in _parameters(type(self))}
+        return {name: value for name, value in arguments(self).items() if value != defaults[name]}
+
+
+def arguments(verifier: Verifier) -> dict[str, Any]:
+    """Returns the constructor arguments of a verifier by name, paths as text.
+
+    Raises:
+        InputError: its class does not keep an argument in an attribute of the same name.
+    """
+    names = [parameter.name for parameter in _parameters(type(verifier))]
+    missing = [name for name in names if not hasattr(verifier, name)]
+    if missing:
+        raise InputError(
+            f"{type(verifier).__name__} must keep its argument {missing[0]!r} in an attribute of that name: "
+            "a verifier's printed arguments are its identity"
+        )
+    return {name: _literal(getattr(verifier, name)) for name in names}
 
 
 @cache

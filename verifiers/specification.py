@@ -109,20 +109,22 @@ def _weight(weight: object, name: object) -> float:
 
 
 def parse_options(given: Iterable[str]) -> Reward:
-    """The sum of what stands after `--verifier`, each time NAME or NAME=WEIGHT.
+    """Returns the weighted sum of what follows each `--verifier` on the command line.
 
     Args:
-        given: a name may be an expression, such as "WER(model='large-v3')=0.5".
+        given: each NAME or NAME=WEIGHT. A name may be an expression, as in "WER(model='large-v3')=0.5".
 
     Raises:
         InputError: as `as_reward`.
     """
-    terms = []
-    for each in given:
-        name, equals, weight = each.rpartition("=")
-        weighted = equals and not name.endswith(("<", ">")) and _is_number(weight)
-        terms.append(f"{weight} * ({name})" if weighted else each)
-    return as_reward(" + ".join(terms))
+    return counting(_sum(map(_parse_option, given)))
+
+
+def _parse_option(text: str) -> Reward:
+    name, equals, weight = text.rpartition("=")
+    if equals and not name.endswith(("<", ">")) and _is_number(weight):
+        return float(weight) * parse_reward(name)
+    return parse_reward(text)
 
 
 def _is_number(text: str) -> bool:
