@@ -1,11 +1,11 @@
-"""What a search may spend (`Budget`), what it did spend (`Ledger`), and the till between them (`BudgetTracker`)."""
+"""Limits of a search (`Budget`), what it spent (`Ledger`), and what compares the two (`BudgetTracker`)."""
 
 from __future__ import annotations
 
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -20,13 +20,13 @@ class Budget:
     """Limits of one search; None is no limit. The first limit reached ends it.
 
     Attributes:
-        candidates: finished whole utterances; of rows that end together, all count and are kept.
-        tokens: row-steps: every sampled speech token of every row, kept or cut.
+        candidates: finished whole utterances; rows that end in the same step all count and are kept.
+        tokens: row-steps, that is every sampled speech token of every row, kept or cut.
         codec_seconds: seconds spent decoding speech codes to audio.
         verifier_seconds: seconds spent in verifiers.
-        seconds: wall seconds, counted from after loading. Limits in seconds are checked every 25 tokens and
-            between verifier batches, so one running call may overshoot. Only they may break "same seed, same
-            result": how far they reach depends on the machine.
+        seconds: wall seconds after loading. Limits in seconds are checked every 25 tokens and between
+            verifier batches, so one running call may exceed them. Only these limits may break "same seed,
+            same result", since speed depends on the machine.
     """
 
     candidates: int | None = None
@@ -59,8 +59,8 @@ class Ledger:
         verifier_seconds: seconds, by verifier.
         verifier_skipped: utterances not scored because they could no longer win, by verifier.
         stage_seconds: wall seconds by stage ("prefill", "decode", "codec", "verify").
-        flops: analytic floating-point operations by stage ("prefill", "decode", "codec", "verifiers"); NaN
-            where a verifier does not know its own (`Verifier.flops`).
+        flops: analytic FLOPs by stage ("prefill", "decode", "codec", "verifiers"); NaN where a verifier does
+            not know its own (`Verifier.flops`).
         peak_memory_bytes: highest resident (or GPU) memory seen.
     """
 
@@ -75,12 +75,12 @@ class Ledger:
     flops: dict[str, float] = field(default_factory=dict)
     peak_memory_bytes: int = 0
 
-    def add_flops(self, stage: str, operations: float) -> None:
+    def add_flops(self, stage: str, flops: float) -> None:
         """Adds to `flops[stage]`."""
-        self.flops[stage] = self.flops.get(stage, 0.0) + operations
+        self.flops[stage] = self.flops.get(stage, 0.0) + flops
 
     def verifier_seconds_saved(self) -> dict[str, float]:
-        """What the skipped utterances would have cost at the mean price of a call, by verifier.
+        """Returns the seconds that skipped utterances would have cost at the mean cost of a call, by verifier.
 
         >>> Ledger(
         ...     verifier_calls={"a": 2}, verifier_seconds={"a": 1.0}, verifier_skipped={"a": 6}
@@ -104,7 +104,7 @@ class Ledger:
 
 
 class Need(NamedTuple):
-    """Tokens that one row takes: at most, and usually."""
+    """Tokens that one row needs, at most and usually."""
 
     most: int
     usual: int
@@ -114,7 +114,7 @@ NOTHING = Need(0, 0)
 
 
 class BudgetSpent(Exception):
-    """A limit of the budget is reached: nothing more may be sampled. Not an error: it ends a search.
+    """A limit of the budget is reached, so nothing more may be sampled. It ends a search and is not an error.
 
     Attributes:
         limit: the name of the limit, a field of `Budget`.
@@ -127,17 +127,18 @@ class BudgetSpent(Exception):
 
 @dataclass
 class Reserve:
-    """What finishing and scoring one candidate costs, and what has to be kept back for that.
+    """The cost of finishing and scoring one candidate, and what is reserved for it.
 
-    While nothing has finished, one candidate has to; later, what has finished has to be scored.
+    Until a candidate has finished, the cost of one candidate is reserved; afterwards, the cost of scoring
+    what has finished.
 
     Attributes:
         step_seconds: wall seconds of the last step, all rows together.
-        decode_seconds: of all steps.
-        row_steps: tokens that were sampled in them.
+        decode_seconds: wall seconds of all steps.
+        row_steps: tokens sampled in them.
         codec_seconds: seconds to decode one candidate; measured.
         verifier_seconds: seconds to score one candidate; measured.
-        waiting: counts the finished candidates that have not been scored.
+        waiting: finished candidates that have not been scored.
     """
 
     step_seconds: float = 0.0
@@ -145,35 +146,35 @@ class Reserve:
     row_steps: int = 0
     codec_seconds: float = 0.0
     verifier_seconds: float = 0.0
-    waiting: Callable[[], int] = lambda: 0
+    waiting: int = 0
 
     def note_step(self, rows: int, seconds: float) -> None:
-        """Measures a step of so many rows."""
+        """Records a step of `rows` rows."""
         self.step_seconds = seconds
         self.decode_seconds += seconds
         self.row_steps += rows
 
     def kept(self, tokens: int, usual: int, finished: int) -> dict[str, float]:
-        """What must be left of each limit after a step.
+        """Returns what must be left of each limit after a step.
 
         Args:
             tokens: that one row may still need.
             usual: that it usually needs.
             finished: candidates so far.
         """
-        return self.scoring_cost() if finished else self._prices(tokens, usual * self.step_seconds)
+        return self.scoring_cost() if finished else self._costs(tokens, usual * self.step_seconds)
 
     def scoring_cost(self) -> dict[str, float]:
-        """What it costs of each limit to score what has finished."""
-        codec, verifiers = (self.waiting() * price for price in (self.codec_seconds, self.verifier_seconds))
+        """Returns the cost, by limit, of scoring what has finished."""
+        codec, verifiers = (self.waiting * cost for cost in (self.codec_seconds, self.verifier_seconds))
         return {"codec_seconds": codec, "verifier_seconds": verifiers, "seconds": codec + verifiers}
 
     def candidate_cost(self, tokens: int, usual: int) -> dict[str, float]:
-        """What another candidate costs of each limit: of tokens the most, of time what is usual."""
-        # A row's mean share of a step: alone, as the last row of a batch is, it costs several times as much.
-        return self._prices(tokens, usual * self.decode_seconds / max(1, self.row_steps))
+        """Returns the cost, by limit, of another candidate: the most tokens, and the usual time."""
+        # By a row's mean share of a step: the last row of a batch, alone, costs several times as much.
+        return self._costs(tokens, usual * self.decode_seconds / max(1, self.row_steps))
 
-    def _prices(self, tokens: int, seconds: float) -> dict[str, float]:
+    def _costs(self, tokens: int, seconds: float) -> dict[str, float]:
         return {
             "candidates": 1,
             "tokens": tokens,
@@ -184,17 +185,17 @@ class Reserve:
 
 
 class BudgetTracker:
-    """The one place where a search pays: its budget, its ledger and its clock.
+    """Compares what a search has spent with its budget; sampler and scorer ask it before they spend.
 
     The clock starts when the tracker is made, so make it after the models are loaded; `restart_clock`
-    sets it back to zero. Sampler and scorer report what they spend here, and ask before they spend.
+    sets it back to zero.
 
     Attributes:
         budget: the limits.
         ledger: what was spent.
-        reserve: what is kept back.
+        reserve: what is kept for finishing and scoring one candidate.
         stopped_by: name of the limit that ended the search, or None.
-        short_of: name of the first limit that did not buy another candidate when one was asked for, or None.
+        short_of: name of the first limit that did not allow another candidate when one was wanted, or None.
     """
 
     def __init__(self, budget: Budget | None = None, ledger: Ledger | None = None) -> None:
@@ -230,7 +231,7 @@ class BudgetTracker:
         return sum(self.ledger.verifier_seconds.values())
 
     def left(self) -> dict[str, float]:
-        """What each set limit still allows, by its name; below 0 where it was overshot."""
+        """What each given limit still allows, by its name; below 0 where it was exceeded."""
         spent = {
             "candidates": self.ledger.finished,
             "tokens": self.ledger.row_steps,
@@ -242,15 +243,13 @@ class BudgetTracker:
         return {name: limits[name] - value for name, value in spent.items() if limits[name] is not None}
 
     def reached(self, rows: int = 0, to_finish: int = 0, usual: int = 0, clock: bool = True) -> str | None:
-        """The limit that forbids one more step, or None.
-
-        What the reserve keeps must be left after the step.
+        """Returns the limit that forbids one more step, or None; the reserve must be left after the step.
 
         Args:
-            rows: rows that the step samples a token for.
+            rows: rows in the step.
             to_finish: tokens that one row may still need after the step.
             usual: tokens that it usually needs.
-            clock: also look at the limits in seconds.
+            clock: also check the limits in seconds.
         """
         known = self.ledger.finished
         keep = self.reserve.kept(to_finish, usual, known) if clock or not known else {}
@@ -262,21 +261,29 @@ class BudgetTracker:
                 return name
         return None
 
-    def affordable(self, tokens: int, usual: int) -> int:
-        """Candidates that the budget still buys beside scoring what has finished.
+    def out_of_time(self) -> bool:
+        """Whether a limit in seconds is spent; `stopped_by` then names it."""
+        for limit, left in self.left().items():
+            if limit.endswith("seconds") and left <= 0:
+                self.stopped_by = self.stopped_by or limit
+                return True
+        return False
 
-        Prices in seconds are 0 until measured. Where no limit counts, `sys.maxsize`. Where not one more can
-        be bought, `short_of` names the limit.
+    def affordable(self, tokens: int, usual: int) -> int:
+        """Returns how many more candidates the budget allows, after scoring what has finished.
+
+        Costs in seconds are 0 until measured. Without a limit, `sys.maxsize`. Where none is affordable,
+        `short_of` names the limit.
 
         Args:
-            tokens: that one may take.
-            usual: that one usually takes.
+            tokens: that one candidate may take.
+            usual: that one candidate usually takes.
         """
-        prices, kept = self.reserve.candidate_cost(tokens, usual), self.reserve.scoring_cost()
+        costs, kept = self.reserve.candidate_cost(tokens, usual), self.reserve.scoring_cost()
         counts = {
-            name: int((left - kept.get(name, 0)) / prices[name])
+            name: int((left - kept.get(name, 0)) / costs[name])
             for name, left in self.left().items()
-            if prices[name]
+            if costs[name]
         }
         scarcest = min(counts, key=counts.__getitem__, default=None)
         if scarcest is None:
@@ -286,14 +293,14 @@ class BudgetTracker:
         return max(0, counts[scarcest])
 
     def require(self, tokens: int) -> None:
-        """Checks the limits, once the text's longest candidate is known.
+        """Checks the token limit, once the text's longest candidate is known.
 
         Raises:
-            InputError: the budget cannot pay for one candidate.
+            InputError: the budget does not cover one candidate.
         """
         limit = self.budget.tokens
         if limit is not None and limit < tokens:
             raise InputError(
-                f"Budget(tokens={limit}) is below the price of one candidate: this text may "
+                f"Budget(tokens={limit}) is below the cost of one candidate: this text may "
                 f"take {tokens} tokens; allow at least {tokens}, or lower Sampling(max_seconds=...)"
             )

@@ -1,34 +1,105 @@
-"""From what a caller gives as a prompt to the voice that the model continues."""
+"""Validates a request before anything is loaded, and prepares the prompt that the model continues."""
 
 from __future__ import annotations
 
+import operator
 import os
 import unicodedata
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from llasa_search.audio import SpeechLike
-from llasa_search.errors import InputError
+from llasa_search.budget import Budget
+from llasa_search.errors import InputError, of_kind
 from llasa_search.registry import suggest
+from llasa_search.sampling import Sampling
 from llasa_search.scoring.isolation import isolated
 from llasa_search.text.cleaning import clean_text
-from llasa_search.voice import MAX_SECONDS, Voice
+from llasa_search.text.language import language_of
+from llasa_search.verifiers.base import Verifier
+from llasa_search.voice import MAX_SECONDS, Prompt, Voice
 
 if TYPE_CHECKING:
     from llasa_search.llasa.model import Llasa
-    from llasa_search.verifiers.base import Verifier
 
 VoiceLike: TypeAlias = Voice | SpeechLike
 
 
+@dataclass(frozen=True)
+class Request:
+    """A validated request.
+
+    Attributes:
+        text: cleaned.
+        language: as given, or None to detect it.
+        voice: the voice prompt, or None.
+        budget: limits.
+        sampling: how tokens are sampled.
+        seed: of all draws.
+    """
+
+    text: str
+    language: str | None
+    voice: Voice | None
+    budget: Budget
+    sampling: Sampling
+    seed: int
+
+
+def validated(
+    text: str,
+    prompt: VoiceLike | None = None,
+    *,
+    language: str | None = None,
+    budget: Budget | None = None,
+    sampling: Sampling | None = None,
+    seed: int = 0,
+    progress: Callable[..., None] | None = None,
+) -> Request:
+    """Checks what can be checked without a model; arguments are those of `Searcher.generate`.
+
+    Raises:
+        InputError: an argument cannot be used.
+    """
+    budget = of_kind(budget, Budget, "budget") or Budget()
+    sampling = of_kind(sampling, Sampling, "sampling") or Sampling()
+    if progress is not None and not callable(progress):
+        raise InputError(f"progress={progress!r:.80}: give a function that takes a Progress")
+    text = clean_text(text)
+    language_of(text, language)  # refuses an unknown language
+    return Request(text, language, as_voice(prompt), budget, sampling, _whole_number(seed))
+
+
+def prepared(request: Request, llasa: Llasa, verifiers: Sequence[Verifier]) -> Prompt:
+    """Returns the prompt of a request: what needs a model to be known.
+
+    That is: the text in characters that the model knows, its language, the voice prompt's transcript, and its
+    resynthesis where a verifier compares with it.
+
+    Args:
+        request: validated.
+        llasa: its tokenizer and codec are used.
+        verifiers: loaded; the first that can transcribe does so for a voice prompt without a transcript.
+
+    Raises:
+        InputError: nothing is left to say, or the transcript is unknown and no verifier can transcribe.
+    """
+    text = in_known_characters(request.text, "the text", llasa)
+    language = language_of(text, request.language)
+    voice = _with_transcript(request.voice, language, verifiers, llasa)
+    add_resynthesis(voice, llasa, verifiers)
+    return Prompt(text, language, voice)
+
+
 def as_voice(prompt: VoiceLike | None, text: str | None = None) -> Voice | None:
-    """The voice that a caller means.
+    """Returns the voice that a caller means.
 
     Args:
         prompt: a `Voice`; a built-in voice's name, with a style if wanted ("slt", "slt:sad"); a recording's
             path; (samples, sample rate); or None for any voice.
-        text: what a recording says, if that is not known from elsewhere.
+        text: transcript of a recording, if it is not stored beside it.
 
     Raises:
         InputError: there is no such voice, or the recording cannot be used.
@@ -45,11 +116,7 @@ def as_voice(prompt: VoiceLike | None, text: str | None = None) -> Voice | None:
         if name in Voice.builtins():
             voice = Voice.builtin(name, style=style or None)
             return voice if text is None else voice.with_text(text)
-        if (
-            not os.path.splitext(prompt)[1]
-            and os.path.basename(prompt) == prompt
-            and not os.path.exists(prompt)
-        ):
+        if _looks_like_a_name(prompt):
             raise InputError(
                 f"no voice {prompt!r}: neither a file nor built in; {suggest(name, Voice.builtins())}"
             )
@@ -60,30 +127,37 @@ def as_voice(prompt: VoiceLike | None, text: str | None = None) -> Voice | None:
     )
 
 
+def _looks_like_a_name(prompt: str) -> bool:
+    in_folder = os.path.basename(prompt) != prompt
+    return not (os.path.splitext(prompt)[1] or in_folder or os.path.exists(prompt))
+
+
 def add_resynthesis(voice: Voice | None, llasa: Llasa, verifiers: Sequence[Verifier]) -> None:
-    """Sets the voice's resynthesis where a verifier compares with that."""
+    """Sets the voice's resynthesis if a verifier compares with it."""
     if voice is not None and any(getattr(each, "wants_resynthesis", False) for each in verifiers):
         voice.resynthesis = llasa.decode([llasa.voice_codes(voice)])[0]
 
 
-_PLAIN = {
+_REPLACEMENTS = {
     "\N{RIGHT SINGLE QUOTATION MARK}": "'",
     "\N{EN DASH}": "-",
     "\N{EM DASH}": "-",
     "%": " percent",
     "&": " and ",
 }
-_SOUNDLESS = ("Ps", "Pe", "Pi", "Pf", "Pd")
-"""Brackets, quotation marks, dashes: categories of what may be left out without a word."""
+_SILENT = ("Ps", "Pe", "Pi", "Pf", "Pd")
+"""Brackets, quotation marks, dashes: categories of characters that are left out without a warning."""
 
 
 def in_known_characters(text: str, what: str, llasa: Llasa) -> str:
-    """The text in characters that the model knows; other letters become their base letters or are left out.
+    """Returns the text in characters that the model knows.
+
+    Other letters become their base letters, or are left out with a warning.
 
     Args:
         text: to speak, or spoken by a voice prompt.
-        what: what messages call it.
-        llasa: whose tokenizer decides.
+        what: its name in messages.
+        llasa: its tokenizer decides.
 
     Raises:
         InputError: nothing is left to say.
@@ -92,49 +166,59 @@ def in_known_characters(text: str, what: str, llasa: Llasa) -> str:
     if not unknown:
         return text
     plain = {each: _plain(each) for each in unknown}
-    plain = {each: "" if llasa.format.unknown_characters(letters) else letters for each, letters in plain.items()}
+    plain = {each: "" if llasa.format.unknown_characters(new) else new for each, new in plain.items()}
     spoken = " ".join("".join(plain.get(each, each) or " " for each in text).split())
     if not any(unicodedata.category(each)[0] in "LN" for each in spoken):
         raise InputError(f"{what} {text!r:.60} has no letter or digit that the model {llasa.name!r} knows")
-    lost = [each for each in unknown if unicodedata.category(each) not in _SOUNDLESS and each != '"']
+    lost = [each for each in unknown if unicodedata.category(each) not in _SILENT and each != '"']
     if lost:
         listed = " ".join(f"{each} ({plain[each].strip() or 'left out'})" for each in lost)
-        warnings.warn(f"{what} has characters that the model does not know: {listed}", stacklevel=3)
+        warnings.warn(f"{what} has characters that the model does not know: {listed}", stacklevel=4)
     return spoken
 
 
 def _plain(character: str) -> str:
-    """Letters without their marks, of a letter or ligature; the character itself where there are none."""
+    """A letter or ligature without its marks; another character's replacement, or itself."""
     letters = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
-    return letters if letters.isalpha() else _PLAIN.get(character, character)
+    return letters if letters.isalpha() else _REPLACEMENTS.get(character, character)
 
 
-def with_transcript(
+def _with_transcript(
     voice: Voice | None, language: str, verifiers: Sequence[Verifier], llasa: Llasa
 ) -> Voice | None:
-    """The voice with what it says, in characters that the model knows.
-
-    If that is unknown, it is heard by the first verifier that can transcribe.
+    """The voice with its transcript in characters that the model knows.
 
     Raises:
-        InputError: no verifier can transcribe, or nothing was heard; or the transcript has nothing to say.
+        InputError: the transcript is unknown and no verifier can transcribe, or it has nothing to say.
     """
     if voice is None:
         return None
     if voice.text:
-        text = in_known_characters(clean_text(voice.text, "the prompt's transcript"), "the prompt's transcript", llasa)
+        what = "the prompt's transcript"
+        text = in_known_characters(clean_text(voice.text, what), what, llasa)
         return voice if text == voice.text else voice.with_text(text)
     advice = "say what it says (prompt text), or put that in a .txt file of the same name beside it"
     if voice.seconds >= MAX_SECONDS:
         advice = f"cut the recording to less than {MAX_SECONDS:g} s, and " + advice
-    hearing = next((verifier for verifier in verifiers if hasattr(verifier, "transcribe")), None)
-    if hearing is None:
+    recogniser = next((verifier for verifier in verifiers if hasattr(verifier, "transcribe")), None)
+    if recogniser is None:
         raise InputError(
             f"the prompt {voice.name!r} has no transcript and no verifier can transcribe it: {advice}"
         )
     with isolated():
-        text = hearing.transcribe([voice.audio], [voice.sample_rate], language)[0]
+        text = recogniser.transcribe([voice.audio], [voice.sample_rate], language)[0]
     if not text:
-        raise InputError(f"the prompt {voice.name!r} has no transcript and nothing was heard in it: {advice}")
-    warnings.warn(f"the prompt {voice.name!r} has no transcript; {hearing} heard {text!r}", stacklevel=3)
+        raise InputError(
+            f"the prompt {voice.name!r} has no transcript and {recogniser} found no words in it: {advice}"
+        )
+    warnings.warn(
+        f"the prompt {voice.name!r} has no transcript; {recogniser} transcribed {text!r}", stacklevel=4
+    )
     return voice.with_text(text)
+
+
+def _whole_number(seed: object) -> int:
+    try:
+        return operator.index(seed)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise InputError(f"seed={seed!r}: give a whole number") from error

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from llasa_search.arrays import Audio
-from llasa_search.budget import Budget, BudgetTracker, Ledger
 from llasa_search.candidate import Candidate, why_unscored
-from llasa_search.errors import InputError, LlasaSearchError
-from llasa_search.generation.trace import Trace
-from llasa_search.reward.base import Reward, ranking
-from llasa_search.scoring.families import warn_same_family
-from llasa_search.scoring.loading import check_verifiers, load_verifiers
-from llasa_search.scoring.score_all import unscored
-from llasa_search.scoring.scorer import Scorer, decoded, skip
+from llasa_search.errors import LlasaSearchError
+from llasa_search.reward.base import ranking
 from llasa_search.storage.files import check_wav, write_wav
-from llasa_search.verifiers.base import FunctionVerifier
-from llasa_search.verifiers.specification import RewardLike, as_reward
-from llasa_search.voice import Prompt
+from llasa_search.storage.run_folder import Run, load_run, save_run
+from llasa_search.table import candidate_table
+from llasa_search.verifiers.specification import RewardLike
 
-if TYPE_CHECKING:
-    from llasa_search.voice import Voice
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a search is.
+
+    Attributes:
+        finished: whole candidates so far.
+        scored: how many of them the verifiers have scored.
+        best: the best of those, or None.
+        seconds: wall seconds since the models were loaded.
+    """
+
+    finished: int
+    scored: int
+    best: Candidate | None
+    seconds: float
 
 
 class SearchError(LlasaSearchError):
-    """A search ended without a in_known_characters choice.
+    """A search ended without a candidate to choose.
 
     Attributes:
-        result: every candidate that was sampled, with what happened to it, or None.
+        result: every candidate that was sampled, with its scores, or None.
     """
 
     def __init__(self, message: str, result: SearchResult | None = None) -> None:
@@ -43,34 +48,23 @@ class SearchError(LlasaSearchError):
         self.result = result
 
 
-@dataclass(frozen=True)
-class SearchResult:
+@dataclass(frozen=True, repr=False)
+class SearchResult(Run):
     """The outcome of one search.
 
     Attributes:
-        text: what was to be said.
+        text: what should be spoken.
         language: "en" or "zh".
         voice: the voice prompt, or None.
         candidates: every finished candidate, by index, with scores, reward and audio.
         sample_rate: of all audio, in Hz.
-        reward: the printed expression of what was aimed at.
+        reward: the printed expression of the reward.
         ledger: what was spent.
         stopped_by: the limit that ended the search ("candidates", "tokens", "seconds", ...), "interrupt", or
             None when the strategy came to its own end.
         settings: how it was called: model, strategy, sampling, budget, seed, versions.
-        trace: what became of every row, finished or not; empty where nothing was sampled.
+        trace: every row of the search, finished or not; empty where nothing was sampled.
     """
-
-    text: str
-    language: str
-    voice: Voice | None
-    candidates: list[Candidate]
-    sample_rate: int
-    reward: str
-    ledger: Ledger
-    stopped_by: str | None = None
-    settings: Mapping[str, object] = field(default_factory=dict)
-    trace: Trace = field(default_factory=Trace)
 
     def __repr__(self) -> str:
         best = self.ranked[0] if self.candidates else None
@@ -109,66 +103,34 @@ class SearchResult:
         return write_wav(check_wav(path), self.audio, self.sample_rate)
 
     def save_run(self, folder: str | os.PathLike[str]) -> Path:
-        """Writes everything to a new folder; see `llasa_search.storage.run_folder` for its format."""
-        from llasa_search.storage.run_folder import save_run
+        """Writes everything to a new folder; see `llasa_search.storage.run_folder` for its format.
 
-        return save_run(self, folder)
+        Raises:
+            InputError: the folder exists, or cannot be written.
+        """
+        return save_run(self, self.best.index if self.candidates else None, folder)
 
     @staticmethod
     def load_run(folder: str | os.PathLike[str]) -> SearchResult:
-        """Reads what `save_run` wrote."""
-        from llasa_search.storage.run_folder import load_run
-
-        return load_run(folder)
-
-    def rerank(self, verifiers: RewardLike) -> SearchResult:
-        """The same candidates under another reward; only verifiers that have not heard them are run.
-
-        The reward is taken as it stands, without a gate. `rerank(f"{result.reward} + 0 * pocketsphinx_wer")`
-        keeps the choice and lets a judge hear it; one of a verifier's own family warns.
-
-        Args:
-            verifiers: anything `search.generate` takes.
-
-        Returns:
-            A new result; this one stays as it is. Its ledger counts the new verifiers alone.
+        """Reads what `save_run` wrote.
 
         Raises:
-            InputError: the reward cannot be read, or needs what this run has not got.
-            SearchError: no candidate could be scored.
+            InputError: it is not a run folder, is damaged, or has a later format.
         """
-        reward = as_reward(verifiers)
-        prompt = Prompt(self.text, self.language, self.voice)
-        # A function is not known by its name: another one may have made what is stored under it.
-        unknown = {str(v) for v in reward.verifiers if isinstance(v, FunctionVerifier)}
-        candidates = [
-            replace(each, scores={k: v for k, v in each.scores.items() if k not in unknown}, reward=math.nan)
-            for each in self.candidates
-        ]
-        new = [v for v in reward.verifiers if any(unscored([v], each) for each in candidates)]
-        load_verifiers(new)
-        check_verifiers(new, prompt)
-        self._warn_same_family(reward)
-        tracker = BudgetTracker(Budget())
-        scorer = Scorer(reward, prompt, tracker, decoded, self.sample_rate)
-        scorer.final([candidate for candidate in candidates if candidate.audio is not None])
-        skip([each for each in candidates if each.audio is None], reward.verifiers, "was never decoded")
-        result = replace(
-            self, candidates=candidates, reward=str(reward), ledger=tracker.ledger, stopped_by=None
-        )
-        return result.checked()
+        return SearchResult(**vars(load_run(folder)))
 
-    def _warn_same_family(self, reward: Reward) -> None:
-        """Warns where `reward` lets a relative judge what it, or the search, has chosen by."""
-        try:
-            searched = as_reward(self.reward).required
-        except InputError:  # it holds a function that has no name here
-            searched = ()
-        warn_same_family(reward.reporting, reward.required)
-        warn_same_family([verifier for verifier in reward.required if verifier.judge], searched)
+    def rerank(self, verifiers: RewardLike) -> SearchResult:
+        """Ranks the same candidates by another reward; see `llasa_search.search.rerank`."""
+        from llasa_search.search import rerank
+
+        return rerank(self, verifiers)
+
+    def table(self) -> str:
+        """Returns the candidates from best to worst, as a text table."""
+        return candidate_table(self.ranked, self.sample_rate, self.reward)
 
     def checked(self) -> SearchResult:
-        """This result, if anything in it can be chosen.
+        """Returns this result if it has a candidate to choose; warns of verifiers that always abstained.
 
         Raises:
             SearchError: nothing finished, or nothing could be scored; it carries this result.
@@ -185,9 +147,3 @@ class SearchResult:
             if all(each.status == "abstained" for each in found):
                 warnings.warn(f"{name} has abstained on every candidate: {score.detail}", stacklevel=3)
         return self
-
-    def table(self) -> str:
-        """The candidates from best to worst, as aligned text."""
-        from llasa_search.table import candidate_table
-
-        return candidate_table(self)

@@ -1,38 +1,39 @@
-"""Text in, searched speech out: the main flow."""
+"""The main flow: text in, searched speech out."""
 
 from __future__ import annotations
 
 import inspect
-import operator
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llasa_search.audio import SAMPLE_RATE, SpeechLike, read_speech
 from llasa_search.budget import Budget, BudgetTracker
 from llasa_search.candidate import recorded
 from llasa_search.errors import InputError, LlasaSearchError, of_kind
-from llasa_search.request import VoiceLike, add_resynthesis, as_voice, in_known_characters, with_transcript
-from llasa_search.result import SearchError, SearchResult
+from llasa_search.request import VoiceLike, as_voice, prepared, validated
+from llasa_search.result import Progress, SearchResult
+from llasa_search.reward.base import Reward
 from llasa_search.sampling import Sampling
 from llasa_search.scoring.families import warn_out_of_domain, warn_same_family
 from llasa_search.scoring.gate import Gate, gated
 from llasa_search.scoring.isolation import isolated
 from llasa_search.scoring.loading import check_verifiers, load_verifiers, refuse_codes, verifier_versions
-from llasa_search.scoring.scorer import Scorer, decoded
-from llasa_search.search_run import Progress, collected, raised
+from llasa_search.scoring.score_all import unscored
+from llasa_search.scoring.scorer import Scorer, decoded, skip
 from llasa_search.strategies.base import StrategyLike, as_strategy, verifiers_of
 from llasa_search.text.cleaning import clean_text
 from llasa_search.text.language import language_of
+from llasa_search.verifiers.base import FunctionVerifier, Verifier
 from llasa_search.verifiers.specification import DEFAULT_REWARD, RewardLike, as_reward
 from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
     from llasa_search.llasa.model import Llasa
-    from llasa_search.verifiers.base import Verifier
 
-__all__ = ["Progress", "Searcher", "generate", "select", "unload"]
+__all__ = ["Progress", "Searcher", "generate", "rerank", "select", "unload"]
 
 
 class Searcher:
@@ -40,11 +41,12 @@ class Searcher:
 
     Args:
         model: "tiny", a hub id such as "HKUSTAudio/Llasa-1B", a local folder, or a loaded `Llasa`.
-        verifiers: what to aim at: a `Reward`, an expression, names with weights, a list, or a plain function.
-        strategy: how to spend: a `Strategy`, or its name with arguments, such as "best_of_n:n=8".
-        gate: "auto" adds the condition that pace and signal are plausible where no verifier hears what is
-            said, because speech that is cut off would win; None does not.
-        codec: the codec's id or folder where it is not the model's own.
+        verifiers: what the search maximises: a `Reward`, an expression, names with weights, a list, or a
+            plain function.
+        strategy: how it searches: a `Strategy`, or its name with arguments, such as "best_of_n:n=8".
+        gate: "auto" adds the condition that pace and signal are plausible if no verifier scores what is said,
+            because truncated speech would win; None does not.
+        codec: the codec's id or folder, if it is not the model's own.
         device: "auto", "cpu", "cuda", ...
         dtype: "auto", "float32", "bfloat16", ...
 
@@ -71,6 +73,11 @@ class Searcher:
         self.dtype = dtype
         self.llasa: Llasa | None = None
 
+    @property
+    def verifiers(self) -> tuple[Verifier, ...]:
+        """All verifiers that run: those of the reward, and those of the strategy."""
+        return (*self.reward.verifiers, *verifiers_of(self.strategy))
+
     def load(self) -> Llasa:
         """Loads the model, its codec and the verifiers, if they are not loaded yet.
 
@@ -83,16 +90,11 @@ class Searcher:
             if isinstance(self.model, Llasa):
                 self.llasa = self.model
             elif self.llasa is None:
-                codec = None if self.codec is None else _where(self.codec, "codec")
-                model = _where(self.model, "model")
+                codec = None if self.codec is None else _path_or_id(self.codec, "codec")
+                model = _path_or_id(self.model, "model")
                 self.llasa = Llasa.from_pretrained(model, codec=codec, device=self.device, dtype=self.dtype)
         load_verifiers(self.verifiers)
         return self.llasa
-
-    @property
-    def verifiers(self) -> tuple[Verifier, ...]:
-        """All that listen: for the reward, and for the strategy on its way."""
-        return (*self.reward.verifiers, *verifiers_of(self.strategy))
 
     def generate(
         self,
@@ -105,89 +107,58 @@ class Searcher:
         seed: int = 0,
         progress: Callable[[Progress], None] | None = None,
     ) -> SearchResult:
-        """Speaks `text`. Ctrl-C ends the search and returns the best of what has finished; pressed again, of
-        what has been scored.
+        """Speaks `text`. Ctrl-C ends the search and returns the best of what has finished; a second Ctrl-C
+        returns the best of what has been scored.
 
         Args:
             text: what to say.
             prompt: whose voice: a `Voice`, a recording's path, (samples, sample rate), a built-in voice's
                 name, or None for any. A recording without a transcript is transcribed, with a warning.
             budget: limits; the first one reached ends the search.
-            sampling: temperature and the like.
+            sampling: how tokens are sampled.
             language: "en" or "zh"; None decides by the text's letters.
             seed: same seed, same result, unless a limit in seconds ends the search.
-            progress: called as candidates finish and when they are scored.
+            progress: called as candidates finish and are scored.
 
         Raises:
             InputError: the request cannot be met; nothing has been sampled.
             ModelError: a checkpoint cannot be found or used.
-            SearchError: nothing finished or nothing could be scored, or the strategy raised what is none of
-                these; `error.result` has every candidate.
+            SearchError: nothing finished or nothing could be scored, or the strategy raised another
+                exception; `error.result` has every candidate.
         """
-        budget = of_kind(budget, Budget, "budget") or Budget()
-        sampling = of_kind(sampling, Sampling, "sampling") or Sampling()
-        if progress is not None and not callable(progress):
-            raise InputError(f"progress={progress!r:.80}: give a function that takes a Progress")
-        text = clean_text(text)
-        language_of(text, language)  # refuses a language that is none of ours before anything is loaded
-        voice, seed = as_voice(prompt), _whole(seed)
+        request = validated(
+            text,
+            prompt,
+            language=language,
+            budget=budget,
+            sampling=sampling,
+            seed=seed,
+            progress=progress,
+        )
         llasa = self.load()
+        from llasa_search.search_run import SearchRun
+
         if not llasa.embedded:
             warn_out_of_domain(self.verifiers)
-        text = in_known_characters(text, "the text", llasa)
-        language = language_of(text, language)
-        request = Prompt(text, language, with_transcript(voice, language, self.verifiers, llasa))
-        add_resynthesis(request.voice, llasa, self.verifiers)
-        check_verifiers(self.verifiers, request)
+        prepared_prompt = prepared(request, llasa, self.verifiers)
+        check_verifiers(self.verifiers, prepared_prompt)
         warn_same_family(self.reward.reporting, (*self.reward.required, *verifiers_of(self.strategy)))
-
-        from llasa_search.generation.sampler import Sampler
-
-        tracker = BudgetTracker(budget)
-        sampler = Sampler(llasa, request, sampling, seed, tracker)
-        scorer = Scorer(self.reward, request, tracker, sampler.audio, llasa.sample_rate, cascade=True)
-        candidates, ended_by = collected(self.strategy, sampler, scorer, progress)
-        interrupted = isinstance(ended_by, KeyboardInterrupt)
-        limit = tracker.stopped_by or tracker.reached(clock=False) or tracker.short_of
-        stopped_by = "interrupt" if interrupted else limit
-        sampler.trace.close(stopped_by)
-        result = SearchResult(
-            text=text,
-            language=language,
-            voice=request.voice,
-            candidates=sorted(candidates, key=lambda candidate: candidate.index),
-            sample_rate=llasa.sample_rate,
-            reward=str(self.reward),
-            ledger=tracker.ledger,
-            stopped_by=stopped_by,
-            settings={
-                "model": llasa.name,
-                "strategy": str(self.strategy),
-                "sampling": asdict(sampling),
-                "budget": asdict(budget),
-                "seed": seed,
-                "versions": verifier_versions(self.verifiers),
-            },
-            trace=sampler.trace,
-        )
-        if isinstance(ended_by, Exception):
-            raise SearchError(raised(self.strategy, ended_by), result) from ended_by
-        return result.checked()
+        run = SearchRun(llasa, prepared_prompt, request.sampling, request.budget, request.seed)
+        return run.execute(self.strategy, self.reward, progress)
 
     __call__ = generate
 
     def map(self, items: Iterable[str | Mapping[str, Any]]) -> Iterator[SearchResult | LlasaSearchError]:
-        """Speaks many texts; a bad one does not lose the others.
+        """Speaks many texts; an item that fails does not lose the others.
 
         Args:
             items: texts, or the arguments of `generate` by name.
 
         Yields:
-            For each item in order its result, or the error that it ended with. Ctrl-C ends the series after
-            the item at hand.
+            For each item, in order, its result or its error. Ctrl-C ends the series after the current item.
 
         Raises:
-            InputError: one text or one item where several are to be given.
+            InputError: one text or one item instead of several.
         """
         if isinstance(items, str | Mapping) or not isinstance(items, Iterable):
             raise InputError(f"map({items!r:.60}): give the texts in a list, or use generate")
@@ -222,13 +193,13 @@ def generate(
 ) -> SearchResult:
     """Speaks `text` once; arguments and errors are those of `Searcher` and `Searcher.generate`.
 
-    What is loaded stays for the next call with the same model or verifiers; `unload` frees it.
+    Loaded models are kept for the next call with the same model or verifiers; `unload` frees them.
     """
     global _kept
     searcher = Searcher(model, verifiers, strategy, gate=gate, codec=codec)
     if _kept is not None:
-        _hand_over(_kept, searcher)
-    _kept = searcher  # what it did not take from the last one is free before anything is loaded
+        _share_loaded(_kept, searcher)
+    _kept = searcher  # frees what it did not take over, before anything is loaded
     return searcher.generate(
         text,
         prompt,
@@ -240,8 +211,8 @@ def generate(
     )
 
 
-def _hand_over(last: Searcher, new: Searcher) -> None:
-    """What `last` has loaded and `new` needs too."""
+def _share_loaded(last: Searcher, new: Searcher) -> None:
+    """Gives `new` what `last` has loaded and `new` needs too."""
     if (last.model, last.codec) == (new.model, new.codec):
         new.llasa = last.llasa
     if last.reward == new.reward:
@@ -251,7 +222,7 @@ def _hand_over(last: Searcher, new: Searcher) -> None:
 
 
 def unload() -> None:
-    """Frees what the last `generate` has kept."""
+    """Frees the models that the last `generate` has kept."""
     global _kept
     _kept = None
 
@@ -266,19 +237,19 @@ def select(
     language: str | None = None,
     budget: Budget | None = None,
 ) -> SearchResult:
-    """Scores recordings of `text` and chooses one, as a search does with its own candidates.
+    """Scores recordings of `text` from any synthesiser and chooses one, as a search does with its candidates.
 
     Args:
         wavs: paths or (samples, sample rate), of any rate and length.
         text: what they should say.
         prompt: the voice they should have, for verifiers that compare voices.
-        verifiers: what to aim at.
+        verifiers: as for `Searcher`.
         gate: as for `Searcher`.
         language: "en" or "zh"; None decides by the text's letters.
         budget: limits the time that verifiers take.
 
     Returns:
-        A result whose candidates stand in the order of `wavs`, resampled to 16 kHz.
+        A result whose candidates are in the order of `wavs`, resampled to 16 kHz.
 
     Raises:
         InputError: a recording, the text or the reward cannot be used; nothing has been scored.
@@ -310,22 +281,63 @@ def select(
     ).checked()
 
 
-def _where(given: object, name: str) -> str:
+def rerank(result: SearchResult, verifiers: RewardLike) -> SearchResult:
+    """Ranks the candidates of a result by another reward; only verifiers that have not scored them run.
+
+    The reward is used as given, without a gate. `rerank(result, f"{result.reward} + 0 * pocketsphinx_wer")`
+    keeps the choice and adds a judge's score; a judge of a verifier's own family causes a warning.
+
+    Args:
+        result: of a search, or loaded from a run folder.
+        verifiers: as for `Searcher`.
+
+    Returns:
+        A new result; the given one is unchanged. Its ledger counts the new verifiers only.
+
+    Raises:
+        InputError: the reward cannot be read, or needs what this run does not have.
+        SearchError: no candidate could be scored.
+    """
+    reward = as_reward(verifiers)
+    prompt = Prompt(result.text, result.language, result.voice)
+    # A function's name does not identify it: another function may have made the stored score.
+    unknown = {str(v) for v in reward.verifiers if isinstance(v, FunctionVerifier)}
+    candidates = [
+        replace(each, scores={k: v for k, v in each.scores.items() if k not in unknown}, reward=math.nan)
+        for each in result.candidates
+    ]
+    new = [v for v in reward.verifiers if any(unscored([v], each) for each in candidates)]
+    load_verifiers(new)
+    check_verifiers(new, prompt)
+    _warn_of_judges(result, reward)
+    tracker = BudgetTracker()
+    scorer = Scorer(reward, prompt, tracker, decoded, result.sample_rate)
+    scorer.final([candidate for candidate in candidates if candidate.audio is not None])
+    skip([each for each in candidates if each.audio is None], reward.verifiers, "was never decoded")
+    return replace(
+        result, candidates=candidates, reward=str(reward), ledger=tracker.ledger, stopped_by=None
+    ).checked()
+
+
+def _warn_of_judges(result: SearchResult, reward: Reward) -> None:
+    """Warns where a judge in `reward` shares a family with a verifier that has chosen, or chooses now."""
+    try:
+        searched = as_reward(result.reward).required
+    except InputError:  # it names a function that is not registered
+        searched = ()
+    warn_same_family(reward.reporting, reward.required)
+    warn_same_family([verifier for verifier in reward.required if verifier.judge], searched)
+
+
+def _path_or_id(given: object, name: str) -> str:
     try:
         return os.fspath(given)  # type: ignore[call-overload, no-any-return]
     except TypeError as error:
         raise InputError(f"{name}={given!r:.80}: give a name, a hub id or a folder") from error
 
 
-def _whole(seed: object) -> int:
-    try:
-        return operator.index(seed)  # type: ignore[arg-type]
-    except TypeError as error:
-        raise InputError(f"seed={seed!r}: give a whole number") from error
-
-
 def _arguments(item: object) -> dict[str, Any]:
-    """What `map` calls `generate` with for one item."""
+    """The arguments of `generate` for one item of `map`."""
     arguments = {"text": item} if isinstance(item, str) else item
     if not isinstance(arguments, Mapping):
         raise InputError(f"item {item!r:.80}: give a text, or the arguments of generate by name")

@@ -1,110 +1,167 @@
-"""Every candidate that a strategy finishes, scored; whatever ends it."""
+"""One search: runs a strategy to its end, scores what finishes, and returns the result, whatever ends it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict
 
 import numpy as np
 
-from llasa_search.budget import BudgetSpent
+from llasa_search.budget import Budget, BudgetSpent, BudgetTracker
 from llasa_search.candidate import Candidate
 from llasa_search.errors import InputError, LlasaSearchError, format_error, short_repr
-from llasa_search.result import SearchError
-from llasa_search.reward.base import ranking
+from llasa_search.generation.sampler import Sampler
+from llasa_search.llasa.model import Llasa
+from llasa_search.result import Progress, SearchError, SearchResult
+from llasa_search.reward.base import Reward, ranking
+from llasa_search.sampling import Sampling
+from llasa_search.scoring.loading import verifier_versions
 from llasa_search.scoring.rewards import rewards
-from llasa_search.strategies.base import Strategy
-
-if TYPE_CHECKING:
-    from llasa_search.generation.sampler import Sampler
-    from llasa_search.scoring.scorer import Scorer
+from llasa_search.scoring.scorer import Scorer
+from llasa_search.strategies.base import Strategy, verifiers_of
+from llasa_search.voice import Prompt
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a search is.
+class SearchRun:
+    """One search of one prompt, under one budget. Its clock starts when it is made, after loading.
 
-    Attributes:
-        finished: whole candidates so far.
-        heard: how many of them the verifiers have scored.
-        best: the best of those, or None.
-        seconds: since the models were loaded.
+    Args:
+        llasa: loaded.
+        prompt: prepared.
+        sampling: how tokens are sampled.
+        budget: limits; the first one reached ends the search.
+        seed: of all draws.
     """
 
-    finished: int
-    heard: int
-    best: Candidate | None
-    seconds: float
+    def __init__(self, llasa: Llasa, prompt: Prompt, sampling: Sampling, budget: Budget, seed: int) -> None:
+        self._llasa, self._prompt = llasa, prompt
+        self._tracker = BudgetTracker(budget)
+        self._sampler = Sampler(llasa, prompt, sampling, seed, self._tracker)
+        self._finished: list[Candidate] = []
 
+    def execute(
+        self, strategy: Strategy, reward: Reward, progress: Callable[[Progress], None] | None = None
+    ) -> SearchResult:
+        """Runs the strategy and returns its candidates with their final rewards.
 
-def collected(
-    strategy: Strategy, sampler: Sampler, scorer: Scorer, progress: Callable[[Progress], None] | None = None
-) -> tuple[list[Candidate], BaseException | None]:
-    """Runs a strategy to its end, or to that of its budget, and gives its candidates their final rewards.
+        When Ctrl-C, an error or the budget ends the strategy, what has finished is scored too; if nothing has,
+        one live row is finished from the reserve.
 
-    What has finished when Ctrl-C or an error comes is scored too; where nothing has, one live row is
-    finished from the reserve.
+        Args:
+            strategy: its verifiers are loaded.
+            reward: its verifiers are loaded.
+            progress: called as candidates finish and are scored.
 
-    Returns:
-        The candidates, and what cut the search short, if something did.
+        Raises:
+            LlasaSearchError: an error ended the strategy and there is no candidate.
+            SearchError: nothing finished, nothing could be scored, or the strategy raised another exception.
+            KeyboardInterrupt: Ctrl-C, and there is no candidate.
+        """
+        scorer = Scorer(
+            reward,
+            self._prompt,
+            self._tracker,
+            self._sampler.audio,
+            self._llasa.sample_rate,
+            cascade=True,
+            trace=self._sampler.trace,
+            on_scored=lambda: self._update(scorer, progress),
+        )
+        ended_by = self._sample(strategy, scorer, progress)
+        ended_by = self._score(scorer) or ended_by
+        result = self._result(strategy, reward, isinstance(ended_by, KeyboardInterrupt))
+        if isinstance(ended_by, Exception):
+            raise SearchError(_raised(strategy, ended_by), result) from ended_by
+        return result.checked()
 
-    Raises:
-        LlasaSearchError: there is not one candidate, because of an error.
-        KeyboardInterrupt: the same, because of Ctrl-C.
-    """
-    finished: list[Candidate] = []
-    sampler.tracker.reserve.waiting = lambda: scorer.waiting(finished)
+    def _sample(
+        self, strategy: Strategy, scorer: Scorer, progress: Callable[[Progress], None] | None
+    ) -> BaseException | None:
+        """Collects the strategy's candidates; returns the exception that ended it, if any."""
+        ended_by: BaseException | None = None
+        try:
+            with suppress(BudgetSpent):
+                for candidate in strategy.run(self._sampler, scorer):
+                    self._add(candidate)
+                    if len(self._finished) == 1 and self._tracker.timed:
+                        scorer.final(self._finished)  # measures what scoring costs, to reserve it
+                    self._update(scorer, progress)
+        except (KeyboardInterrupt, Exception) as error:
+            ended_by = error
+            known = {candidate.index for candidate in self._finished}
+            self._finished += [each for each in self._sampler.finished if each.index not in known]
+        try:
+            if not self._finished and (last := self._sampler.finish_best_row()) is not None:
+                self._finished.append(last)
+        except (KeyboardInterrupt, Exception) as error:
+            ended_by = ended_by or error
+        if ended_by and not self._finished:
+            if isinstance(ended_by, LlasaSearchError | KeyboardInterrupt):
+                raise ended_by
+            raise SearchError(_raised(strategy, ended_by)) from ended_by
+        return ended_by
 
-    def report() -> None:
-        if progress is not None:
+    def _score(self, scorer: Scorer) -> BaseException | None:
+        """Gives all candidates their final rewards; returns the exception that interrupted scoring, if any."""
+        try:
+            scorer.final(self._finished)
+        except LlasaSearchError:
+            raise
+        except (KeyboardInterrupt, Exception) as error:
+            scorer.stop()
+            scorer.final(self._finished)
+            return error
+        return None
+
+    def _add(self, given: object) -> None:
+        """Adds and counts a candidate that the strategy yielded.
+
+        Raises:
+            InputError: it is not a candidate, or was yielded before.
+        """
+        if not isinstance(given, Candidate):
+            what = short_repr(given)
+            raise InputError(f"it yielded {what}: a strategy yields the candidates that extend returns")
+        if any(given.index == other.index for other in self._finished):
+            raise InputError(f"it yielded candidate {given.index} twice")
+        self._sampler.count(given)
+        self._finished.append(given)
+
+    def _update(self, scorer: Scorer, progress: Callable[[Progress], None] | None) -> None:
+        """Reserves the cost of scoring what waits, and reports progress."""
+        finished = self._finished
+        waiting = self._tracker.reserve.waiting = scorer.waiting(finished)
+        if progress is not None and not scorer.stopped:
             known = rewards(scorer.reward, finished) if finished else np.zeros(0)
             best = None if np.isnan(known).all() else finished[ranking(known)[0]]
-            heard = len(finished) - scorer.waiting(finished)
-            progress(Progress(len(finished), heard, best, sampler.tracker.seconds))
+            progress(Progress(len(finished), len(finished) - waiting, best, self._tracker.seconds))
 
-    scorer.heard = report
-    ended_by: BaseException | None = None
-    try:
-        with suppress(BudgetSpent):
-            for candidate in strategy.run(sampler, scorer):
-                _check(candidate, finished)
-                finished.append(candidate)
-                if len(finished) == 1 and sampler.tracker.timed:
-                    scorer.final(finished)  # how long that takes is kept back for the others
-                report()
-    except (KeyboardInterrupt, Exception) as error:
-        ended_by = error
-        known = {candidate.index for candidate in finished}
-        finished += [candidate for candidate in sampler.finished if candidate.index not in known]
-    try:
-        if not finished and (finished_row := sampler.finish_best_row()) is not None:
-            finished.append(finished_row)
-    except (KeyboardInterrupt, Exception) as error:
-        ended_by = ended_by or error
-    if ended_by and not finished:
-        if isinstance(ended_by, LlasaSearchError | KeyboardInterrupt):
-            raise ended_by
-        raise SearchError(raised(strategy, ended_by)) from ended_by
-    try:
-        scorer.final(finished)
-    except LlasaSearchError:
-        raise
-    except (KeyboardInterrupt, Exception) as error:
-        ended_by, scorer.stopped, scorer.heard = error, True, lambda: None
-        scorer.final(finished)
-    return finished, ended_by
+    def _result(self, strategy: Strategy, reward: Reward, interrupted: bool) -> SearchResult:
+        sampler, tracker = self._sampler, self._tracker
+        limit = tracker.stopped_by or tracker.reached(clock=False) or tracker.short_of
+        stopped_by = "interrupt" if interrupted else limit
+        sampler.trace.close(stopped_by)
+        return SearchResult(
+            text=self._prompt.text,
+            language=self._prompt.language,
+            voice=self._prompt.voice,
+            candidates=sorted(self._finished, key=lambda candidate: candidate.index),
+            sample_rate=self._llasa.sample_rate,
+            reward=str(reward),
+            ledger=tracker.ledger,
+            stopped_by=stopped_by,
+            settings={
+                "model": self._llasa.name,
+                "strategy": str(strategy),
+                "sampling": asdict(sampler.sampling),
+                "budget": asdict(sampler.budget),
+                "seed": sampler.seed,
+                "versions": verifier_versions((*reward.verifiers, *verifiers_of(strategy))),
+            },
+            trace=sampler.trace,
+        )
 
 
-def raised(strategy: Strategy, error: BaseException) -> str:
-    """What to say of code that is not ours."""
+def _raised(strategy: Strategy, error: BaseException) -> str:
     return f"{strategy}, or the function that takes progress, raised {format_error(error)}"
-
-
-def _check(given: object, finished: Sequence[Candidate]) -> None:
-    """Refuses what a strategy yields and is no candidate, or one that it has yielded before."""
-    if not isinstance(given, Candidate):
-        raise InputError(f"it yielded {short_repr(given)}: a strategy yields the candidates that extend returns")
-    if any(given.index == other.index for other in finished):
-        raise InputError(f"it yielded candidate {given.index} twice")

@@ -1,4 +1,4 @@
-"""What a strategy is, and how one is named."""
+"""The contract of a strategy, and strategies by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llasa_search.verifiers.base import Verifier
 
 STEP = 25
-"""Tokens after which what has finished is handed on. Our choice: half a second of speech."""
+"""Tokens after which finished candidates are yielded. Our choice: half a second of speech."""
 
 
 @runtime_checkable
@@ -27,7 +27,7 @@ class Strategy(Protocol):
     """Decides what to sample, keep and cut. The search chooses among what it yields, by the final reward."""
 
     def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
-        """Yields each finished candidate. The search may stop listening at any time."""
+        """Yields each finished candidate. The search may stop iterating at any time."""
         ...
 
 
@@ -35,7 +35,7 @@ StrategyLike: TypeAlias = Strategy | str
 
 
 def as_strategy(spec: StrategyLike) -> Strategy:
-    """Makes a strategy of a name with arguments, such as "best_of_n" or "best_of_n:n=8,stop_at=wer<=0".
+    """Returns the strategy of a name with arguments, such as "best_of_n" or "best_of_n:n=8,stop_at=wer<=0".
 
     Raises:
         InputError: no strategy has that name, or it does not take these arguments.
@@ -59,12 +59,12 @@ def as_strategy(spec: StrategyLike) -> Strategy:
 
 
 def verifiers_of(strategy: Strategy) -> tuple[Verifier, ...]:
-    """What a strategy listens to beside the search's own reward: its attribute `verifiers`, if it has one."""
+    """Returns the verifiers that a strategy uses itself: its attribute `verifiers`, if it has one."""
     return tuple(getattr(strategy, "verifiers", ()))
 
 
 def check_counts(strategy: object, *names: str) -> None:
-    """Refuses attributes that are no whole number, 1 or more; None passes where it is the default.
+    """Refuses attributes that are not whole numbers, 1 or more; None passes where it is the default.
 
     Raises:
         InputError: one of them is.
@@ -79,7 +79,7 @@ def check_counts(strategy: object, *names: str) -> None:
 
 
 def check_number(strategy: object, name: str, wanted: str, fits: Callable[[float], bool]) -> None:
-    """Refuses an attribute that is no number, or one that does not fit.
+    """Refuses an attribute that is not a number, or does not fit.
 
     Raises:
         InputError: it says what is `wanted`.
@@ -90,7 +90,7 @@ def check_number(strategy: object, name: str, wanted: str, fits: Callable[[float
 
 
 def complete(sampler: Sampler, rows: Rows) -> Iterator[Candidate]:
-    """Rows decoded together to their ends, each candidate yielded as it finishes."""
+    """Samples rows to their ends and yields each candidate as it finishes."""
     while len(rows):
         rows, finished = sampler.extend(rows, STEP)
         yield from finished
@@ -99,7 +99,7 @@ def complete(sampler: Sampler, rows: Rows) -> Iterator[Candidate]:
 def _arguments(spec: str, call: str) -> dict[str, Any]:
     """The values by name in a call such as "beam(width=4, prefix_verifiers=0.5 * wer + 0.5 * ctc)".
 
-    What is no literal stays text.
+    A value that is not a literal stays text.
     """
     try:
         tree = ast.parse(call, mode="eval").body

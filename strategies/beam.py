@@ -29,19 +29,19 @@ class Beam(Guided):
     """Grows `width` beams by `expand` continuations each, and keeps the best `width` at every step.
 
     A step of 25 tokens and 16 beams of 16 are those of the Llasa paper (arXiv 2502.04128). There are
-    `width * expand` rows at the start, and each that finishes leaves its place empty: a beam search lives on
-    no more rows than best-of-N of as many. With a prefix (the paper's "partial PRM") the beams are completed
-    after it, and the final reward alone chooses.
+    `width * expand` rows at the start, and a finished row is not replaced, so a beam search never has more
+    rows than best-of-N with that number. With a prefix (the paper's "partial PRM") the beams are completed
+    after it, and only the final reward chooses.
 
     Args:
         width: beams.
-        expand: continuations of a beam in a step.
+        expand: continuations of each beam per step.
         prefix_seconds: search so far and then complete the beams; None searches to the end.
         prefix_share: the same as a share of the seconds that the text usually takes.
-        completions: how often a beam is completed after the prefix; None keeps the number of rows. The paper
-            does not say; ours is a choice.
+        completions: completions of each beam after the prefix; None keeps the number of rows. The paper does
+            not state it; the default is our choice.
         max_children: beams that may come from one beam of the step before; None for any number.
-        lookahead: tokens by which the speech that is compared is longer than the beams that stay.
+        lookahead: tokens sampled beyond the step to compare rows, and then discarded.
     """
 
     width: int = 16
@@ -85,7 +85,7 @@ class Beam(Guided):
         parent = {name: name for name in rows.index.tolist()}
         while len(rows) and rows.length < prefix:
             fork = min(rows.length + self.step_tokens, prefix)
-            # At their greatest length rows end, and there is nothing to compare.
+            # At the maximum length rows end, and there is nothing to compare.
             seen = max(fork, min(fork + self.lookahead, sampler.maximum - 1))
             rows, finished = sampler.extend(rows, seen - rows.length, back_to=fork)
             yield from finished
@@ -105,7 +105,7 @@ class Beam(Guided):
 
     def _prefix_tokens(self, sampler: Sampler) -> int:
         if self.prefix_seconds is not None:
-            return round(self.prefix_seconds * sampler.llasa.frame_rate)
+            return round(self.prefix_seconds * sampler.frame_rate)
         if self.prefix_share is not None:
             return round(self.prefix_share * sampler.expected)
         return sampler.maximum
@@ -119,13 +119,13 @@ def _prefix(changes: Mapping[str, Any], **preset: float) -> dict[str, float]:
 def best_rows(
     rewards: FloatArray, parents: Sequence[int], width: int, max_children: int | None = None
 ) -> list[int]:
-    """Positions of the best `width` rows, from the best; rows that tie take turns by parent.
+    """Returns positions of the best `width` rows, best first; ties alternate between parents.
 
     Args:
         rewards: [rows].
-        parents: of each row, the beam that it continues.
-        width: rows that stay.
-        max_children: rows that may stay of one parent.
+        parents: for each row, the beam that it continues.
+        width: rows to keep.
+        max_children: rows to keep of one parent; None for any number.
 
     >>> best_rows(np.array([0.5, 0.5, 0.5, 0.9]), [0, 0, 1, 1], width=3)
     [3, 0, 2]

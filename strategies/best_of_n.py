@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 
 DEFAULT_N = 4
 MOST_BY_CONDITION = 64
-"""Candidates after which a search that waits for a condition gives up. Our choice."""
+"""Candidates after which a search with `stop_at` gives up. Our choice."""
 FIRST_ROUND = 2
 ROUND_BY_CLOCK = 16
-"""Candidates of the first round where seconds count: what one costs is not known before."""
+"""Candidates of the first round under a limit in seconds: the cost of one is not known before."""
 
 
 @dataclass(frozen=True)
 class BestOfN:
     """Samples `n` candidates in one batch; the outcome-reward search of the Llasa paper (arXiv 2502.04128).
 
-    Under a limit of wall seconds the first 16 come first, and then as many as there is time for.
+    Under a limit of wall seconds, 16 are sampled first, and then as many as there is time for.
 
     Args:
-        n: how many; None takes the budget's candidates, or all that its tokens buy, or else 4, with `stop_at`
-            64 at the most.
+        n: number of candidates; None takes the budget's candidates, or all that its tokens allow, or else 4,
+            or with `stop_at` at most 64.
         stop_at: a condition such as `WER() <= 0` or "wer <= 0". Candidates are then sampled in rounds that
             double the number (2, 4, 8, ...), until one of them meets it.
 
     Raises:
-        InputError: `n` below 1, or `stop_at` is no condition.
+        InputError: `n` is below 1, or `stop_at` is not a condition.
     """
 
     n: int | None = None
@@ -54,11 +54,11 @@ class BestOfN:
 
     @property
     def verifiers(self) -> tuple[Verifier, ...]:
-        """What the search has to load beside the verifiers of its own reward."""
+        """Verifiers that the search loads in addition to those of its reward."""
         return (self.stop_at.verifier,) if isinstance(self.stop_at, Condition) else ()
 
     def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
-        budget = sampler.tracker.budget
+        budget = sampler.budget
         default = DEFAULT_N if self.stop_at is None else MOST_BY_CONDITION
         n = self.n or budget.candidates or (sys.maxsize if budget.tokens else default)
         started = 0

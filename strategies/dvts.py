@@ -1,4 +1,4 @@
-"""Diverse verifier tree search: independent trees, so that no early favourite takes all places."""
+"""Diverse verifier tree search: independent trees, so that one early row does not fill all places."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 class DVTS(Guided):
     """`width / expand` trees, of which each keeps its best row at every step and grows it `expand` times.
 
-    After Hugging Face's search-and-learn ("Scaling test-time compute", 2024). A row that finishes leaves its
-    tree for good.
+    After Hugging Face's search-and-learn ("Scaling test-time compute", 2024). A finished row leaves its tree.
 
     Args:
         width: rows of all trees together; a multiple of `expand`.
@@ -38,7 +37,9 @@ class DVTS(Guided):
         super().__post_init__()
         check_counts(self, "width", "expand")
         if self.width % self.expand:
-            raise InputError(f"DVTS: width={self.width} rows are no whole number of trees of {self.expand}")
+            raise InputError(
+                f"DVTS: width={self.width} rows are not a whole number of trees of {self.expand}"
+            )
 
     def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
         reward = self.compared_by(scorer)

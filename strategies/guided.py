@@ -1,4 +1,4 @@
-"""What strategies share that listen to unfinished speech."""
+"""What strategies share that score unfinished speech."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llasa_search.errors import InputError
 from llasa_search.reward.base import Reward
-from llasa_search.scoring.partial import able_verifiers, partial_reward
+from llasa_search.scoring.partial import partial_reward, require_partial
 from llasa_search.strategies.base import check_counts
 from llasa_search.verifiers.specification import RewardLike, as_reward
 
@@ -22,11 +22,11 @@ class Guided:
 
     Args:
         step_tokens: speech tokens from one comparison to the next, 50 a second.
-        prefix_verifiers: what unfinished speech is compared by, anything that `search.generate` takes as
-            `verifiers`; None for that part of the search's own reward which can judge unfinished speech.
+        prefix_verifiers: compare unfinished speech; anything that `search.generate` takes as `verifiers`.
+            None for the part of the search's reward that can score unfinished speech.
 
     Raises:
-        InputError: a setting is out of its range, or a verifier cannot judge unfinished speech.
+        InputError: a setting is out of its range, or a verifier cannot score unfinished speech.
     """
 
     step_tokens: int = 25
@@ -39,19 +39,19 @@ class Guided:
                 reward = as_reward(self.prefix_verifiers)
             except InputError as error:
                 raise InputError(f"prefix_verifiers: {error}") from error
-            able_verifiers(reward)
+            require_partial(reward)
             object.__setattr__(self, "prefix_verifiers", reward)
 
     @property
     def verifiers(self) -> tuple[Verifier, ...]:
-        """What the search has to load beside the verifiers of its own reward."""
+        """Verifiers that the search loads in addition to those of its reward."""
         return self.prefix_verifiers.verifiers if isinstance(self.prefix_verifiers, Reward) else ()
 
     def compared_by(self, scorer: Scorer) -> Reward:
-        """The reward of unfinished speech.
+        """Returns the reward that compares unfinished speech.
 
         Raises:
-            InputError: no verifier of the search can judge it.
+            InputError: no verifier of the search can score it.
         """
         own = self.prefix_verifiers if isinstance(self.prefix_verifiers, Reward) else None
         return partial_reward(own, scorer.reward)

@@ -1,4 +1,4 @@
-"""Particle filtering: rows live on in proportion to how much their speech improved."""
+"""Particle filtering: rows are resampled in proportion to how much their reward improved."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Particle(Guided):
-    """Weighs rows by exp((reward - reward one step before) / temperature), and resamples as weights part.
+    """Weights rows by exp((reward - reward one step before) / temperature), and resamples them.
 
     Sequential Monte Carlo, with systematic resampling (Kitagawa 1996) once the effective sample size (the
     squared sum of the weights over the sum of their squares) is below half the rows. A finished row leaves,
@@ -31,7 +31,7 @@ class Particle(Guided):
 
     Args:
         n: rows.
-        temperature: of the weights; the lower, the greedier. Its default is our choice.
+        temperature: of the weights; lower is greedier. The default is our choice.
     """
 
     n: int = 16
@@ -52,8 +52,8 @@ class Particle(Guided):
             names = rows.index
             rows, finished = sampler.extend(rows, self.step_tokens)
             yield from finished
-            lives = np.isin(names, rows.index)
-            log_weights, before = log_weights[lives], before[lives]
+            live = np.isin(names, rows.index)
+            log_weights, before = log_weights[live], before[live]
             rewards = scorer.partial(rows, reward)
             if np.isnan(rewards).any() or not np.isfinite(log_weights + rewards).any():
                 continue
@@ -68,26 +68,26 @@ class Particle(Guided):
 
 
 def _of_each_row(reward: Reward) -> Reward:
-    """The reward, if it can be a row's weight."""
+    """Returns the reward if it can weight a single row."""
     if not reward.pointwise:
         raise InputError(
-            f"Particle weighs each row by itself, and {reward} compares rows: "
+            f"Particle weights each row by itself, and {reward} compares rows: "
             "give prefix_verifiers that are a sum, such as 0.6 * wer + 0.4 * speaker"
         )
     return reward
 
 
 def systematic(weights: FloatArray, draw: float) -> list[int]:
-    """As many positions as there are `weights`, each within one of its share, in order.
+    """Returns as many positions as `weights`, in order; each occurs within one of its expected number.
 
     Args:
         weights: 0 or more, not all 0.
-        draw: in [0, 1), where the first comb of equal distances begins.
+        draw: in [0, 1), the offset of the evenly spaced points.
 
     >>> systematic(np.array([1.0, 0.0, 2.0, 1.0]), 0.5)
     [0, 2, 2, 3]
     """
     shares = np.cumsum(weights) / weights.sum()
-    comb = (np.arange(len(weights)) + draw) / len(weights)
-    places = np.minimum(np.searchsorted(shares, comb, side="right"), len(weights) - 1)
+    points = (np.arange(len(weights)) + draw) / len(weights)
+    places = np.minimum(np.searchsorted(shares, points, side="right"), len(weights) - 1)
     return [int(place) for place in places]

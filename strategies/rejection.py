@@ -1,4 +1,4 @@
-"""Speculative rejection: best-of-N that stops speaking what sounds bad already."""
+"""Speculative rejection: best-of-N that cuts the worst rows early."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ if TYPE_CHECKING:
 class SpeculativeRejection(Guided):
     """Starts `n` rows at once and cuts the worst share `alpha` of those that live at every step.
 
-    After Sun et al. 2024 (arXiv 2410.20290), who cut when memory is full. What survives is what best-of-N
-    would have said: the same candidates by the same numbers. Less than one row is never cut, so that
-    some 1 / alpha of them finish.
+    After Sun et al. 2024 (arXiv 2410.20290), who cut when memory is full. The surviving rows are the
+    candidates of the same index in best-of-N. A fraction of a row is not cut, so about 1 / alpha rows finish.
 
     Args:
         n: rows at the start.
-        alpha: share to cut, from 0 up to, not including, 1. Its default is our choice.
+        alpha: share to cut, in [0, 1). The default is our choice.
     """
 
     n: int = 16

@@ -112,9 +112,9 @@ def test_seconds_to_score_what_has_finished_are_kept_back() -> None:
     tracker = BudgetTracker(Budget(seconds=10, verifier_seconds=7))
     tracker.reserve.codec_seconds, tracker.reserve.verifier_seconds = 1, 2
     tracker.ledger.finished = 3
-    tracker.reserve.waiting = lambda: 3
+    tracker.reserve.waiting = 3
     assert tracker.reached(rows=4, usual=750) is None  # 9 seconds, 6 of them in verifiers
-    tracker.reserve.waiting = lambda: 4
+    tracker.reserve.waiting = 4
     assert tracker.reached(rows=4, usual=750, clock=False) is None
     assert tracker.reached(rows=4, usual=750) == "verifier_seconds"
 
@@ -138,7 +138,7 @@ def test_time_buys_rows_at_their_share_of_a_step_after_what_waits_to_be_heard() 
     tracker = BudgetTracker(Budget(seconds=10))
     tracker.reserve.note_step(16, 0.08)
     assert tracker.affordable(2000, usual=180) == 11  # of .9 seconds each
-    tracker.reserve.verifier_seconds, tracker.reserve.waiting = 1.0, lambda: 4
+    tracker.reserve.verifier_seconds, tracker.reserve.waiting = 1.0, 4
     assert tracker.affordable(2000, usual=180) == 3  # of 1.9 seconds each, when 4 have been kept back
 
 

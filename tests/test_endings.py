@@ -130,7 +130,7 @@ def test_an_error_in_a_strategy_loses_no_candidate(searcher: Callable[..., Searc
     for broken_at in (1, 5):
 
         def progress(seen: Progress, broken_at: int = broken_at) -> None:
-            if seen.finished + bool(seen.heard) == broken_at:
+            if seen.finished + bool(seen.scored) == broken_at:
                 raise ZeroDivisionError
 
         with pytest.raises(SearchError, match="ZeroDivisionError") as caught:

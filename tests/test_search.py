@@ -139,7 +139,7 @@ def test_progress_counts_and_ends_with_the_best(searcher: Callable[..., Searcher
     seen: list[Progress] = []
     result = searcher().generate(TEXT, sampling=SHORT, progress=seen.append)
     assert [progress.finished for progress in seen] == [1, 2, 3, 4, 4]
-    assert [progress.heard for progress in seen] == [0, 0, 0, 0, 4]
+    assert [progress.scored for progress in seen] == [0, 0, 0, 0, 4]
     assert seen[-1].best is result.best and seen[-1].seconds >= seen[0].seconds
 
 

@@ -1,4 +1,4 @@
-"""Joins speech that was sampled step by step."""
+"""Trims and joins candidates that were sampled step by step."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from llasa_search.audio import FRAME_SECONDS, audible_frames
 from llasa_search.candidate import Candidate
 
 EDGE_SECONDS = 0.2
-"""Silence that a step keeps at either edge: two of them make the pause of a full stop. Our choice."""
+"""Silence kept at each edge of a step: two edges make the pause of a full stop. Our choice."""
 
 
 def trimmed(step: Candidate, sample_rate: int) -> Candidate:
-    """The step without what exceeds .2 s of silence at its edges, in codes, log-probabilities and audio.
+    """Returns the step with at most 0.2 s of silence at each edge, in codes, log-probabilities and audio.
 
-    A step in which nothing is audible keeps its first .2 s.
+    A silent step keeps its first 0.2 s.
 
     Args:
         step: decoded.
@@ -39,7 +39,7 @@ def trimmed(step: Candidate, sample_rate: int) -> Candidate:
 
 
 def joined(text: str, steps: Sequence[Candidate]) -> Candidate:
-    """One candidate for the whole text, named after the last step; its audio is not decoded yet.
+    """Returns one candidate for the whole text, with the index of the last step; its audio is not decoded yet.
 
     Args:
         text: what the steps should say together.

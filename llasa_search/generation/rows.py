@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from llasa_search.budget import Need
+from llasa_search.candidate import Utterance
 from llasa_search.engine.batch import Batch
 from llasa_search.errors import LlasaSearchError
-
-if TYPE_CHECKING:
-    from llasa_search.generation.sampler import Sampler
+from llasa_search.generation.speech_decoder import SpeechDecoder
+from llasa_search.voice import Prompt
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a row is called and where it comes from."""
+    """A row's index, its seed key, and the index of the row that it was forked from, or None."""
 
     index: int
     key: int
@@ -29,15 +29,24 @@ class Rows:
     """Unfinished speech: rows of one length, each to become a candidate. `extend` and `select` use them up.
 
     Attributes:
-        sampler: whose they are.
-        rows: their names and keys.
+        rows: index, key and parent of each.
         length: tokens sampled so far, the same in every row.
+        need: tokens that one row still needs to finish the text, at most and usually.
     """
 
-    def __init__(self, sampler: Sampler, rows: Sequence[Row], batches: Sequence[Batch], length: int) -> None:
-        self.sampler = sampler
-        self.length = length
+    def __init__(
+        self,
+        prompt: Prompt,
+        decoder: SpeechDecoder,
+        rows: Sequence[Row],
+        batches: Sequence[Batch],
+        length: int,
+        need: Need,
+    ) -> None:
+        self._prompt, self._decoder = prompt, decoder
         self.rows = list(rows)
+        self.length = length
+        self.need = need
         self._batches = [batch for batch in batches if len(batch)]
         self._used = False
 
@@ -57,7 +66,7 @@ class Rows:
     @property
     def seconds(self) -> float:
         """Length of the speech so far."""
-        return self.length / self.sampler.llasa.frame_rate
+        return self.length / self._decoder.frame_rate
 
     @property
     def codes(self) -> NDArray[np.int32]:
@@ -70,6 +79,30 @@ class Rows:
         """Log-probability of each code under the model at temperature 1, float32 [rows, length]."""
         none = np.zeros((0, self.length), np.float32)
         return np.concatenate([none, *(batch.logprobs() for batch in self._batches)])[self._order()]
+
+    def utterances(self, window_seconds: float | None = None) -> list[Utterance]:
+        """The rows as verifiers score them, decoded once; the rows are not used up.
+
+        Args:
+            window_seconds: decode only so much of the end; None decodes all. Codes and log-probabilities
+                are those of all speech so far.
+        """
+        codes = self.codes
+        return [
+            Utterance(
+                text=self._prompt.text,
+                language=self._prompt.language,
+                audio=audio,
+                sample_rate=self._decoder.sample_rate,
+                codes=row,
+                voice=self._prompt.voice,
+                final=False,
+                logprobs=logprobs,
+            )
+            for audio, row, logprobs in zip(
+                self._decoder.partial(codes, window_seconds), codes, self.logprobs, strict=True
+            )
+        ]
 
     def take(self) -> list[Batch]:
         """The batches; the rows are used up.
@@ -117,8 +150,8 @@ def best_live_row(batches: Sequence[Batch], last_reward: Callable[[int], float])
     """The batch and the slot of the row to finish if only one can be, among the longest; None without rows.
 
     Args:
-        batches: live ones; the shorter have waited for memory, and would need more than is kept for one.
-        worth: how good a row is, by its index; among equals the highest mean log-probability decides.
+        batches: live ones; the shorter ones have waited for memory, and need more tokens than the reserve holds.
+        last_reward: of a row, by its index; ties go to the highest mean log-probability.
     """
     longest = max((batch.length for batch in batches), default=0)
     alive = [

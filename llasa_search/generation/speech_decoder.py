@@ -1,4 +1,4 @@
-"""From codes to speech, within a search: booked, and timed for what the reserve has to keep."""
+"""Decodes a search's speech codes to audio, counts the cost, and measures it for the budget's reserve."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from numpy.typing import NDArray
 
 from llasa_search.arrays import Audio, Codes
 from llasa_search.budget import BudgetTracker
+from llasa_search.candidate import Candidate
 from llasa_search.llasa.codec import CONTEXT_FRAMES
+from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
-    from llasa_search.candidate import Candidate
-    from llasa_search.generation.rows import Rows
     from llasa_search.llasa.model import Llasa
-    from llasa_search.voice import Prompt
 
 
 class SpeechDecoder:
-    """What one prompt's candidates and rows sound like, decoded after what has been said before.
+    """Decodes what one prompt's rows and candidates say, after the codes of the voice prompt and the history.
 
     Args:
-        llasa: whose codec decodes.
-        prompt: its voice and its history are what has been said before.
-        tracker: its ledger books seconds and operations, its reserve the price of the longest candidate.
-        longest: frames of that one.
+        llasa: its codec decodes.
+        prompt: its voice and its history are the context.
+        tracker: its ledger counts seconds and FLOPs; its reserve holds the cost of the longest candidate.
+        longest: frames of the longest candidate.
     """
 
     def __init__(self, llasa: Llasa, prompt: Prompt, tracker: BudgetTracker, longest: int) -> None:
         self._llasa, self._prompt, self._tracker, self._longest = llasa, prompt, tracker, longest
+        self.sample_rate, self.frame_rate = llasa.sample_rate, llasa.frame_rate
 
     @cached_property
     def context(self) -> Codes:
@@ -41,26 +41,26 @@ class SpeechDecoder:
         history = [step.codes for step in self._prompt.history]
         return np.concatenate([self._llasa.voice_codes(self._prompt.voice), *history]).astype(np.int32)
 
-    def whole(self, candidates: Sequence[Candidate]) -> list[Audio]:
-        """SpeechDecoder of candidates, float32 mono [samples] each, read-only, also kept in `Candidate.audio`."""
-        silent = [candidate for candidate in candidates if candidate.audio is None]
-        speech = self._decoded([candidate.codes for candidate in silent], self.context)
-        for candidate, audio in zip(silent, speech, strict=True):
+    def finished(self, candidates: Sequence[Candidate]) -> list[Audio]:
+        """Audio of candidates, float32 mono [samples] each, read-only, also kept in `Candidate.audio`."""
+        new = [candidate for candidate in candidates if candidate.audio is None]
+        speech = self._decode([candidate.codes for candidate in new], self.context)
+        for candidate, audio in zip(new, speech, strict=True):
             candidate.audio = audio
         return [candidate.audio for candidate in candidates if candidate.audio is not None]
 
-    def partial(self, rows: Rows, window_seconds: float | None = None) -> list[Audio]:
-        """SpeechDecoder of unfinished rows, float32 mono [samples] each, read-only; the rows are not used up.
+    def partial(self, codes: NDArray[np.int32], window_seconds: float | None = None) -> list[Audio]:
+        """Audio of unfinished rows, float32 mono [samples] each, read-only.
 
         Args:
-            rows: of this prompt.
+            codes: of rows of this prompt so far, int32 [rows, frames].
             window_seconds: decode only so much of the end; None decodes all.
         """
-        frames = None if window_seconds is None else ceil(window_seconds * self._llasa.frame_rate)
-        return self._decoded(*ends(rows.codes, self.context, frames))
+        frames = None if window_seconds is None else ceil(window_seconds * self.frame_rate)
+        return self._decode(*split_at_end(codes, self.context, frames))
 
-    def _decoded(self, rows: Sequence[Codes], context: NDArray[np.int32]) -> list[Audio]:
-        """SpeechDecoder after `context`, [frames], or [rows, frames] if each row has its own; that is cut off."""
+    def _decode(self, rows: Sequence[Codes], context: NDArray[np.int32]) -> list[Audio]:
+        """Audio after `context`, [frames], or [rows, frames] if each row has its own; that is cut off."""
         if not rows:
             return []
         codec, start, ledger = self._llasa.codec, time.perf_counter(), self._tracker.ledger
@@ -68,23 +68,23 @@ class SpeechDecoder:
             speech = codec.decode(rows, context)
         before = min(CONTEXT_FRAMES, context.shape[-1])
         if frames := sum(before + len(row) for row in rows if len(row)):
-            price = (time.perf_counter() - start) / frames
-            self._tracker.reserve.codec_seconds = price * (before + self._longest)
+            per_frame = (time.perf_counter() - start) / frames
+            self._tracker.reserve.codec_seconds = per_frame * (before + self._longest)
             ledger.add_flops("codec", codec.flops(frames))
         for audio in speech:
             audio.flags.writeable = False
         return speech
 
 
-def ends(
+def split_at_end(
     codes: NDArray[np.int32], before: Codes, frames: int | None
 ) -> tuple[list[Codes], NDArray[np.int32]]:
-    """The last `frames` codes of each row (None: all), and what each has said before them: [rows, context].
+    """Splits rows into their last `frames` codes and the context of these, int32 [rows, context].
 
     Args:
         codes: of unfinished rows, [rows, length].
         before: codes that come before all of them, [context].
-        frames: how many are to be heard.
+        frames: how many are decoded; None for all.
     """
     rows, length = codes.shape
     start = 0 if frames is None else max(0, length - frames)

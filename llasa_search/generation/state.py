@@ -1,4 +1,4 @@
-"""What the samplers of one search share: its rows, prefilled prompts, finished candidates and trace."""
+"""The state of one search: its rows, prefilled prompts, finished candidates and trace."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from llasa_search.llasa.model import Llasa
 
 PREFIXES = 16
-"""Prompts that stay prefilled; the oldest go first. Our choice: a step through a text needs a few at once."""
+"""Prompts that stay prefilled; the oldest are dropped first. Our choice: in-context steps use a few at once."""
 
 
 @dataclass
 class SearchState:
-    """The state of one search.
+    """What all samplers of one search share.
 
     Attributes:
         text: the whole text of the search.
         prefixes: prefilled prompts, by their token ids.
-        rows: every row there has been, by the index of its candidate.
-        next_index: the first index from which no row has one.
-        live: the batches last seen: what is left to finish when a search ends early.
-        finished: every candidate that speaks the whole text.
-        trace: what became of every row.
+        rows: every row so far, by the index of its candidate.
+        next_index: the lowest index above those of all rows.
+        live: the batches sampled last: what can still be finished when a search ends early.
+        finished: every finished candidate of the whole text.
+        trace: every row's forks, partial rewards and end.
     """
 
     text: str
@@ -46,7 +46,7 @@ class SearchState:
     trace: Trace = field(default_factory=Trace)
 
     def prefix(self, ids: tuple[int, ...], llasa: Llasa, ledger: Ledger) -> Prefix:
-        """The prompt of these tokens, prefilled unless it is still there."""
+        """Returns the prefilled prompt of these tokens; prefills it unless it is still stored."""
         if ids not in self.prefixes:
             with ledger.stage("prefill"):
                 self.prefixes[ids] = llasa.language_model.prefill(torch.tensor(ids))
@@ -59,21 +59,21 @@ class SearchState:
         return prefix
 
     def begin(self, roots: Sequence[Row], text: str) -> None:
-        """Notes rows that begin without a token, to say `text`."""
+        """Records rows that begin without a token and should say `text`."""
         for root in roots:
             self.rows[root.index] = root
             self.next_index = max(self.next_index, root.index + 1)
             self.trace.begin(root.index, text)
 
     def fork(self, parent: Row, number: int, length: int, text: str) -> Row:
-        """A new row: child `number` > 0 of one that has `length` tokens."""
+        """Returns a new row: child `number` > 0 of a row that has `length` tokens."""
         fork = Row(self.next_index, mix(parent.key, number, length), parent.index)
         self.rows[fork.index] = fork
         self.next_index += 1
         self.trace.begin(fork.index, text, parent.index, length)
         return fork
 
-    def note_lengths(self) -> None:
-        """Notes in the trace how long live rows are."""
+    def record_lengths(self) -> None:
+        """Records the lengths of live rows in the trace."""
         for batch in self.live:
             self.trace.grow(batch.names, batch.length)

@@ -1,4 +1,4 @@
-"""What became of every row of a search: where it was forked, what it was worth on the way, why it ended."""
+"""The trace of a search: where each row was forked, its partial rewards, and why it ended."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from llasa_search.candidate import Score
 
 @dataclass(frozen=True)
 class Check:
-    """What unfinished speech was worth at one moment.
+    """Scores and reward of one row's unfinished speech.
 
     Attributes:
-        tokens: speech tokens heard.
+        tokens: speech tokens scored.
         reward: by which rows of this length were compared; NaN where a verifier abstained or was skipped,
-            -inf where one failed.
+            -inf where a verifier failed.
         scores: by the verifier's printed expression.
     """
 
@@ -32,14 +32,14 @@ class Node:
     """One row of the search tree, finished or not.
 
     Attributes:
-        index: that of the candidate which it is or would have been.
-        text: what it should say: the whole text, or that of one step.
-        parent: the row that it was forked from, or the step that it comes after; None for a root.
+        index: of the candidate that it became or would have become.
+        text: what it should say: the whole text, or the text of one step.
+        parent: index of the row that it was forked from, or of the step before it; None for a root.
         start: speech tokens that it shares with its parent.
-        checks: what it was worth on the way, from the first to the last.
-        tokens: speech tokens so far, or when it ended.
-        end: "finished", "cut", or None while it lives.
-        why: how it finished ("stop", "length"), or why it was cut.
+        checks: its partial scores, in order.
+        tokens: speech tokens so far, or at its end.
+        end: "finished", "cut", or None while it is live.
+        why: its finish reason ("stop", "length"), or why it was cut.
     """
 
     index: int
@@ -53,51 +53,51 @@ class Node:
 
 
 class Trace:
-    """The tree of a search. The sampler and the scorer write it; strategies need not.
+    """The tree of a search, written by the sampler and the scorer.
 
     Attributes:
-        nodes: every row there has been, by its index.
+        nodes: every row, by its index.
     """
 
     def __init__(self, nodes: Iterable[Node] = ()) -> None:
         self.nodes = {node.index: node for node in nodes}
-        self._worth: dict[int, float] = {}
+        self._last_rewards: dict[int, float] = {}
 
     def begin(self, index: int, text: str, parent: int | None = None, start: int = 0) -> None:
-        """Notes a root, or a fork that shares `start` tokens with its parent."""
+        """Records a root, or a fork that shares `start` tokens with its parent."""
         self.nodes[index] = Node(index, text, parent, start, tokens=start)
         if parent is not None:
-            self._worth[index] = self.last_reward(parent)
+            self._last_rewards[index] = self.last_reward(parent)
 
     def follow(self, index: int, parent: int) -> None:
-        """Notes that a row says what comes after another's text."""
+        """Records that a row continues the text of another row."""
         self.nodes[index].parent = parent
 
     def grow(self, indices: Iterable[int], tokens: int) -> None:
-        """Notes how long live rows are."""
+        """Records the length of live rows."""
         for index in indices:
             self.nodes[index].tokens = tokens
 
     def check(
         self, indices: Sequence[int], tokens: int, rewards: FloatArray, scores: Sequence[Mapping[str, Score]]
     ) -> None:
-        """Notes what live rows are worth after so many tokens."""
-        for index, reward, heard in zip(indices, rewards, scores, strict=True):
-            self.nodes[index].checks.append(Check(tokens, float(reward), dict(heard)))
+        """Records scores and rewards of live rows after `tokens` tokens."""
+        for index, reward, found in zip(indices, rewards, scores, strict=True):
+            self.nodes[index].checks.append(Check(tokens, float(reward), dict(found)))
             if not math.isnan(reward):
-                self._worth[index] = float(reward)
+                self._last_rewards[index] = float(reward)
 
     def finish(self, index: int, tokens: int, why: str) -> None:
-        """Notes a candidate."""
+        """Records that a row became a candidate."""
         self._end(index, tokens, "finished", why)
 
     def cut(self, indices: Iterable[int], tokens: int, why: str) -> None:
-        """Notes rows that do not go on."""
+        """Records rows that are not continued."""
         for index in indices:
             self._end(index, tokens, "cut", why)
 
     def close(self, stopped_by: str | None) -> None:
-        """Ends what still lives when the search ends.
+        """Ends all live rows when the search ends.
 
         Args:
             stopped_by: as in `SearchResult`.
@@ -108,11 +108,11 @@ class Trace:
                 self._end(node.index, node.tokens, "cut", why)
 
     def last_reward(self, index: int) -> float:
-        """The last known reward of a live row, or of what it was forked from; -inf where there is none."""
-        return self._worth.get(index, -math.inf)
+        """Returns the last known reward of a live row, or of its parent at the fork; -inf without one."""
+        return self._last_rewards.get(index, -math.inf)
 
     def root(self, index: int) -> int:
-        """The first ancestor of a row."""
+        """Returns the root of a row."""
         while (parent := self.nodes[index].parent) is not None:
             index = parent
         return index

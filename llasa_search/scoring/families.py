@@ -1,4 +1,4 @@
-"""Who may judge? A relative of the chooser shares its errors; an embedded model knows no other speech."""
+"""Warns of verifiers that cannot be trusted: judges of a verifier's own family, and speech out of domain."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from llasa_search.checkpoints.names import EMBEDDED
 from llasa_search.verifiers.base import Verifier
 
 
-def kin(judges: Iterable[Verifier], choosers: Iterable[Verifier]) -> list[str]:
-    """What is to be said of each judge that shares a family with a verifier that decides.
+def same_family(judges: Iterable[Verifier], verifiers: Iterable[Verifier]) -> list[str]:
+    """Returns one message for each judge that shares a family with a verifier that decides.
 
     Args:
-        judges: those whose verdict on the chosen speech counts, such as the ones of weight 0.
-        choosers: those by which it was, or will be, chosen.
+        judges: score the chosen speech, such as the verifiers of weight 0.
+        verifiers: by which it was, or will be, chosen.
     """
-    families = {chooser.family: chooser for chooser in choosers if chooser.family}
+    families = {verifier.family: verifier for verifier in verifiers if verifier.family}
     return [
         f"{judge} judges what {families[judge.family]} has chosen, and both are of the family "
         f"{judge.family!r}: shared errors flatter the search; take a judge of another family"
@@ -25,24 +25,20 @@ def kin(judges: Iterable[Verifier], choosers: Iterable[Verifier]) -> list[str]:
     ]
 
 
-def warn_same_family(judges: Iterable[Verifier], choosers: Iterable[Verifier]) -> None:
-    """Warns of what `kin` says."""
-    for said in kin(judges, choosers):
-        warnings.warn(said, stacklevel=3)
+def warn_same_family(judges: Iterable[Verifier], verifiers: Iterable[Verifier]) -> None:
+    """Warns with the messages of `same_family`."""
+    for message in same_family(judges, verifiers):
+        warnings.warn(message, stacklevel=3)
 
 
 def warn_out_of_domain(verifiers: Iterable[Verifier]) -> None:
-    """Warns of verifiers whose checkpoint is the package's own, where others' speech is to be judged.
-
-    Args:
-        verifiers: those that listen to speech that the embedded model has not made.
-    """
+    """Warns of embedded verifiers that are to score speech which the embedded model did not make."""
     embedded = dict.fromkeys(
         str(each) for each in verifiers if each.part and getattr(each, "model", "") in EMBEDDED
     )
     if embedded:
         warnings.warn(
-            f"{', '.join(embedded)}: the package's own checkpoints know the speech of model 'tiny' and "
-            "nothing else; for other speech give each its `model`, such as WER(model='large-v3')",
+            f"{', '.join(embedded)}: the package's own checkpoints are trained on the speech of model 'tiny' "
+            "only; for other speech give each its `model`, such as WER(model='large-v3')",
             stacklevel=3,
         )

@@ -1,4 +1,4 @@
-"""The free gate: what keeps broken speech from winning where no verifier hears the words."""
+"""The free gate: keeps broken speech from winning when no verifier scores the words."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Gate: TypeAlias = Literal["auto"] | None
 
 
 def gated(reward: Reward, gate: Gate = "auto") -> Reward:
-    """The reward, given that pace and signal are plausible, where none of its verifiers hears what is said.
+    """Returns the reward, gated by plausible pace and signal if none of its verifiers scores what is said.
 
     Args:
-        reward: what is aimed at. With a verifier of `content`, or the gate already, it stays as it is.
-        gate: "auto", or None for the reward as it is.
+        reward: returned unchanged if it has a verifier of `content`, or the gate already.
+        gate: "auto", or None for no gate.
 
     Raises:
-        InputError: the gate is something else.
+        InputError: `gate` is something else.
     """
     if gate not in ("auto", None):
         raise InputError(

@@ -24,11 +24,11 @@ _Number = TypeVar("_Number", bound=np.generic)
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Restores after the block what loaders and plug-ins set for the whole program.
+    """Restores, after the block, global state that loaders and plug-ins change.
 
-    That is: random states, warning filters, handlers of the root logger, numpy's reaction to errors, and
-    torch's number of threads, default type and gradients. funasr alone seeds, sets the threads, and silences
-    every warning. Nothing of this changes a later draw, in the search or in the caller's own program.
+    That is: random states, warning filters, handlers of the root logger, numpy's error handling, and torch's
+    number of threads, default dtype and gradient mode. (funasr reseeds, sets the threads and silences all
+    warnings.) So no plug-in changes a later draw, in the search or in the caller's program.
     """
     import torch
 
@@ -52,61 +52,52 @@ def isolated() -> Iterator[None]:
 
 
 def safe_scores(
-    verifier: Verifier, utterances: Sequence[Utterance], time_is_up: Callable[[], bool] = lambda: False
+    verifier: Verifier, utterances: Sequence[Utterance], out_of_time: Callable[[], bool] = lambda: False
 ) -> list[Score]:
-    """One valid score for each utterance, whatever the verifier does.
+    """Returns one valid score for each utterance, whatever the verifier does.
 
-    A batch that fails as a whole is tried again one by one, so that one bad utterance fails alone; once
-    `time_is_up`, what has not been tried again fails as the batch did.
+    The verifier gets read-only copies. A batch that fails as a whole is scored again one by one, so that one
+    bad utterance fails alone; once `out_of_time`, the rest fails as the batch did. Unfinished speech shorter
+    than the verifier's minimum is not scored: the verifier abstains.
     """
     long_enough = [each.final or each.seconds >= verifier.min_seconds for each in utterances]
-    heard = [utterance for utterance, enough in zip(utterances, long_enough, strict=True) if enough]
-    judged = iter(_judge(verifier, heard, time_is_up))
+    batch = [utterance for utterance, enough in zip(utterances, long_enough, strict=True) if enough]
+    scores = iter(_score(verifier, batch, out_of_time))
     too_short = Score(math.nan, f"unfinished and shorter than {verifier.min_seconds:g} s", "abstained")
-    return [next(judged) if enough else too_short for enough in long_enough]
+    return [next(scores) if enough else too_short for enough in long_enough]
 
 
-def _judge(
-    verifier: Verifier, utterances: Sequence[Utterance], time_is_up: Callable[[], bool]
-) -> list[Score]:
-    if not utterances:
+def _score(verifier: Verifier, batch: Sequence[Utterance], out_of_time: Callable[[], bool]) -> list[Score]:
+    if not batch:
         return []
     try:
         with isolated():
-            scores = list(verifier.score([_copy(utterance) for utterance in utterances]))
-        if len(scores) != len(utterances):
-            raise LlasaSearchError(f"returned {len(scores)} scores for {len(utterances)} utterances")
-    except (Exception, SystemExit) as error:
+            scores = list(verifier.score([_copy(utterance) for utterance in batch]))
+        if len(scores) != len(batch):
+            raise LlasaSearchError(f"returned {len(scores)} scores for {len(batch)} utterances")
+    except Exception as error:
         failed = Score(math.nan, format_error(error), "failed")
-        if len(utterances) == 1:
-            return [_unjudged(verifier, utterances[0], failed)]
+        if len(batch) == 1:
+            return [_failed_or_abstained(verifier, batch[0], failed)]
         return [
-            failed if time_is_up() else _judge(verifier, [utterance], time_is_up)[0]
-            for utterance in utterances
+            failed if out_of_time() else _score(verifier, [utterance], out_of_time)[0] for utterance in batch
         ]
-    return [_checked(each) for each in scores]
+    return [_valid(each) for each in scores]
 
 
-def _unjudged(verifier: Verifier, utterance: Utterance, failed: Score) -> Score:
-    """What has failed on finished speech below the verifier's minimum was too short for it."""
+def _failed_or_abstained(verifier: Verifier, utterance: Utterance, failed: Score) -> Score:
+    """Failing on finished speech below the verifier's minimum counts as abstaining."""
     if utterance.seconds >= verifier.min_seconds:
         return failed
     short = f"{utterance.seconds:.2f} s is too short for {verifier}"
     return Score(math.nan, f"{short} ({failed.detail})", "abstained")
 
 
-def _checked(given: object) -> Score:
-    """The score itself where it is sound, else a failed one that says why."""
-    try:
-        return _sound(given)
-    except Exception as error:  # of a value or a detail that cannot be read
-        return Score(math.nan, f"returned {short_repr(given)}: {format_error(error)}", "failed")
-
-
-def _sound(given: object) -> Score:
+def _valid(given: object) -> Score:
+    """The score itself if it is valid, else a failed one that says why."""
     if not isinstance(given, Score):
         return Score(math.nan, f"returned {short_repr(given)}, which is not a Score", "failed")
-    if isinstance(given.status, str) and given.status in ("failed", "abstained"):
+    if given.status in ("failed", "abstained"):
         return Score(math.nan, str(given.detail), given.status)
     if given.status != "scored":
         return Score(math.nan, f"returned the status {short_repr(given.status)}", "failed")
@@ -120,21 +111,21 @@ def _sound(given: object) -> Score:
 
 
 def _copy(utterance: Utterance) -> Utterance:
-    """The utterance with arrays of its own, not to be written: torch would write through a shared view."""
+    """The utterance with read-only arrays of its own: torch would write through a shared view."""
     voice = copy(utterance.voice)
     if voice is not None:
-        voice.audio = _sealed(voice.audio)
-        voice.resynthesis = None if voice.resynthesis is None else _sealed(voice.resynthesis)
+        voice.audio = _read_only(voice.audio)
+        voice.resynthesis = None if voice.resynthesis is None else _read_only(voice.resynthesis)
     return dataclasses.replace(
         utterance,
         voice=voice,
-        audio=_sealed(utterance.audio),
-        codes=None if utterance.codes is None else _sealed(utterance.codes),
-        logprobs=None if utterance.logprobs is None else _sealed(utterance.logprobs),
+        audio=_read_only(utterance.audio),
+        codes=None if utterance.codes is None else _read_only(utterance.codes),
+        logprobs=None if utterance.logprobs is None else _read_only(utterance.logprobs),
     )
 
 
-def _sealed(array: NDArray[_Number]) -> NDArray[_Number]:
+def _read_only(array: NDArray[_Number]) -> NDArray[_Number]:
     copy = array.copy()
     copy.flags.writeable = False
     return copy

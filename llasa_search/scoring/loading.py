@@ -1,4 +1,4 @@
-"""Loads verifiers, and lets them refuse a prompt before anything is sampled."""
+"""Loads verifiers and lets them refuse a prompt, before anything is sampled."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from llasa_search.voice import Prompt
 
 
 def load_verifiers(verifiers: Sequence[Verifier]) -> None:
-    """Loads the verifiers' models.
+    """Loads the models of verifiers, after checking what their classes declare.
 
     Raises:
-        LlasaSearchError: what a verifier says itself, or a `ModelError` in place of any other exception.
+        LlasaSearchError: a verifier's own, or a `ModelError` in place of any other exception.
     """
     for verifier in verifiers:
-        with _trying(f"{type(verifier).__name__} cannot be used"):
+        with _naming_failures(f"{type(verifier).__name__} cannot be used"):
             check_declaration(verifier)
-        with _trying(f"{verifier} cannot be loaded"):
+        with _naming_failures(f"{verifier} cannot be loaded"):
             verifier.load()
             if type(verifier).utility is Verifier.utility:
                 require_width(verifier.scale, f"{verifier}: scale={short_repr(verifier.scale)}")
@@ -31,26 +31,26 @@ def check_verifiers(verifiers: Sequence[Verifier], prompt: Prompt) -> None:
     """Lets loaded verifiers refuse a prompt before anything is sampled.
 
     Raises:
-        LlasaSearchError: what a verifier says itself, or a `ModelError` in place of any other exception.
+        LlasaSearchError: a verifier's own, or a `ModelError` in place of any other exception.
     """
     for verifier in verifiers:
-        with _trying(f"{verifier} cannot check the prompt"):
+        with _naming_failures(f"{verifier} cannot check the prompt"):
             verifier.check(prompt)
 
 
 @contextmanager
-def _trying(what_failed: str) -> Iterator[None]:
+def _naming_failures(failure: str) -> Iterator[None]:
     try:
         with isolated():
             yield
     except LlasaSearchError:
         raise
-    except (Exception, SystemExit) as error:
-        raise ModelError(f"{what_failed}: {format_error(error)}") from error
+    except Exception as error:
+        raise ModelError(f"{failure}: {format_error(error)}") from error
 
 
 def refuse_codes(verifiers: Iterable[Verifier]) -> None:
-    """Refuses verifiers that cannot judge recordings from elsewhere.
+    """Refuses verifiers that cannot score recordings.
 
     Raises:
         InputError: one needs speech codes or their log-probabilities.
@@ -63,7 +63,7 @@ def refuse_codes(verifiers: Iterable[Verifier]) -> None:
 
 
 def verifier_versions(verifiers: Sequence[Verifier]) -> dict[str, str]:
-    """Versions by package of what scores by these verifiers depend on."""
+    """Returns versions, by package, of what scores of these verifiers depend on."""
     made = [each.function if isinstance(each, FunctionVerifier) else type(each) for each in verifiers]
     libraries = [name for each in verifiers for name in each.requires]
     return versions([getattr(each, "__module__", "") for each in made], libraries)

@@ -1,10 +1,9 @@
-"""Unfinished speech for verifiers: which of them can judge it, and what they hear of it."""
+"""Unfinished speech: which verifiers can score it, and how much of it they need."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from llasa_search import registry
 from llasa_search.candidate import Utterance
@@ -13,68 +12,48 @@ from llasa_search.reward.base import Reward
 from llasa_search.reward.compose import part_of
 from llasa_search.verifiers.base import FunctionVerifier, Verifier
 
-if TYPE_CHECKING:
-    from llasa_search.generation.rows import Rows
-
 
 def partial_reward(prefix_verifiers: Reward | None, final: Reward) -> Reward:
-    """What a strategy compares unfinished speech by.
+    """Returns the reward that compares unfinished speech.
 
     Args:
-        prefix_verifiers: what its user asked for; None takes that part of `final` which can judge unfinished
-            speech: the others' terms and gates are left out, and a term alone stands for its combination.
+        prefix_verifiers: given by the user; None takes the part of `final` that can score unfinished speech:
+            terms and gates of other verifiers are left out, and a single term stands for its combination.
         final: the reward of the search.
 
     Raises:
-        InputError: a verifier that was asked for cannot judge unfinished speech, or none in `final` can.
+        InputError: a given verifier cannot score unfinished speech, or none in `final` can.
     """
-    reward = (
-        part_of(final, lambda verifier: verifier.partial) if prefix_verifiers is None else prefix_verifiers
-    )
+    reward = prefix_verifiers
     if reward is None:
-        raise InputError(f"nothing in {final} can judge unfinished speech: {_advice()}")
-    able_verifiers(reward)
+        reward = part_of(final, lambda verifier: verifier.partial)
+    if reward is None:
+        raise InputError(f"nothing in {final} can score unfinished speech: {_advice()}")
+    require_partial(reward)
     return reward
 
 
-def able_verifiers(reward: Reward) -> tuple[Verifier, ...]:
-    """The verifiers that unfinished speech needs under `reward`.
+def require_partial(reward: Reward) -> None:
+    """Checks that every required verifier can score unfinished speech.
 
     Raises:
-        InputError: one of them cannot judge it.
+        InputError: one of them cannot.
     """
     for verifier in reward.required:
         if not verifier.partial:
             function = isinstance(verifier, FunctionVerifier)
             why = ", as a plain function (write a Verifier with partial = True)" if function else ""
-            raise InputError(f"{verifier} cannot judge unfinished speech{why}: {_advice()}")
-    return reward.required
+            raise InputError(f"{verifier} cannot score unfinished speech{why}: {_advice()}")
 
 
-def unfinished(rows: Rows, verifiers: Sequence[Verifier]) -> list[Utterance]:
-    """Live rows as far as they are, decoded once: as much of their ends as any of `verifiers` hears."""
+def window_seconds(verifiers: Sequence[Verifier]) -> float | None:
+    """Returns how much of the end of unfinished speech the verifiers need together; None for all of it."""
     windows = [verifier.window_seconds for verifier in verifiers]
-    longest = None if None in windows else max(window for window in windows if window is not None)
-    sampler = rows.sampler
-    return [
-        Utterance(
-            text=sampler.prompt.text,
-            language=sampler.prompt.language,
-            audio=audio,
-            sample_rate=sampler.llasa.sample_rate,
-            codes=codes,
-            voice=sampler.prompt.voice,
-            final=False,
-            logprobs=logprobs,
-        )
-        for audio, codes, logprobs in zip(
-            sampler.speech.partial(rows, longest), rows.codes, rows.logprobs, strict=True
-        )
-    ]
+    return None if None in windows else max(window for window in windows if window is not None)
 
 
 def cropped_for(verifier: Verifier, utterance: Utterance) -> Utterance:
-    """The utterance with as much of the end of its audio as `verifier` hears."""
+    """Returns the utterance with its audio cropped to the end that `verifier` needs."""
     if verifier.window_seconds is None:
         return utterance
     samples = round(verifier.window_seconds * utterance.sample_rate)

@@ -1,4 +1,4 @@
-"""From scores to rewards."""
+"""Rewards from scores."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from llasa_search.verifiers.base import Verifier
 
 
 def rewards(reward: Reward, candidates: Sequence[Candidate], bound: bool = False) -> FloatArray:
-    """Rewards [candidates] from the scores that the candidates already have; NaN where one is missing.
+    """Returns rewards [candidates] from the scores that the candidates have; NaN where one is missing.
 
-    Verifiers that abstain on every candidate are left out: a text so short that none of its speech is long
-    enough for one is still chosen by the others.
+    Verifiers that abstain on every candidate are left out, so that the others still choose when all speech
+    is too short for one.
 
     Args:
         reward: what to compute.
         candidates: with their scores.
-        bound: take utilities at 1, and conditions as met, where a verifier has not judged a candidate.
+        bound: where a verifier has not scored a candidate, take its utility as 1 and its conditions as met.
 
     Raises:
         ModelError: a verifier's own `utility` failed, or gave no utilities.
     """
-    mute = {str(verifier) for verifier in abstaining(reward, candidates)}
-    heard = part_of(reward, lambda verifier: str(verifier) not in mute) if mute else reward
-    return combined(heard or reward, scores_of(candidates), bound)
+    abstained = {str(verifier) for verifier in abstaining(reward, candidates)}
+    rest = part_of(reward, lambda verifier: str(verifier) not in abstained) if abstained else reward
+    return combined(rest or reward, scores_of(candidates), bound)
 
 
 def abstaining(reward: Reward, candidates: Sequence[Candidate]) -> list[Verifier]:
-    """The verifiers, of those that `reward` needs, which abstain on every candidate."""
-    unscored = Score(math.nan, status="skipped")
+    """Returns the required verifiers that abstain on every candidate."""
+    missing = Score(math.nan, status="skipped")
     return [
         verifier
         for verifier in reward.required
         if candidates
-        and all(each.scores.get(str(verifier), unscored).status == "abstained" for each in candidates)
+        and all(each.scores.get(str(verifier), missing).status == "abstained" for each in candidates)
     ]
 
 
 def combined(reward: Reward, scores: Sequence[Mapping[str, Score]], bound: bool = False) -> FloatArray:
-    """Rewards [candidates] by scores under the verifiers' printed names; see `rewards`."""
+    """Returns rewards [candidates] from scores by printed verifier; see `rewards`."""
     sources: list[tuple[Verifier | Condition, Verifier]] = [(v, v) for v in reward.verifiers]
     sources += [(condition, condition.verifier) for condition in reward.conditions]
     utilities = {}
@@ -70,13 +70,16 @@ def _utility(source: Verifier | Condition, values: FloatArray) -> FloatArray:
 
 
 def scores_of(candidates: Sequence[Candidate]) -> list[dict[str, Score]]:
+    """Returns the scores of each candidate, by printed verifier."""
     return [candidate.scores for candidate in candidates]
 
 
 def has_score(verifier: Verifier, scores: Mapping[str, Score]) -> bool:
+    """Whether the verifier has run on these; a skipped score can still be made."""
     return str(verifier) in scores and scores[str(verifier)].status != "skipped"
 
 
 def values(verifier: Verifier, scores: Sequence[Mapping[str, Score]]) -> FloatArray:
+    """Returns the verifier's values [candidates]; NaN where it gave none."""
     name, missing = str(verifier), Score(math.nan, status="skipped")
     return np.array([found.get(name, missing).value for found in scores], np.float64)

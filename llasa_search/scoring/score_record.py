@@ -1,4 +1,4 @@
-"""A score as files keep it: with what its rate is made of, and null where there is no number."""
+"""A score as files keep it: with the counts behind an error rate, and null where there is no number."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 
 
 class ScoreRecord(TypedDict):
-    """One verifier's or judge's score of one recording; `value` is null where it failed or was skipped.
+    """One verifier's score of one recording; `value` is null unless it was scored.
 
-    For error rates of a transcript, `edits` and `length` (in words, Chinese: in characters) give corpus
-    values.
+    For error rates of a transcript, `edits` and `length` (in words; Chinese: in characters) give corpus values.
     """
 
     value: float | None
@@ -27,32 +26,32 @@ class ScoreRecord(TypedDict):
     length: NotRequired[int]
 
 
-def score_to_record(verifier: Verifier, text: str, language: str, found: Score) -> ScoreRecord:
-    """A score with the counts behind it; failed where the verifier cannot count them.
+def score_to_record(verifier: Verifier, text: str, language: str, score: Score) -> ScoreRecord:
+    """Returns a score with the counts behind it; failed where the verifier cannot count them.
 
     Args:
         verifier: whose score it is.
-        text: what should have been said.
+        text: what should be spoken.
         language: "en" or "zh".
-        found: the score.
+        score: to record.
     """
-    value = None if math.isnan(found.value) else found.value
-    verdict: ScoreRecord = {"value": value, "detail": found.detail, "status": found.status}
-    if found.status != "scored":
-        return verdict
+    value = None if math.isnan(score.value) else score.value
+    record: ScoreRecord = {"value": value, "detail": score.detail, "status": score.status}
+    if score.status != "scored":
+        return record
     try:
-        if (counts := verifier.counts(text, language, found.detail)) is not None:
+        if (counts := verifier.counts(text, language, score.detail)) is not None:
             edits, length = map(operator.index, counts)
             if edits < 0 or length < 1:
                 raise ValueError(f"{edits} edits of {length}")
-            verdict |= {"edits": edits, "length": length}
-    except (Exception, SystemExit) as error:
+            record |= {"edits": edits, "length": length}
+    except Exception as error:
         why = f"its counts of edits and length failed: {format_error(error)}"
         return {"value": None, "detail": why, "status": "failed"}
-    return verdict
+    return record
 
 
-def record_to_score(verdict: ScoreRecord) -> Score:
-    """The score that a verdict keeps."""
-    value = math.nan if verdict["value"] is None else verdict["value"]
-    return Score(value, verdict["detail"], verdict["status"])
+def record_to_score(record: ScoreRecord) -> Score:
+    """Returns the score that a record holds."""
+    value = math.nan if record["value"] is None else record["value"]
+    return Score(value, record["detail"], record["status"])

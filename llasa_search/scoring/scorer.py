@@ -1,4 +1,4 @@
-"""How a strategy gets scores: batches of candidates through verifiers that are not trusted to behave."""
+"""How a strategy obtains scores: candidates and unfinished rows through the reward's verifiers, within the budget."""
 
 from __future__ import annotations
 
@@ -15,46 +15,42 @@ from numpy.typing import NDArray
 from llasa_search.arrays import Audio, FloatArray
 from llasa_search.budget import BudgetTracker
 from llasa_search.candidate import Candidate, Score, Utterance
-from llasa_search.reward.base import Condition, Reward, ranking
+from llasa_search.generation.trace import Trace
+from llasa_search.reward.base import Condition, Reward
+from llasa_search.scoring.cascade import by_cost, flops_of, is_scored, score_contenders
 from llasa_search.scoring.isolation import safe_scores
-from llasa_search.scoring.partial import able_verifiers, cropped_for, unfinished
+from llasa_search.scoring.partial import cropped_for, partial_reward, window_seconds
 from llasa_search.scoring.rewards import combined, rewards, scores_of, values
-from llasa_search.scoring.score_all import BATCH, unscored
+from llasa_search.scoring.score_all import BATCH, score_all, unscored
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
     from llasa_search.generation.rows import Rows
 
-FIRST_BATCH = 2  # of the cascade: small, so that there soon is a reward to beat
-TYPICAL_SECONDS = 3.0  # of an utterance
-OPERATIONS_A_SECOND = 3e10
-"""About what a CPU core does of the built-in verifiers' models, measured: from 2 to 5 of these."""
-
 
 class Scorer:
     """Scores candidates by a reward's verifiers, each utterance once, within the budget.
 
-    Scores are kept in `Candidate.scores`. A verifier that raises, or returns too few scores or what is no
-    number, fails the candidate that it failed on and no other. When the time of the budget is spent, what
-    has not been scored is skipped, but for one candidate if none has been.
+    Scores are stored in `Candidate.scores`. What a verifier cannot score fails alone (`safe_scores`). When
+    the budget's time is spent, unscored candidates are skipped, except one if none has been scored.
 
-    With the cascade, every candidate hears the cheapest verifier. Then the most promising ones hear the
-    others, cheapest first, until nobody left can win: the reward with unknown utilities at 1 bounds what a
-    candidate can reach. The choice is that of scoring everything; those that were skipped have no reward.
-    Rewards that compare candidates have no such bound, and need every score.
-
-    Attributes:
-        heard: called whenever a verifier has scored some candidates.
-        stopped: set, nothing more is heard.
+    With the cascade, the cheapest verifier scores every candidate, and the others only those that can still
+    win (`score_contenders`). The choice is the same as when everything is scored; skipped candidates have no
+    reward. Rewards that compare candidates have no bound and need every score.
 
     Args:
-        reward: what the search aims at.
+        reward: what the search maximises.
         prompt: gives the language and the voice.
         tracker: the budget and the ledger.
-        audio: decodes candidates to speech, float32 mono [samples] each.
-        sample_rate: of that speech, in Hz.
+        audio: decodes candidates, to float32 mono [samples] each.
+        sample_rate: of that audio, in Hz.
         cascade: skip verifiers for candidates that can no longer win.
+        trace: records partial scores; needed for unfinished speech only.
+        on_scored: called after a verifier has scored a batch.
+
+    Attributes:
+        stopped: whether `stop` was called.
     """
 
     def __init__(
@@ -64,30 +60,37 @@ class Scorer:
         tracker: BudgetTracker,
         audio: Callable[[Sequence[Candidate]], Sequence[Audio]],
         sample_rate: int,
+        *,
         cascade: bool = False,
+        trace: Trace | None = None,
+        on_scored: Callable[[], None] = lambda: None,
     ) -> None:
         self.reward = reward
         self.stopped = False
-        self.heard: Callable[[], None] = lambda: None
         self._prompt = prompt
         self._tracker = tracker
         self._audio = audio
         self._sample_rate = sample_rate
         self._cascade = cascade and reward.pointwise
-        self._prices: dict[str, float] = {}
+        self._trace = trace
+        self._on_scored = on_scored
+        self._cost_seconds: dict[str, float] = {}
         self._cache: dict[tuple[str, bytes], Score] = {}
 
+    def stop(self) -> None:
+        """Ends scoring: nothing more is scored from now on."""
+        self.stopped = True
+
     def final(self, candidates: Sequence[Candidate], best: int = 1) -> FloatArray:
-        """Final rewards [candidates], also kept in `Candidate.reward`; NaN where unknown.
+        """Returns final rewards [candidates], also kept in `Candidate.reward`; NaN where unknown.
 
         Args:
             candidates: finished.
-            best: with the cascade, how many of the best are sure to be scored in full.
+            best: with the cascade, how many of the best are scored in full.
         """
         if self._cascade:
-            self._score_contenders(candidates, best)
-            required = {str(verifier) for verifier in self.reward.required}
-            self._score(candidates, [v for v in self.reward.verifiers if str(v) not in required])
+            self._score_cascade(candidates, best)
+            self._score(candidates, self.reward.reporting)
         else:
             self._score(candidates, self.reward.verifiers)
         known = rewards(self.reward, candidates)
@@ -96,143 +99,110 @@ class Scorer:
         return known
 
     def waiting(self, candidates: Sequence[Candidate]) -> int:
-        """How many of these the reward's verifiers have yet to hear."""
+        """Returns how many candidates the reward's verifiers have not scored yet."""
         return sum(bool(unscored(self.reward.required, candidate)) for candidate in candidates)
 
     def holds(self, condition: Condition, candidates: Sequence[Candidate]) -> NDArray[np.bool_]:
-        """Whether each finished candidate meets `condition`; where its verifier failed, it does not."""
+        """Returns whether each finished candidate meets `condition`; False where its verifier failed."""
         self._score(candidates, (condition.verifier,))
         return condition.holds(values(condition.verifier, scores_of(candidates)))
 
-    def partial(self, rows: Rows, reward: Reward) -> FloatArray:
-        """Rewards [rows] of unfinished speech, which compare these rows alone; the rows are not used up.
+    def partial(self, rows: Rows, reward: Reward | None = None) -> FloatArray:
+        """Returns rewards [rows] of unfinished speech; they compare these rows only. The rows are not used up.
 
-        NaN where unknown, because the speech is too short for a verifier (then none is asked) or because a
-        limit of the budget is reached: no row is to be cut while any is unknown. -inf where a verifier
-        failed: that row comes last.
+        NaN where unknown: the speech is too short for a verifier (then none runs), or a limit of the budget
+        is reached. No row should be cut while any reward is NaN. -inf where a verifier failed: that row ranks
+        last.
 
         Args:
             rows: live.
-            reward: by what they are compared; see `llasa_search.scoring.partial.partial_reward`.
+            reward: compares them; None for the part of the search's reward that can score unfinished speech.
 
         Raises:
-            InputError: a verifier of `reward` cannot judge unfinished speech.
+            InputError: a verifier cannot score unfinished speech.
         """
-        scores = self._unfinished_scores(rows, able_verifiers(reward))
+        reward = partial_reward(reward, self.reward)
+        scores = self._partial_scores(rows, reward.required)
         known = combined(reward, scores)
         failed = [any(each.status == "failed" for each in found.values()) for found in scores]
         known = np.where(failed, -np.inf, known)
-        rows.sampler.trace.check(rows.index.tolist(), rows.length, known, scores)
+        if self._trace is not None:
+            self._trace.check(rows.index.tolist(), rows.length, known, scores)
         return known
 
-    def _unfinished_scores(self, rows: Rows, verifiers: Sequence[Verifier]) -> list[dict[str, Score]]:
-        """Scores of each row, by printed verifier; none of what is skipped."""
+    def _partial_scores(self, rows: Rows, verifiers: Sequence[Verifier]) -> list[dict[str, Score]]:
+        """Scores of each row, by printed verifier; skipped scores are left out."""
         scores: list[dict[str, Score]] = [{} for _ in range(len(rows))]
         if rows.seconds < max(verifier.min_seconds for verifier in verifiers):
             return scores
-        remaining = rows.sampler.remaining(rows.length)
         utterances = list[Utterance]()
         for verifier, start in product(verifiers, range(0, len(rows), BATCH)):
-            if self.stopped or self._tracker.reached(0, *remaining) is not None:
+            if self.stopped or self._tracker.reached(0, *rows.need) is not None:
                 break
-            utterances = utterances or unfinished(rows, verifiers)
+            utterances = utterances or rows.utterances(window_seconds(verifiers))
             part = slice(start, start + BATCH)
-            verdicts = self._verdicts(verifier, [cropped_for(verifier, each) for each in utterances[part]])
-            for found, verdict in zip(scores[part], verdicts, strict=True):
-                found[str(verifier)] = verdict
+            batch = [cropped_for(verifier, each) for each in utterances[part]]
+            for found, score in zip(scores[part], self._score_batch(verifier, batch), strict=True):
+                found[str(verifier)] = score
         return scores
 
     def _score(self, candidates: Sequence[Candidate], verifiers: Sequence[Verifier]) -> None:
-        """Scores all, a batch at a time."""
+        """Scores all, batch by batch, until time runs out."""
         waiting = [candidate for candidate in candidates if unscored(verifiers, candidate)]
         while waiting:
             size = BATCH
-            if self._time_is_up():
-                size = 0 if any(_is_scored(candidate, verifiers) for candidate in candidates) else 1
+            if self._out_of_time():
+                size = 0 if any(is_scored(candidate, verifiers) for candidate in candidates) else 1
             batch, waiting = waiting[:size], waiting[size:]
             if not batch:
                 break
-            self._hear(batch, verifiers)
-        skip(waiting, verifiers, self._why_unheard)
+            self._score_now(batch, verifiers)
+        skip(waiting, verifiers, self._why_skipped)
 
-    def _score_contenders(self, candidates: Sequence[Candidate], best: int) -> None:
-        """Scores by the required verifiers what can still win, the most promising first."""
-        required = sorted(self.reward.required, key=_price)
+    def _score_cascade(self, candidates: Sequence[Candidate], best: int) -> None:
+        """Scores by the required verifiers what can still win."""
+        required = by_cost(self.reward.required)
         self._score(candidates, required[:1])
-        size = FIRST_BATCH
-        while contenders := self._contenders(candidates, best):
-            if not self._time_is_up():
-                cheapest = _next(required, contenders[0])
-                batch = [candidate for candidate in contenders if _next(required, candidate) is cheapest]
-                self._hear(batch[:size], [cheapest])
-                size = min(2 * size, BATCH)
-            elif not any(_is_scored(candidate, required) for candidate in candidates):
-                self._hear(contenders[:1], required)
-            else:
-                break
-        late = set(map(id, contenders))
-        beaten = [candidate for candidate in candidates if id(candidate) not in late]
+        late = score_contenders(self.reward, candidates, best, self._score_now, self._out_of_time)
+        late_ids = {candidate.index for candidate in late}
+        beaten = [candidate for candidate in candidates if candidate.index not in late_ids]
+        skipped = self._tracker.ledger.verifier_skipped
         for verifier in required:
             if count := sum(str(verifier) not in candidate.scores for candidate in beaten):
-                skipped = self._tracker.ledger.verifier_skipped
                 skipped[str(verifier)] = skipped.get(str(verifier), 0) + count
-        skip(contenders, required, self._why_unheard)
+        skip(late, required, self._why_skipped)
         skip(beaten, required, "could no longer win")
 
-    def _contenders(self, candidates: Sequence[Candidate], best: int) -> list[Candidate]:
-        """Candidates not fully scored that may still be among the best, from the highest bound down."""
-        by_index = sorted(candidates, key=lambda candidate: candidate.index)
-        bounds = rewards(self.reward, by_index, bound=True)
-        contenders, known = list[Candidate](), 0
-        for i in ranking(bounds):
-            # What comes after those that are fully scored is bounded by their rewards, and loses a tie.
-            if math.isnan(bounds[i]) or known == best:
-                break
-            if unscored(self.reward.required, by_index[i]):
-                contenders.append(by_index[i])
-            else:
-                known += 1
-        return contenders
-
-    def _hear(self, batch: Sequence[Candidate], verifiers: Sequence[Verifier]) -> None:
+    def _score_now(self, batch: Sequence[Candidate], verifiers: Sequence[Verifier]) -> None:
         for verifier in verifiers:
-            if waiting := [candidate for candidate in batch if unscored([verifier], candidate)]:
-                verdicts = self._verdicts(verifier, self._utterances(waiting))
-                for candidate, verdict in zip(waiting, verdicts, strict=True):
-                    candidate.scores[str(verifier)] = verdict
-                self.heard()
+            if any(unscored([verifier], candidate) for candidate in batch):
+                score_all([verifier], batch, self._utterances, self._score_batch)
+                self._on_scored()
 
     @property
-    def _why_unheard(self) -> str:
+    def _why_skipped(self) -> str:
         return "interrupted" if self.stopped else "the budget was spent"
 
-    def _time_is_up(self) -> bool:
-        if self.stopped:
-            return True
-        for limit, left in self._tracker.left().items():
-            if limit.endswith("seconds") and left <= 0:
-                self._tracker.stopped_by = self._tracker.stopped_by or limit
-                return True
-        return False
+    def _out_of_time(self) -> bool:
+        return self.stopped or self._tracker.out_of_time()
 
-    def _verdicts(self, verifier: Verifier, utterances: Sequence[Utterance]) -> list[Score]:
-        """One score for each utterance, from the cache where the same speech has been heard."""
-        name = str(verifier)
+    def _score_batch(self, verifier: Verifier, utterances: Sequence[Utterance]) -> list[Score]:
+        """One score for each utterance; speech that was scored before is not scored again."""
+        name, ledger = str(verifier), self._tracker.ledger
         keys = [(name, _digest(utterance)) for utterance in utterances]
         new = {key: i for i, key in enumerate(keys) if key not in self._cache}
-        heard = [utterances[i] for i in new.values()]
+        batch = [utterances[i] for i in new.values()]
         start = time.perf_counter()
-        with self._tracker.ledger.stage("verify"):
-            self._cache.update(zip(new, safe_scores(verifier, heard, self._time_is_up), strict=True))
-        ledger = self._tracker.ledger
-        ledger.verifier_calls[name] = ledger.verifier_calls.get(name, 0) + len(heard)
+        with ledger.stage("verify"):
+            self._cache.update(zip(new, safe_scores(verifier, batch, self._out_of_time), strict=True))
         spent = time.perf_counter() - start
+        ledger.verifier_calls[name] = ledger.verifier_calls.get(name, 0) + len(batch)
         ledger.verifier_seconds[name] = ledger.verifier_seconds.get(name, 0.0) + spent
-        ledger.add_flops("verifiers", sum(_operations(verifier, each.seconds) for each in heard))
-        if heard:
-            self._prices[name] = spent / len(heard)
-            prices = [self._prices.get(str(each), 0.0) for each in self.reward.verifiers]
-            self._tracker.reserve.verifier_seconds = sum(prices)
+        ledger.add_flops("verifiers", sum(flops_of(verifier, each.seconds) for each in batch))
+        if batch:
+            self._cost_seconds[name] = spent / len(batch)
+            costs = [self._cost_seconds.get(str(each), 0.0) for each in self.reward.verifiers]
+            self._tracker.reserve.verifier_seconds = sum(costs)
         return [self._cache[key] for key in keys]
 
     def _utterances(self, batch: Sequence[Candidate]) -> list[Utterance]:
@@ -251,8 +221,15 @@ class Scorer:
 
 
 def decoded(candidates: Sequence[Candidate]) -> list[Audio]:
-    """The speech of candidates that have it already, for a `Scorer` without a sampler."""
+    """The audio of candidates that are decoded already, for a `Scorer` without a sampler."""
     return [candidate.audio for candidate in candidates if candidate.audio is not None]
+
+
+def skip(candidates: Sequence[Candidate], verifiers: Sequence[Verifier], why: str) -> None:
+    """Marks candidates as skipped by those of `verifiers` that have not scored them."""
+    for candidate in candidates:
+        for verifier in unscored(verifiers, candidate):
+            candidate.scores[str(verifier)] = Score(math.nan, why, "skipped")
 
 
 def _digest(utterance: Utterance) -> bytes:
@@ -261,32 +238,3 @@ def _digest(utterance: Utterance) -> bytes:
     for array in (utterance.audio, utterance.codes, utterance.logprobs):
         digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
     return digest.digest()
-
-
-def _operations(verifier: Verifier, seconds: float) -> float:
-    try:
-        return float(verifier.flops(seconds))
-    except (Exception, SystemExit):  # anyone's code; what it does not know is no reason to lose a search
-        return math.nan
-
-
-def _price(verifier: Verifier) -> float:
-    """Seconds of a CPU core for one utterance: by its operations, else as it declares."""
-    operations = _operations(verifier, TYPICAL_SECONDS)
-    return TYPICAL_SECONDS * verifier.cost if math.isnan(operations) else operations / OPERATIONS_A_SECOND
-
-
-def _next(verifiers: Sequence[Verifier], candidate: Candidate) -> Verifier:
-    return unscored(verifiers, candidate)[0]
-
-
-def skip(candidates: Sequence[Candidate], verifiers: Sequence[Verifier], why: str) -> None:
-    """Marks the candidates as skipped by those of `verifiers` that have not judged them."""
-    for candidate in candidates:
-        for verifier in unscored(verifiers, candidate):
-            candidate.scores[str(verifier)] = Score(math.nan, why, "skipped")
-
-
-def _is_scored(candidate: Candidate, verifiers: Sequence[Verifier]) -> bool:
-    scores = [candidate.scores.get(str(verifier)) for verifier in verifiers]
-    return all(score is not None and score.status == "scored" for score in scores)

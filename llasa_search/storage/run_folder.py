@@ -1,28 +1,30 @@
-"""A search kept on disk, to be heard, ranked anew, or examined later.
+"""A search kept on disk, to be played, ranked again, or examined later.
 
 A run folder holds:
 
 - `run.json`: `format` (1); `text`, `language`, `sample_rate` (Hz), `reward`, `stopped_by`, `settings` and
   `ledger` as in `SearchResult`; `voice` (its `text` and `name`, or null); `best` (an index);
-  `candidates`: all their fields but the arrays, with `scores` by printed verifier (`value` in the verifier's
-  unit, `detail`, `status`); and `trace`: a list of all rows, finished or cut, with the fields of
-  `llasa_search.generation.trace.Node`. What is not a number is null; a reward of null in a check is unknown, "-inf" is
-  that of a row on which a verifier failed.
-  A candidate of several steps has them in `history`, with their `frames`: its codes and its speech are
-  theirs, one after the other.
-- `arrays.npz`: `codes_I` (int32, 0-based, 50 a second) and `logprobs_I` (float32) of candidate I.
-- `candidate_I.wav`: its speech, 32-bit float mono; `voice.wav`: the voice prompt's.
+  `candidates`: all their fields except the arrays, with `scores` by printed verifier (`value` in the
+  verifier's unit, `detail`, `status`); and `trace`: a list of all rows, finished or cut, with the fields of
+  `llasa_search.generation.trace.Node`. Values that are not finite numbers are null; in a check, a reward of
+  null is unknown, and "-inf" is the reward of a row on which a verifier failed.
+  A candidate of several steps has them in `history`, with their `frames`: its codes and its audio are theirs,
+  one after the other.
+- `arrays.npz`: `codes_I` (int32, 0-based, 50 per second) and `logprobs_I` (float32) of candidate I.
+- `candidate_I.wav`: its audio, 32-bit float mono; `voice.wav`: the voice prompt's.
+
+Names in these files are written out here, so that they stay when attributes are renamed.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -33,69 +35,66 @@ from llasa_search.candidate import Candidate, Score
 from llasa_search.errors import InputError
 from llasa_search.generation.trace import Check, Node, Trace
 from llasa_search.storage.files import check_new_folder, new_folder, write_wav
-
-if TYPE_CHECKING:
-    from llasa_search.result import SearchResult
+from llasa_search.voice import Voice
 
 FORMAT = 1
-_ARRAYS = ("codes", "logprobs", "audio", "history")
 
 
-def save_run(result: SearchResult, folder: str | os.PathLike[str]) -> Path:
+@dataclass(frozen=True)
+class Run:
+    """What a run folder holds; for the fields, see `llasa_search.SearchResult`."""
+
+    text: str
+    language: str
+    voice: Voice | None
+    candidates: list[Candidate]
+    sample_rate: int
+    reward: str
+    ledger: Ledger
+    stopped_by: str | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+    trace: Trace = field(default_factory=Trace)
+
+
+def save_run(run: Run, best: int | None, folder: str | os.PathLike[str]) -> Path:
     """Writes a run folder, whole or not at all.
 
+    Args:
+        run: to write.
+        best: index of the chosen candidate, or None.
+        folder: a new one.
+
     Raises:
-        InputError: something is there already, or it cannot be written there.
+        InputError: the folder exists, or cannot be written.
     """
     path = check_new_folder(folder)
     with new_folder(path) as new:
         arrays: dict[str, Any] = {}
-        for candidate in result.candidates:
+        for candidate in run.candidates:
             arrays[f"codes_{candidate.index}"] = candidate.codes
             arrays[f"logprobs_{candidate.index}"] = candidate.logprobs
             if candidate.audio is not None:
-                write_wav(
-                    new / f"candidate_{candidate.index}.wav", candidate.audio, result.sample_rate, "FLOAT"
-                )
-        if result.voice is not None:
-            write_wav(new / "voice.wav", result.voice.audio, result.voice.sample_rate, "FLOAT")
+                wav = new / f"candidate_{candidate.index}.wav"
+                write_wav(wav, candidate.audio, run.sample_rate, "FLOAT")
+        if run.voice is not None:
+            write_wav(new / "voice.wav", run.voice.audio, run.voice.sample_rate, "FLOAT")
         np.savez_compressed(new / "arrays.npz", **arrays)
-        (new / "run.json").write_text(
-            json.dumps(as_json(result), indent=1, ensure_ascii=False) + "\n", "utf-8"
-        )
+        content = json.dumps(run_to_json(run, best), indent=1, ensure_ascii=False)
+        (new / "run.json").write_text(f"{content}\n", "utf-8")
     return path
 
 
-def load_run(folder: str | os.PathLike[str]) -> SearchResult:
+def load_run(folder: str | os.PathLike[str]) -> Run:
     """Reads a run folder.
 
     Raises:
-        InputError: it is not one, or it is of a later format or damaged.
+        InputError: it is not a run folder, is damaged, or has a later format.
     """
     import soundfile
 
-    from llasa_search.result import SearchResult
-    from llasa_search.voice import Voice
-
     path = Path(folder)
     try:
-        run = json.loads((path / "run.json").read_text("utf-8"))
-        if run["format"] != FORMAT:
-            raise InputError(f"{path} has format {run['format']!r} and this version reads {FORMAT}")
-        with np.load(path / "arrays.npz") as arrays:
-            candidates = [_candidate(path, each, arrays) for each in run["candidates"]]
-        return SearchResult(
-            text=run["text"],
-            language=run["language"],
-            voice=Voice(path / "voice.wav", **run["voice"]) if run["voice"] else None,
-            candidates=candidates,
-            sample_rate=run["sample_rate"],
-            reward=run["reward"],
-            ledger=_ledger(run["ledger"]),
-            stopped_by=run["stopped_by"],
-            settings=run["settings"],
-            trace=Trace(map(_node, run["trace"])),
-        )
+        return _read(path)
     except InputError:
         raise
     except FileNotFoundError as error:
@@ -105,106 +104,153 @@ def load_run(folder: str | os.PathLike[str]) -> SearchResult:
         raise InputError(f"{path} is not a run folder: {type(error).__name__}: {error}") from error
 
 
-def as_json(result: SearchResult) -> dict[str, Any]:
-    """What `run.json` holds."""
+def run_to_json(run: Run, best: int | None) -> dict[str, Any]:
+    """Returns the content of `run.json`; `best` is the index of the chosen candidate, or None."""
     return {
         "format": FORMAT,
-        "text": result.text,
-        "language": result.language,
-        "voice": None if result.voice is None else {"text": result.voice.text, "name": result.voice.name},
-        "sample_rate": result.sample_rate,
-        "reward": result.reward,
-        "stopped_by": result.stopped_by,
-        "best": result.best.index if result.candidates else None,
-        "settings": dict(result.settings),
-        "ledger": {
-            **dataclasses.asdict(result.ledger),
-            "flops": {stage: _finite(count) for stage, count in result.ledger.flops.items()},
-        },
-        "candidates": [_as_json(candidate) for candidate in result.candidates],
-        "trace": [_node_as_json(node) for node in result.trace.nodes.values()],
+        "text": run.text,
+        "language": run.language,
+        "voice": None if run.voice is None else {"text": run.voice.text, "name": run.voice.name},
+        "sample_rate": run.sample_rate,
+        "reward": run.reward,
+        "stopped_by": run.stopped_by,
+        "best": best,
+        "settings": dict(run.settings),
+        "ledger": _ledger_to_json(run.ledger),
+        "candidates": [_candidate_to_json(candidate) for candidate in run.candidates],
+        "trace": [_node_to_json(node) for node in run.trace.nodes.values()],
     }
 
 
-def _as_json(candidate: Candidate) -> dict[str, Any]:
-    fields = {
-        f.name: getattr(candidate, f.name) for f in dataclasses.fields(candidate) if f.name not in _ARRAYS
-    }
+def _ledger_to_json(ledger: Ledger) -> dict[str, Any]:
     return {
-        **fields,
-        "reward": _finite(candidate.reward),
-        "scores": _scores_as_json(candidate.scores),
-        "history": [  # a step's own history is the steps before it here
-            {**_as_json(dataclasses.replace(step, history=())), "frames": len(step.codes)}
-            for step in candidate.history
+        "prefills": ledger.prefills,
+        "prefill_tokens": ledger.prefill_tokens,
+        "row_steps": ledger.row_steps,
+        "finished": ledger.finished,
+        "verifier_calls": ledger.verifier_calls,
+        "verifier_seconds": ledger.verifier_seconds,
+        "verifier_skipped": ledger.verifier_skipped,
+        "stage_seconds": ledger.stage_seconds,
+        "flops": {stage: _or_null(count) for stage, count in ledger.flops.items()},
+        "peak_memory_bytes": ledger.peak_memory_bytes,
+    }
+
+
+def _candidate_to_json(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "index": candidate.index,
+        "key": candidate.key,
+        "text": candidate.text,
+        "finish_reason": candidate.finish_reason,
+        "parent": candidate.parent,
+        "scores": _scores_to_json(candidate.scores),
+        "reward": _or_null(candidate.reward),
+        "history": [_step_to_json(step) for step in candidate.history],
+    }
+
+
+def _step_to_json(step: Candidate) -> dict[str, Any]:
+    # The steps before it precede it in the list.
+    return {**_candidate_to_json(step), "history": [], "frames": len(step.codes)}
+
+
+def _scores_to_json(scores: Mapping[str, Score]) -> dict[str, Any]:
+    return {
+        name: {"value": _or_null(score.value), "detail": score.detail, "status": score.status}
+        for name, score in scores.items()
+    }
+
+
+def _node_to_json(node: Node) -> dict[str, Any]:
+    return {
+        "index": node.index,
+        "text": node.text,
+        "parent": node.parent,
+        "start": node.start,
+        "checks": [
+            {
+                "tokens": check.tokens,
+                "reward": "-inf" if check.reward == -math.inf else _or_null(check.reward),
+                "scores": _scores_to_json(check.scores),
+            }
+            for check in node.checks
         ],
+        "tokens": node.tokens,
+        "end": node.end,
+        "why": node.why,
     }
 
 
-def _scores_as_json(scores: Mapping[str, Score]) -> dict[str, Any]:
-    return {
-        name: {**dataclasses.asdict(score), "value": _finite(score.value)} for name, score in scores.items()
-    }
+def _read(path: Path) -> Run:
+    run = json.loads((path / "run.json").read_text("utf-8"))
+    if run["format"] != FORMAT:
+        raise InputError(f"{path} has format {run['format']!r} and this version reads {FORMAT}")
+    with np.load(path / "arrays.npz") as arrays:
+        candidates = [_candidate(path, each, arrays) for each in run["candidates"]]
+    return Run(
+        text=run["text"],
+        language=run["language"],
+        voice=Voice(path / "voice.wav", **run["voice"]) if run["voice"] else None,
+        candidates=candidates,
+        sample_rate=run["sample_rate"],
+        reward=run["reward"],
+        ledger=_ledger(run["ledger"]),
+        stopped_by=run["stopped_by"],
+        settings=run["settings"],
+        trace=Trace(map(_node, run["trace"])),
+    )
 
 
-def _node_as_json(node: Node) -> dict[str, Any]:
-    checks = [
-        {
-            "tokens": check.tokens,
-            "reward": "-inf" if check.reward == -math.inf else _finite(check.reward),
-            "scores": _scores_as_json(check.scores),
-        }
-        for check in node.checks
-    ]
-    return {**vars(node), "checks": checks}
-
-
-def _candidate(path: Path, stored: dict[str, Any], arrays: Any) -> Candidate:
+def _candidate(path: Path, stored: Mapping[str, Any], arrays: Any) -> Candidate:
     import soundfile
 
     index = stored["index"]
     wav = path / f"candidate_{index}.wav"
     audio = soundfile.read(wav, dtype="float32")[0] if wav.exists() else None
-    made = _with_arrays(stored, arrays[f"codes_{index}"], arrays[f"logprobs_{index}"], audio)
-    made.history = tuple(_steps(stored["history"], made))
-    return made
+    candidate = _with_arrays(stored, arrays[f"codes_{index}"], arrays[f"logprobs_{index}"], audio)
+    candidate.history = tuple(_steps(stored["history"], candidate))
+    return candidate
 
 
-def _steps(stored: list[dict[str, Any]], whole: Candidate) -> Iterator[Candidate]:
-    """The steps that a candidate was joined from, each with its part of the codes and the speech."""
+def _steps(stored: Sequence[Mapping[str, Any]], whole: Candidate) -> Iterator[Candidate]:
+    """The steps that a candidate was joined from, each with its part of the codes and the audio."""
     start, hop = 0, 0 if whole.audio is None else len(whole.audio) // max(1, len(whole.codes))
     for step in stored:
-        fields = dict(step)
-        end = start + fields.pop("frames")
+        end = start + step["frames"]
         audio = None if whole.audio is None else whole.audio[start * hop : end * hop]
-        yield _with_arrays(fields, whole.codes[start:end], whole.logprobs[start:end], audio)
+        yield _with_arrays(step, whole.codes[start:end], whole.logprobs[start:end], audio)
         start = end
 
 
-def _with_arrays(stored: dict[str, Any], codes: Any, logprobs: Any, audio: Audio | None) -> Candidate:
+def _with_arrays(stored: Mapping[str, Any], codes: Any, logprobs: Any, audio: Audio | None) -> Candidate:
     return Candidate(
-        **{
-            **stored,
-            "codes": codes,
-            "logprobs": logprobs,
-            "audio": audio,
-            "history": (),
-            "scores": _scores(stored["scores"]),
-            "reward": _number(stored["reward"]),
-        }
+        index=stored["index"],
+        key=stored["key"],
+        text=stored["text"],
+        codes=codes,
+        logprobs=logprobs,
+        finish_reason=stored["finish_reason"],
+        parent=stored["parent"],
+        scores=_scores(stored["scores"]),
+        reward=_number(stored["reward"]),
+        audio=audio,
     )
 
 
-def _ledger(stored: dict[str, Any]) -> Ledger:
+def _ledger(stored: Mapping[str, Any]) -> Ledger:
     flops = {stage: _number(count) for stage, count in stored["flops"].items()}
     return Ledger(**{**stored, "flops": flops})
 
 
-def _scores(stored: dict[str, Any]) -> dict[str, Score]:
-    return {name: Score(**{**score, "value": _number(score["value"])}) for name, score in stored.items()}
+def _scores(stored: Mapping[str, Any]) -> dict[str, Score]:
+    return {
+        name: Score(_number(score["value"]), score["detail"], score["status"])
+        for name, score in stored.items()
+    }
 
 
-def _node(stored: dict[str, Any]) -> Node:
+def _node(stored: Mapping[str, Any]) -> Node:
     checks = [
         Check(check["tokens"], _number(check["reward"]), _scores(check["scores"]))
         for check in stored["checks"]
@@ -212,7 +258,7 @@ def _node(stored: dict[str, Any]) -> Node:
     return Node(**{**stored, "checks": checks})
 
 
-def _finite(value: float) -> float | None:
+def _or_null(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 

@@ -35,11 +35,11 @@ def test_the_oldest_steps_leave_the_window(llasa: Llasa, voice: Voice, with_voic
     kept = at.prompt.history
     assert kept == (history[2:] if with_voice else (history[0], *history[3:]))
     spoken = [voice.text] * with_voice + [step.text for step in kept] + [TEXT]
-    ids = llasa.format.ids(" ".join(map(str, spoken)), at.speech.context)
+    ids = llasa.format.ids(" ".join(map(str, spoken)), at.decoder.context)
     assert len(ids) + at.maximum <= llasa.max_length < len(ids) + at.maximum + 400
-    assert at.speech.context[-1] == 5 and len(at.speech.context) == sum(len(step.codes) for step in kept) + (
-        len(llasa.voice_codes(voice)) if with_voice else 0
-    )
+    assert at.decoder.context[-1] == 5 and len(at.decoder.context) == sum(
+        len(step.codes) for step in kept
+    ) + (len(llasa.voice_codes(voice)) if with_voice else 0)
 
 
 def test_only_so_many_prompts_stay_prefilled(llasa: Llasa) -> None:
@@ -47,7 +47,7 @@ def test_only_so_many_prompts_stay_prefilled(llasa: Llasa) -> None:
     sampler = Sampler(llasa, Prompt(TEXT, "en"), SHORT, 0, BudgetTracker())
     for number in range(20):
         sampler.at(Prompt(f"step {number}", "en")).start(1)
-    assert len(sampler._search.prefixes) == 16
+    assert len(sampler._state.prefixes) == 16
 
 
 def test_silent_edges_are_trimmed(

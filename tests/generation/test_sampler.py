@@ -122,7 +122,7 @@ def test_what_a_strategy_gives_is_checked(make: Callable[..., Sampler]) -> None:
     for wrong in (12.5, 0, "all"):
         with pytest.raises(InputError, match="a whole number, 1 or more, or None for all"):
             sampler.extend(rows, wrong)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"there is a candidate 1 already; .* from 2"):
+    with pytest.raises(InputError, match=r"candidate 1 exists; .* from 2"):
         sampler.start(2, first=1)
     with pytest.raises(InputError, match="whole numbers"):
         sampler.start(1.5)  # type: ignore[arg-type]
@@ -146,7 +146,7 @@ def test_a_root_does_not_take_a_forks_place(make: Callable[..., Sampler]) -> Non
     """Two candidates with one index."""
     sampler = make()
     sampler.select(sampler.start(2), [0, 0, 0])
-    with pytest.raises(InputError, match="a candidate 2 already"):
+    with pytest.raises(InputError, match="candidate 2 exists"):
         sampler.start(1, first=2)
 
 
@@ -179,9 +179,9 @@ def test_history_is_a_longer_voice_prompt(make: Callable[..., Sampler]) -> None:
     sampler = make()
     step = Step("the captain", np.arange(20, dtype=np.int32))
     after = sampler.at(Prompt("found a coin.", "en", sampler.prompt.voice, (step,)))
-    assert after.speech.context.tolist() == [*sampler.speech.context.tolist(), *range(20)]
+    assert after.decoder.context.tolist() == [*sampler.decoder.context.tolist(), *range(20)]
     spoken = "hello world the captain found a coin."
-    prompt = sampler.llasa.format.ids(spoken, after.speech.context)
+    prompt = sampler.llasa.format.ids(spoken, after.decoder.context)
     sampler.tracker.ledger.prefill_tokens = 0
     candidates = after.extend(after.start(2))[1]
     assert sampler.tracker.ledger.prefill_tokens == len(prompt)
@@ -194,7 +194,7 @@ def test_speech_is_decoded_after_the_prompt(make: Callable[..., Sampler]) -> Non
     """The voice prompt's own audio in the speech; speech that a verifier can write into."""
     sampler = make()
     candidates = sampler.extend(sampler.start(3))[1]
-    context = sampler.speech.context
+    context = sampler.decoder.context
     for candidate, audio in zip(candidates, sampler.audio(candidates), strict=True):
         expected = sampler.llasa.decode([candidate.codes], context)[0]
         np.testing.assert_allclose(audio, expected, atol=1e-5)
@@ -214,8 +214,8 @@ def test_unfinished_speech_is_what_the_finished_would_begin_with(
     sampler = make()
     rows, _ = sampler.extend(sampler.start(3), 12)
     frames = 12 if window is None else min(12, round(window * 50))
-    for row, audio in zip(rows.codes, sampler.speech.partial(rows, window), strict=True):
-        context = np.concatenate((sampler.speech.context, row[: 12 - frames]))
+    for row, audio in zip(rows.codes, sampler.decoder.partial(rows.codes, window), strict=True):
+        context = np.concatenate((sampler.decoder.context, row[: 12 - frames]))
         expected = sampler.llasa.decode([row[12 - frames :]], context)[0]
         np.testing.assert_allclose(audio, expected, atol=1e-5)
     assert sampler.extend(rows)[1]
@@ -237,7 +237,9 @@ def test_a_text_too_long_for_the_window_is_refused_with_the_limit(llasa: Llasa) 
     fits = Sampler(llasa, Prompt(("word " * 200)[:limit], "en"), Sampling(), 0, BudgetTracker())
     assert fits.affordable() > 0
     with pytest.raises(InputError, match="too long"):
-        Sampler(llasa, Prompt(("word " * 200)[: limit * 6 // 5], "en"), Sampling(), 0, BudgetTracker()).affordable()
+        Sampler(
+            llasa, Prompt(("word " * 200)[: limit * 6 // 5], "en"), Sampling(), 0, BudgetTracker()
+        ).affordable()
 
 
 def test_the_texts_length_bounds_the_speech(llasa: Llasa) -> None:

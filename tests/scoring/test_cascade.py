@@ -150,10 +150,10 @@ def test_without_time_one_candidate_is_scored_whole(stopped: bool, candidates: M
     table = [(0.5, 0.5, 0.5)] * 5
     cheap, dear, dearest = columns(table)
     made = candidates(5)
-    scorer = Scorer(cheap + dear + dearest, Prompt("one", "en"), BudgetTracker(), decoded, 16_000, cascade=True)
-    scorer.stopped = stopped
-    if not stopped:
-        scorer._tracker = BudgetTracker(Budget(seconds=1e-9))
+    tracker = BudgetTracker(None if stopped else Budget(seconds=1e-9))
+    scorer = Scorer(cheap + dear + dearest, Prompt("one", "en"), tracker, decoded, 16_000, cascade=True)
+    if stopped:
+        scorer.stop()
     scorer.final(made)
     assert sum(not math.isnan(candidate.reward) for candidate in made) == 1
     left = [c.scores[str(dearest)] for c in made if math.isnan(c.reward)]

@@ -45,25 +45,26 @@ class Patient(Recorder):
 
 
 @pytest.fixture
-def make(llasa: Llasa) -> Callable[..., tuple[Scorer, Rows]]:
-    """A scorer, and three rows of so many tokens."""
+def make(llasa: Llasa) -> Callable[..., tuple[Scorer, Rows, Sampler]]:
+    """A scorer, three rows with `tokens` tokens, and their sampler."""
     voice = Voice(0.1 * np.random.default_rng(0).standard_normal(19_200), "hello", 16_000)
 
-    def made(reward: Reward, tokens: int = 12, budget: Budget | None = None) -> tuple[Scorer, Rows]:
+    def made(reward: Reward, tokens: int = 12, budget: Budget | None = None) -> tuple[Scorer, Rows, Sampler]:
         prompt, tracker = Prompt("a coin", "en", voice), BudgetTracker(budget)
         sampler = Sampler(llasa, prompt, SHORT, 0, tracker)
         rows, _ = sampler.extend(sampler.start(3), tokens)
-        return Scorer(reward, prompt, tracker, sampler.audio, llasa.sample_rate), rows
+        scorer = Scorer(reward, prompt, tracker, sampler.audio, llasa.sample_rate, trace=sampler.trace)
+        return scorer, rows, sampler
 
     return made
 
 
-def test_verifiers_hear_all_or_the_last_window(make: Callable[..., tuple[Scorer, Rows]]) -> None:
+def test_verifiers_hear_all_or_the_last_window(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
     """Speech decoded without what precedes it, or taken for finished; a window where all is needed."""
     all_of_it, end = Recorder(), Windowed()
-    scorer, rows = make(Codes())
+    scorer, rows, sampler = make(Codes())
     scorer.partial(rows, all_of_it + end)
-    whole = rows.sampler.speech.partial(rows)
+    whole = sampler.decoder.partial(rows.codes)
     for i, (heard, window) in enumerate(zip(all_of_it._heard, end._heard, strict=True)):
         np.testing.assert_allclose(heard.audio, whole[i], atol=1e-6)
         np.testing.assert_allclose(window.audio, whole[i][-1600:], atol=1e-6)
@@ -73,54 +74,58 @@ def test_verifiers_hear_all_or_the_last_window(make: Callable[..., tuple[Scorer,
             assert not utterance.final and utterance.text == "a coin" and utterance.voice is not None
 
 
-def test_a_window_alone_is_decoded_after_its_context(make: Callable[..., tuple[Scorer, Rows]]) -> None:
+def test_a_window_alone_is_decoded_after_its_context(
+    make: Callable[..., tuple[Scorer, Rows, Sampler]],
+) -> None:
     end = Windowed()
-    scorer, rows = make(end)
+    scorer, rows, sampler = make(end)
     scorer.partial(rows, end)
-    window = rows.sampler.speech.partial(rows, 0.1)
+    window = sampler.decoder.partial(rows.codes, 0.1)
     for i, heard in enumerate(end._heard):
         np.testing.assert_allclose(heard.audio, window[i], atol=1e-6)
 
 
-def test_rewards_compare_rows_and_use_none_up(make: Callable[..., tuple[Scorer, Rows]]) -> None:
+def test_rewards_compare_rows_and_use_none_up(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
     """Scores handed to the wrong rows."""
-    scorer, rows = make(Codes())
+    scorer, rows, sampler = make(Codes())
     np.testing.assert_allclose(scorer.partial(rows, Codes()), rows.codes.mean(1) / 63)
-    assert len(rows.sampler.extend(rows)[1]) == 3
+    assert len(sampler.extend(rows)[1]) == 3
 
 
-def test_what_it_costs_is_in_the_ledger(make: Callable[..., tuple[Scorer, Rows]]) -> None:
+def test_what_it_costs_is_in_the_ledger(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
     """Partial scores that are free of charge, or decode for a verifier that does not listen."""
-    scorer, rows = make(Codes())
-    ledger = rows.sampler.tracker.ledger
+    scorer, rows, sampler = make(Codes())
+    ledger = sampler.tracker.ledger
     scorer.partial(rows, Codes())
     assert ledger.verifier_calls == {"Codes()": 3} and ledger.verifier_seconds["Codes()"] > 0
     assert "codec" not in ledger.flops
     scorer.partial(rows, Loud())
     assert ledger.verifier_calls["Loud()"] == 3 and ledger.flops["codec"] > 0
-    assert rows.sampler.tracker.reserve.codec_seconds > 0
+    assert sampler.tracker.reserve.codec_seconds > 0
 
 
-def test_the_reserve_is_the_price_of_the_final_reward(make: Callable[..., tuple[Scorer, Rows]]) -> None:
+def test_the_reserve_is_the_price_of_the_final_reward(
+    make: Callable[..., tuple[Scorer, Rows, Sampler]],
+) -> None:
     """A verifier that only listens on the way kept in reserve for the end."""
-    scorer, rows = make(Codes())
+    scorer, rows, sampler = make(Codes())
     scorer.partial(rows, Loud())
-    assert rows.sampler.tracker.reserve.verifier_seconds == 0
+    assert sampler.tracker.reserve.verifier_seconds == 0
     scorer.partial(rows, Codes())
-    assert rows.sampler.tracker.reserve.verifier_seconds > 0
+    assert sampler.tracker.reserve.verifier_seconds > 0
 
 
-def test_short_speech_is_not_judged(make: Callable[..., tuple[Scorer, Rows]]) -> None:
+def test_short_speech_is_not_judged(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
     """Rows cut on what a verifier abstains from; speech decoded for nothing."""
     patient = Patient()
-    scorer, rows = make(Codes(), tokens=24)
+    scorer, rows, sampler = make(Codes(), tokens=24)
     assert np.isnan(scorer.partial(rows, Codes() + patient)).all() and not patient._heard
-    assert "codec" not in rows.sampler.tracker.ledger.flops
-    rows, _ = rows.sampler.extend(rows, 1)
+    assert "codec" not in sampler.tracker.ledger.flops
+    rows, _ = sampler.extend(rows, 1)
     assert not np.isnan(scorer.partial(rows, Codes() + patient)).any()
 
 
-def test_what_fails_comes_last(make: Callable[..., tuple[Scorer, Rows]]) -> None:
+def test_what_fails_comes_last(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
     """A failure that looks like an abstention, for which no row is cut."""
 
     class Picky(Codes):
@@ -130,7 +135,7 @@ def test_what_fails_comes_last(make: Callable[..., tuple[Scorer, Rows]]) -> None
                 raise ValueError("not this one")
             return scores
 
-    scorer, rows = make(Codes())
+    scorer, rows, sampler = make(Codes())
     lowest = rows.codes.mean(1).min()
     known = scorer.partial(rows, Picky())
     assert np.isneginf(known).sum() == 1 and np.isneginf(known[rows.codes.mean(1).argmin()])
@@ -139,33 +144,33 @@ def test_what_fails_comes_last(make: Callable[..., tuple[Scorer, Rows]]) -> None
 
 @pytest.mark.parametrize("budget", [Budget(tokens=60), Budget(verifier_seconds=1e-9)])
 def test_nothing_is_heard_when_the_budget_ends(
-    make: Callable[..., tuple[Scorer, Rows]], budget: Budget
+    make: Callable[..., tuple[Scorer, Rows, Sampler]], budget: Budget
 ) -> None:
     """Verifiers that run after the search has stopped, or on what was kept to finish one candidate."""
-    scorer, rows = make(Codes(), tokens=3, budget=budget)
+    scorer, rows, sampler = make(Codes(), tokens=3, budget=budget)
     if budget.verifier_seconds:
-        rows.sampler.tracker.ledger.verifier_seconds["Codes()"] = 1.0
+        sampler.tracker.ledger.verifier_seconds["Codes()"] = 1.0
     else:
-        rows, _ = rows.sampler.extend(rows, 1)
-        rows.sampler.tracker.ledger.row_steps = 15
+        rows, _ = sampler.extend(rows, 1)
+        sampler.tracker.ledger.row_steps = 15
     assert np.isnan(scorer.partial(rows, Codes())).all()
     assert scorer.partial(rows, Codes()).shape == (len(rows),)
-    assert not rows.sampler.tracker.ledger.verifier_calls
+    assert not sampler.tracker.ledger.verifier_calls
 
 
-def test_the_trace_keeps_scores_and_rewards(make: Callable[..., tuple[Scorer, Rows]]) -> None:
-    scorer, rows = make(Codes())
+def test_the_trace_keeps_scores_and_rewards(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
+    scorer, rows, sampler = make(Codes())
     known = scorer.partial(rows, Codes())
     for index, reward in zip(rows.index.tolist(), known, strict=True):
-        (check,) = rows.sampler.trace.nodes[index].checks
+        (check,) = sampler.trace.nodes[index].checks
         assert (check.tokens, check.reward) == (12, reward)
         assert check.scores["Codes()"].value == pytest.approx(reward * 63)
-        assert rows.sampler.trace.last_reward(index) == reward
+        assert sampler.trace.last_reward(index) == reward
 
 
-def test_deaf_verifiers_are_refused(make: Callable[..., tuple[Scorer, Rows]]) -> None:
-    scorer, rows = make(Codes())
-    with pytest.raises(InputError, match=r"Deaf\(\) cannot judge unfinished speech.*signal"):
+def test_deaf_verifiers_are_refused(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
+    scorer, rows, sampler = make(Codes())
+    with pytest.raises(InputError, match=r"Deaf\(\) cannot score unfinished speech.*signal"):
         scorer.partial(rows, Codes() + Deaf())
     assert not math.isnan(scorer.partial(rows, Codes() + 0 * Deaf())[0])
 
@@ -189,7 +194,7 @@ def test_deaf_verifiers_are_refused(make: Callable[..., tuple[Scorer, Rows]]) ->
 def test_the_part_that_can_judge_unfinished_speech(reward: Reward, part: str | None) -> None:
     """A gate or a term that turns a whole search down, or is asked what it cannot say."""
     if part is None:
-        with pytest.raises(InputError, match=r"nothing in .* can judge unfinished speech"):
+        with pytest.raises(InputError, match=r"nothing in .* can score unfinished speech"):
             partial_reward(None, reward)
     else:
         assert str(partial_reward(None, reward)) == part

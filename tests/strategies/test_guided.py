@@ -87,7 +87,7 @@ def test_one_verifier_and_three(llasa: Llasa, strategy: Strategy) -> None:
 @guided
 def test_deaf_verifiers_are_refused_before_anything_is_sampled(llasa: Llasa, strategy: Strategy) -> None:
     """A search that cuts rows by what a verifier makes of half a sentence."""
-    with pytest.raises(InputError, match=r"Deaf\(\) can judge.*prefix_verifiers.*signal"):
+    with pytest.raises(InputError, match=r"Deaf\(\) can score.*prefix_verifiers.*signal"):
         search(llasa, strategy, Deaf())
 
 
@@ -218,9 +218,9 @@ def test_the_trace_knows_every_row(llasa: Llasa, strategy: Strategy) -> None:
         ("particle:n=None", "n=None"),
         ("dvts:width=None", "width=None"),
         ("rejection:n=None", "n=None"),
-        ("beam:prefix_verifiers=pace", r"Pace\(\) cannot judge unfinished speech"),
+        ("beam:prefix_verifiers=pace", r"Pace\(\) cannot score unfinished speech"),
         ("beam_short:length=3", "length.*takes width=4, expand=4, .*prefix_share=0.25"),
-        ("dvts:width=6,expand=4", "no whole number of trees"),
+        ("dvts:width=6,expand=4", "not a whole number of trees"),
         ("particle:temperature=0", "above 0"),
         ("rejection:alpha=1", "below 1"),
     ],

@@ -129,10 +129,10 @@ def test_a_live_row_of_another_step_is_not_what_is_said_next(llasa: Llasa) -> No
     sampler = Sampler(llasa, Prompt(TEXT, "en"), SHORT, 0, BudgetTracker())
     first, second = (sampler.at(Prompt(text, "en")) for text in STEPS[:2])
     first.extend(first.start(2), 3)
-    spare = first.spare()
+    spare = first.finish_from_reserve()
     assert spare.index in (0, 1) and spare.text == STEPS[0]
     first.extend(first.start(2, first=2), 3)
-    spare = second.spare()
+    spare = second.finish_from_reserve()
     assert (spare.index, spare.text) == (4, STEPS[1])
 
 
