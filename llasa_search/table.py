@@ -1,67 +1,86 @@
-"""A search's candidates as aligned text, for a terminal."""
+"""Text tables: rows of cells, and the candidates of a search."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+import shutil
+import sys
+from collections.abc import Sequence
+from io import StringIO
 
-from llasa_search.candidate import Score
+from llasa_search.candidate import Candidate, Score
 from llasa_search.reward.compose import COMBINATIONS
 
-if TYPE_CHECKING:
-    from llasa_search.result import SearchResult
-
 TRANSCRIPT_WIDTH = 60
+UNLIMITED = 1_000_000
 
 
-def candidate_table(result: SearchResult) -> str:
-    """Best to worst: rank, index, seconds, end, each verifier's value, reward, and what was heard.
+def text_table(rows: Sequence[Sequence[str]], width: int | None = None) -> str:
+    """Returns rows of cells as a text table with aligned columns.
 
-    Candidates of equal reward share their rank; one whose reward is unknown has none.
-    A reward that compares candidates says no more than the rank, and is left out.
+    Args:
+        rows: the heading, if there is one, and the rows; all of one length.
+        width: columns of the terminal, within which cells wrap; None keeps every row on one line.
+
+    >>> print(text_table([["name", "value"], ["wer", "0.1"]]))
+    name  value
+    wer   0.1
     """
-    names = dict.fromkeys(name for candidate in result.candidates for name in candidate.scores)
-    # As the reward names them; what it does not name comes last.
-    verifiers = sorted(names, key=lambda name: f"{result.reward}{name}".find(name))
-    compared = [f"{name}(" for name, made in COMBINATIONS.items() if not made.pointwise]
-    pointwise = not any(name in result.reward for name in compared)
-    heading = ["rank", "index", "seconds", "finish", *verifiers, *(["reward"] if pointwise else []), "detail"]
-    rows = [heading]
-    ranked = result.ranked
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    for row in rows:
+        table.add_row(*map(Text, row))  # as they are: not read as markup
+    console = Console(file=StringIO(), width=width or UNLIMITED, color_system=None, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n"))
+
+
+def terminal_width() -> int | None:
+    """Returns the columns of the terminal; None if the output is not a terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def candidate_table(ranked: Sequence[Candidate], sample_rate: int, reward: str) -> str:
+    """Returns candidates as a text table.
+
+    Its columns are rank, index, seconds, finish reason, each verifier's value, reward, and the details of the
+    scores, such as a transcript. Candidates of equal reward share their rank; one of unknown reward has none.
+    A reward that compares candidates carries no more information than the rank, and is left out.
+
+    Args:
+        ranked: from best to worst.
+        sample_rate: of their audio, in Hz.
+        reward: the printed expression of the reward.
+    """
+    # The reward's own verifiers come first, in its order.
+    names = dict.fromkeys(name for candidate in ranked for name in candidate.scores)
+    verifiers = sorted(names, key=lambda name: f"{reward}{name}".find(name))
+    pointwise = not any(f"{name}(" in reward for name, made in COMBINATIONS.items() if not made.pointwise)
     rewards = [candidate.reward for candidate in ranked]
+    rows = [["rank", "index", "seconds", "finish", *verifiers, *(["reward"] if pointwise else []), "detail"]]
     for candidate in ranked:
-        found = candidate.scores
-        scores = [found.get(name) for name in verifiers]
-        seconds = math.nan if candidate.audio is None else len(candidate.audio) / result.sample_rate
+        scores = {name: candidate.scores.get(name) for name in verifiers}
+        seconds = math.nan if candidate.audio is None else len(candidate.audio) / sample_rate
         rows.append(
             [
                 "-" if math.isnan(candidate.reward) else str(1 + rewards.index(candidate.reward)),
                 str(candidate.index),
                 _number(seconds, 2),
                 candidate.finish_reason,
-                *map(_value, scores),
+                *map(_value, scores.values()),
                 *([_number(candidate.reward, 3)] if pointwise else []),
-                _detail([found.get(name) for name in verifiers if name in result.reward]),
+                _detail([score for name, score in scores.items() if name in reward]),
             ]
         )
-    return aligned(rows)
+    return text_table(rows)
 
 
 def _number(value: float, digits: int) -> str:
     return "-" if math.isnan(value) else f"{value:.{digits}f}"
-
-
-def aligned(rows: list[list[str]]) -> str:
-    """Rows of cells under one another.
-
-    >>> print(aligned([["name", "value"], ["wer", "0.1"]]))
-    name  value
-    wer   0.1
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
 
 
 def _value(score: Score | None) -> str:

@@ -1,4 +1,4 @@
-"""Whether a checkpoint and its codec can be used: one thing after the other, so that what fails is named."""
+"""`llasa-search check`: whether a checkpoint and its codec can be used, one step after the other."""
 
 from __future__ import annotations
 
@@ -8,31 +8,35 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from os import PathLike
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+import typer
 
 from llasa_search.arrays import Audio
-from llasa_search.errors import LlasaSearchError
-from llasa_search.llasa import loading
-from llasa_search.llasa.model import Llasa
-from llasa_search.llasa.prompt_format import PromptFormat
+from llasa_search.cli.options import Codec, Model
+from llasa_search.errors import LlasaSearchError, format_error
 from llasa_search.search import Searcher
 from llasa_search.strategies import BestOfN
+from llasa_search.table import terminal_width, text_table
 from llasa_search.verifiers import WER
 from llasa_search.voice import Voice
 
+if TYPE_CHECKING:
+    from llasa_search.llasa.model import Llasa
+
 TEXT = "The quick brown fox jumps over the lazy dog."
-ROWS = 4
-ALIKE = 0.5
-"""Least correlation of spectra before and after the codec: noise is at about 0, a good codec near .9."""
+CANDIDATES = 4
+MIN_CORRELATION = 0.5
+"""Of spectra before and after the codec: about 0 for noise, near 0.9 for a good codec."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was tried.
+    """One step of the check.
 
     Attributes:
-        name: what.
+        name: of the step.
         passed: whether it worked.
         detail: what was found, or the error.
     """
@@ -43,65 +47,84 @@ class Check:
 
 
 def check(
+    model: Model = "tiny",
+    codec: Codec = None,
+    device: Annotated[str, typer.Option(help='"auto", "cpu", "cuda", ...')] = "auto",
+    dtype: Annotated[str, typer.Option(help='"auto", "float32", "bfloat16", ...')] = "auto",
+) -> None:
+    """Load a checkpoint and its codec, and try them."""
+    checks = run_checks(model, codec, device, dtype)
+    rows = [["pass" if each.passed else "FAIL", each.name, each.detail] for each in checks]
+    print(text_table(rows, terminal_width()))
+    if not all(each.passed for each in checks):
+        raise typer.Exit(1)
+
+
+def run_checks(
     model: str | PathLike[str] = "tiny",
     codec: str | PathLike[str] | None = None,
     device: str = "auto",
     dtype: str = "auto",
 ) -> list[Check]:
-    """Tries the prompt format, loading, the codec and a short search, in this order, until one fails.
+    """Checks the prompt format, loading, the codec and a short search, in this order, until one fails.
 
-    Whether the speech is good, it does not tell.
+    It does not measure whether the speech is good.
 
     Args:
-        model, codec, device, dtype: as `Llasa.from_pretrained` takes them.
+        model, codec, device, dtype: as for `Llasa.from_pretrained`.
 
     Returns:
-        What was tried; the last is the first failure, if there is one.
+        The steps that ran; if one failed, it is the last.
 
     Raises:
         InputError: there is no such model, codec, device or type.
     """
+    from llasa_search.checkpoints.loading import pick_device
+    from llasa_search.llasa.loading import find_model, pick_dtype
+
     codec = None if codec is None else str(codec)
-    folder, _ = loading.find_model(str(model), codec)
-    loading.pick_dtype(dtype, loading.pick_device(device))
+    folder, _ = find_model(str(model), codec)
+    pick_dtype(dtype, pick_device(device))
     return list(_run(str(model), codec, folder, device, dtype))
 
 
 def _run(model: str, codec: str | None, folder: str, device: str, dtype: str) -> Iterator[Check]:
-    names = ("llasa-search", "torch", "transformers", "numpy")
-    yield Check(
-        "versions",
-        True,
-        ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in names)]),
-    )
-    found: dict[str, Llasa] = {}
+    from llasa_search.llasa.model import Llasa
+
+    packages = ("llasa-search", "torch", "transformers", "numpy")
+    found = [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in packages)]
+    yield Check("versions", True, ", ".join(found))
+    loaded: list[Llasa] = []
 
     def load() -> str:
-        found["llasa"] = Llasa.from_pretrained(model, codec=codec, device=device, dtype=dtype)
-        language_model = found["llasa"].language_model
-        return f"{found['llasa']}: {len(language_model.layers)} layers, {language_model.outputs - 1} codes"
+        llasa = Llasa.from_pretrained(model, codec=codec, device=device, dtype=dtype)
+        loaded.append(llasa)
+        return f"{llasa}: {len(llasa.language_model.layers)} layers, {llasa.language_model.outputs - 1} codes"
 
     steps: list[tuple[str, Callable[[], str]]] = [
         ("markers and template", lambda: _prompt_format(folder)),
         ("language model and codec", load),
-        ("codec round trip", lambda: _round_trip(found["llasa"])),
-        ("short search", lambda: _short_search(found["llasa"])),
+        ("codec round trip", lambda: _round_trip(loaded[0])),
+        ("short search", lambda: _short_search(loaded[0])),
     ]
-    for name, attempt in steps:
+    for name, step in steps:
         try:
-            yield Check(name, True, attempt())
-        except Exception as error:  # whatever goes wrong in a foreign checkpoint is the finding
-            said = str(error) if isinstance(error, LlasaSearchError) else f"{type(error).__name__}: {error}"
-            yield Check(name, False, said)
+            yield Check(name, True, step())
+        except Exception as error:  # a third-party checkpoint can fail in any way
+            detail = str(error) if isinstance(error, LlasaSearchError) else format_error(error)
+            yield Check(name, False, detail)
             return
 
 
-def _prompt_format(where: str) -> str:
-    tokenizer = loading.load_tokenizer(where)
+def _prompt_format(folder: str) -> str:
+    from llasa_search.llasa.loading import load_tokenizer
+    from llasa_search.llasa.prompt_format import PromptFormat
+
+    tokenizer = load_tokenizer(folder)
     form = PromptFormat(tokenizer)
     ids = form.ids(TEXT, np.arange(2, dtype=np.int32))
-    spoken = tokenizer.convert_tokens_to_ids(["<|SPEECH_GENERATION_START|>", "<|s_0|>", "<|s_1|>"])
-    if ids[-3:] != spoken:
+    expected = tokenizer.convert_tokens_to_ids(["<|SPEECH_GENERATION_START|>", "<|s_0|>", "<|s_1|>"])
+    if ids[-3:] != expected:
         raise LlasaSearchError(
             f"the template does not leave the assistant's turn open: ids end in {ids[-3:]}"
         )
@@ -112,24 +135,24 @@ def _prompt_format(where: str) -> str:
 
 
 def _round_trip(llasa: Llasa) -> str:
-    """Takes a recording through the codec, and compares what comes back."""
+    """Encodes and decodes a recording, and compares the spectra before and after."""
     recording = Voice.builtin("slt").audio
     codes = llasa.encode(recording)
     speech = llasa.decode([codes])[0]
     if len(speech) != len(codes) * llasa.codec.hop or not np.isfinite(speech).all():
         raise LlasaSearchError(f"{len(codes)} codes became {len(speech)} samples, or not finite ones")
     found = f"{len(codes)} codes, {len(set(codes.tolist()))} of them different"
-    alike = _likeness(recording, speech)
-    if alike < ALIKE:
+    correlation = _correlation(recording, speech)
+    if correlation < MIN_CORRELATION:
         raise LlasaSearchError(
-            f"a recording comes back as something else: {found}, spectra correlate by {alike:.2f}. "
-            "Are these the weights of a trained codec?"
+            f"a decoded recording differs from the original: {found}, spectra correlate by "
+            f"{correlation:.2f}. Are these the weights of a trained codec?"
         )
-    return f"{found}, spectra correlate by {alike:.2f}"
+    return f"{found}, spectra correlate by {correlation:.2f}"
 
 
-def _likeness(one: Audio, other: Audio) -> float:
-    """Correlation of two recordings' log-mel spectra, each band less its mean."""
+def _correlation(one: Audio, other: Audio) -> float:
+    """Returns the correlation of two recordings' log-mel spectra; the mean of each band is subtracted."""
     import torch
     from whisper import log_mel_spectrogram
 
@@ -140,17 +163,17 @@ def _likeness(one: Audio, other: Audio) -> float:
 
 
 def _short_search(llasa: Llasa) -> str:
-    """A search by word error rate: that it runs and ends is what counts, not what the recogniser hears."""
-    with warnings.catch_warnings(action="ignore"):  # that it knows the embedded voices only
-        result = Searcher(llasa, WER(), BestOfN(ROWS)).generate(TEXT)
+    """Searches by word error rate; the check is that candidates end, not that the transcript is right."""
+    with warnings.catch_warnings(action="ignore"):  # WER() warns that it is trained on the embedded voices
+        result = Searcher(llasa, WER(), BestOfN(CANDIDATES)).generate(TEXT)
     ended = sum(candidate.finish_reason == "stop" for candidate in result.candidates)
     if not ended:
         longest = max(len(candidate.codes) for candidate in result.candidates)
-        raise LlasaSearchError(f"none of {ROWS} candidates ended by itself within {longest} tokens")
+        raise LlasaSearchError(f"none of {CANDIDATES} candidates ended by itself within {longest} tokens")
     rate = result.ledger.row_steps / max(result.ledger.stage_seconds["decode"], 1e-9)
     seconds = len(result.best.codes) / llasa.frame_rate
-    (heard,) = (score.detail for score in result.best.scores.values())
+    (transcript,) = (score.detail for score in result.best.scores.values())
     return (
-        f"{ended} of {ROWS} ended, {rate:.0f} tokens a second; the best lasts {seconds:.1f} s, "
-        f"and the embedded recogniser heard {heard!r}"
+        f"{ended} of {CANDIDATES} ended, {rate:.0f} tokens per second; the best lasts {seconds:.1f} s, "
+        f"and the embedded recogniser transcribed {transcript!r}"
     )

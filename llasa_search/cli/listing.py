@@ -1,4 +1,4 @@
-"""What the command line shows of verifiers and strategies, without loading what they run on."""
+"""`llasa-search voices`, `verifiers` and `strategies`: lists of what is installed. No model is loaded."""
 
 from __future__ import annotations
 
@@ -8,22 +8,39 @@ from importlib.util import find_spec
 
 from llasa_search import registry
 from llasa_search.errors import InputError
+from llasa_search.table import terminal_width, text_table
 from llasa_search.verifiers.base import FunctionVerifier, Verifier
+from llasa_search.voice import Voice
 
-HEADING = ["name", "class", "needs", "partial", "judge", "family", "package", "installed"]
+
+def voices() -> None:
+    """List the built-in voices and their styles."""
+    rows = [[name, ", ".join(Voice.styles(name))] for name in Voice.builtins()]
+    print(text_table([["voice", "styles"], *rows], terminal_width()))
+
+
+def verifiers() -> None:
+    """List the verifiers, what they need, and whether it is installed."""
+    print(text_table(verifier_rows(), terminal_width()))
+
+
+def strategies() -> None:
+    """List the strategies, what they do, and their settings with the defaults."""
+    print(text_table(strategy_rows(), terminal_width()))
 
 
 def verifier_rows() -> list[list[str]]:
-    """The heading, then one row a verifier, by name.
+    """Returns the heading, and one row for each verifier, by name.
 
-    "judge" is yes for those that are meant to judge what a search found, not to take part in one.
-    "installed" is no where its module cannot be imported, or what it `requires` is not there. Its module is
-    imported for its declarations; a verifier that follows the contract imports its back-end in `load`.
+    "judge" is "yes" for verifiers that are meant to evaluate the result of a search rather than to guide it.
+    "installed" is "no" if the verifier's module cannot be imported, or if one of its `requires` is missing.
+    The module is imported for its declarations only; a verifier imports its back-end in `load`.
     """
-    return [HEADING, *(_row(entry) for entry in registry.verifiers.entries.values())]
+    heading = ["name", "class", "needs", "partial", "judge", "family", "package", "installed"]
+    return [heading, *map(_verifier_row, registry.verifiers.entries.values())]
 
 
-def _row(entry: EntryPoint) -> list[str]:
+def _verifier_row(entry: EntryPoint) -> list[str]:
     package = entry.dist.name if entry.dist else "-"
     try:
         found = registry.verifiers.get(entry.name)
@@ -45,14 +62,14 @@ def _row(entry: EntryPoint) -> list[str]:
 
 
 def missing_modules(kind: type[Verifier]) -> list[str]:
-    """Those modules of `kind.requires` that are not installed; none of them is imported."""
+    """Returns the modules of `kind.requires` that are not installed; none of them is imported."""
     return [name for name in kind.requires if find_spec(name.partition(".")[0]) is None]
 
 
 def strategy_rows() -> list[list[str]]:
-    """The heading, then one row a strategy, by name, with its settings and their defaults.
+    """Returns the heading, and one row for each strategy, by name.
 
-    What it does is the first line of its docstring.
+    The description is the first line of the strategy's docstring.
     """
     rows = [["name", "package", "does", "settings"]]
     for entry in registry.strategies.entries.values():

@@ -1,55 +1,89 @@
-"""What `llasa-search score` does: scores the recordings of a manifest, resumes, sums up.
+"""`llasa-search score`: scores the recordings of a manifest, resumes an earlier run, writes a summary.
 
-The folder that it writes holds:
+It writes a folder with:
 
 - `settings.json`: the manifest, the reward, model and protocol of each verifier, and versions;
-- `scores.jsonl`: one record an utterance, in the order in which they were scored; see `evaluation`;
-- `summary.json`, `summary.txt`: the figures over all; see `summary`.
+- `scores.jsonl`: one record per utterance, in the order in which they were scored; see `evaluation.evaluate`;
+- `summary.json` and `summary.txt`: figures over all records; see `evaluation.summary`.
 """
 
 from __future__ import annotations
 
-import ast
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from llasa_search.cli.options import Verifiers
 from llasa_search.errors import InputError
 from llasa_search.evaluation.evaluate import Record, evaluate, fingerprint
 from llasa_search.evaluation.manifest import Entry, read_manifest
 from llasa_search.evaluation.summary import Summary, summarise, summary_table
 from llasa_search.result import SearchError
-from llasa_search.reward.base import Reward
+from llasa_search.reward.base import Condition, Gated, Reward, WeightedSum
+from llasa_search.reward.compose import Combination
 from llasa_search.scoring.families import warn_out_of_domain
+from llasa_search.scoring.gate import gated
 from llasa_search.scoring.loading import load_verifiers, refuse_codes, verifier_versions
 from llasa_search.storage.files import check_new_folder, write_text
-from llasa_search.verifiers.specification import parse_reward
+from llasa_search.verifiers.base import Verifier, arguments
+from llasa_search.verifiers.specification import parse_options
 
 
-def score(manifest: Path, wavs: Path | None, reward: Reward, out: Path) -> bool:
-    """Scores a manifest into the folder `out`, and prints the summary. Ctrl-C leaves what has been scored.
+def score(
+    manifest: Annotated[
+        Path, typer.Argument(help="A meta.lst as in seed-tts-eval, or JSON lines in a file ending in .jsonl.")
+    ],
+    wavs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="The folder with the recordings, as <id>.wav; by default, the manifest names them.",
+        ),
+    ] = None,
+    verifier: Verifiers = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help='How every WER normalises text: "whisper" or "seed-tts-eval".'),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write, or to resume.")
+    ] = Path("scores"),
+) -> None:
+    """Score the recordings of a MANIFEST, from any synthesiser."""
+    reward = parse_options(verifier or ["wer"])
+    if protocol is not None:
+        reward = with_protocol(reward, protocol)
+    if not score_manifest(manifest, wavs, gated(reward), out):
+        typer.echo("interrupted: run the same command again to resume", err=True)
+        raise typer.Exit(130)
 
-    Where `out` holds records of the same settings, those whose files have not changed since are kept, and the
-    others are scored again: what has failed, what was missing.
+
+def score_manifest(manifest: Path, wavs: Path | None, reward: Reward, out: Path) -> bool:
+    """Scores a manifest into the folder `out` and prints the summary. Ctrl-C keeps what has been scored.
+
+    If `out` holds records with the same settings, those whose files have not changed are kept. The others are
+    scored again, and so are recordings that failed or were missing.
 
     Args:
         manifest: see `read_manifest`.
         wavs: see `read_manifest`.
         reward: chooses among the recordings of an utterance.
-        out: a new folder, or that of an earlier run.
+        out: a new folder, or the folder of an earlier run.
 
     Returns:
-        Whether all is scored that can be; False after Ctrl-C.
+        Whether everything has been scored; False after Ctrl-C.
 
     Raises:
         InputError: the manifest, the reward or the folder cannot be used; nothing has been written.
         ModelError: a verifier's checkpoint cannot be found or used; nothing has been written.
-        SearchError: nothing at all could be scored.
+        SearchError: no recording could be scored.
     """
     entries = read_manifest(manifest, wavs)
-    _check(reward, entries, manifest)
+    _check_reward(reward, entries, manifest)
     settings = {"manifest": str(manifest.absolute()), "wavs": wavs and str(wavs.absolute())}
     settings |= _settings(reward)
     _check_out(out, settings)
@@ -57,39 +91,56 @@ def score(manifest: Path, wavs: Path | None, reward: Reward, out: Path) -> bool:
     warn_out_of_domain(reward.verifiers)
     out.mkdir(exist_ok=True)
     write_text(out / "settings.json", _json(settings))
-    records, complete = _run(entries, reward, out / "scores.jsonl")
+    records, complete = _evaluate(entries, reward, out / "scores.jsonl")
     summary = summarise(records, len(entries) - len(records), settings)
     table = summary_table(summary)
     write_text(out / "summary.json", _json(summary))
     write_text(out / "summary.txt", f"{table}\n")
     print(table)
     if complete and not summary["utterances"]["scored"]:
-        raise SearchError(_nothing_scored(records, out))
+        first = records[0]["recordings"][0]
+        where = f"(all errors are in {out / 'scores.jsonl'})"
+        raise SearchError(f"no recording could be scored; {first['wav']}: {first['error']} {where}")
     return complete
 
 
 def with_protocol(reward: Reward, protocol: str) -> Reward:
-    """The same reward with every word error rate under `protocol`.
+    """Returns the reward with every verifier that has a `protocol`, such as WER, set to this one.
 
     Raises:
-        InputError: there is no such protocol, or nothing in the reward has one.
+        InputError: the protocol does not exist, or no verifier has one.
     """
-    names = {type(verifier).__name__ for verifier in reward.verifiers if hasattr(verifier, "protocol")}
-    if not names:
+    if not any("protocol" in arguments(verifier) for verifier in reward.verifiers):
         raise InputError(f"--protocol {protocol}: nothing in {reward} compares text; add --verifier wer")
-    tree = ast.parse(str(reward), mode="eval")
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
-            others = [keyword for keyword in node.keywords if keyword.arg != "protocol"]
-            node.keywords = [*others, ast.keyword("protocol", ast.Constant(protocol))]
-    return parse_reward(ast.unparse(tree))
+    return _with_protocol(reward, protocol)
 
 
-def _check(reward: Reward, entries: Sequence[Entry], manifest: Path) -> None:
+def _with_protocol(reward: Reward, protocol: str) -> Reward:
+    match reward:
+        case WeightedSum():
+            return WeightedSum([(weight, _with_protocol(term, protocol)) for weight, term in reward.terms])
+        case Combination():
+            return type(reward)(*(_with_protocol(term, protocol) for term in reward.terms))
+        case Gated(condition=Condition(verifier, comparison, bound)):
+            changed = Condition(_verifier_with_protocol(verifier, protocol), comparison, bound)
+            return Gated(_with_protocol(reward.reward, protocol), changed)
+        case Verifier():
+            return _verifier_with_protocol(reward, protocol)
+    return reward
+
+
+def _verifier_with_protocol(verifier: Verifier, protocol: str) -> Verifier:
+    given = arguments(verifier)
+    return type(verifier)(**{**given, "protocol": protocol}) if "protocol" in given else verifier
+
+
+def _check_reward(reward: Reward, entries: Sequence[Entry], manifest: Path) -> None:
     refuse_codes(reward.verifiers)
     for verifier in reward.verifiers:
         if getattr(verifier, "wants_resynthesis", False):
-            raise InputError(f"{verifier} compares with what a codec makes of the prompt; there is none here")
+            raise InputError(
+                f"{verifier} compares with the prompt as resynthesised by a codec, and there is no codec here"
+            )
         if "voice" in verifier.needs and not any(entry.prompt for entry in entries):
             raise InputError(
                 f"{verifier} compares with a reference voice, and no line of {manifest} names a prompt"
@@ -101,9 +152,9 @@ def _settings(reward: Reward) -> dict[str, Any]:
         "reward": str(reward),
         "verifiers": {
             str(verifier): {
-                name: str(getattr(verifier, name))
-                for name in ("model", "protocol")
-                if hasattr(verifier, name)
+                name: str(value)
+                for name, value in arguments(verifier).items()
+                if name in ("model", "protocol")
             }
             for verifier in reward.verifiers
         },
@@ -125,11 +176,11 @@ def _check_out(out: Path, settings: Mapping[str, Any]) -> None:
         raise InputError(f"{out} holds scores made with other {' and '.join(changed)}: give another folder")
 
 
-def _run(entries: Sequence[Entry], reward: Reward, path: Path) -> tuple[list[Record], bool]:
-    """Records in the order of the manifest, as many as there are; and whether it came to the end."""
+def _evaluate(entries: Sequence[Entry], reward: Reward, path: Path) -> tuple[list[Record], bool]:
+    """Returns the records in the order of the manifest, and whether all entries have one."""
     from tqdm import tqdm
 
-    records = {record["id"]: record for record in _kept(path, entries)}
+    records = {record["id"]: record for record in _valid_records(path, entries)}
     write_text(path, "".join(map(_line, records.values())))
     waiting = [entry for entry in entries if entry.id not in records]
     bar = tqdm(
@@ -153,27 +204,20 @@ def _run(entries: Sequence[Entry], reward: Reward, path: Path) -> tuple[list[Rec
     return [records[entry.id] for entry in entries if entry.id in records], complete
 
 
-def _kept(path: Path, entries: Sequence[Entry]) -> Iterable[Record]:
-    """Records of an earlier run that still hold."""
+def _valid_records(path: Path, entries: Sequence[Entry]) -> Iterable[Record]:
+    """Yields the records of an earlier run without failures, whose files have not changed."""
     if not path.is_file():
         return
-    valid = {entry.id: fingerprint(entry) for entry in entries}
+    fingerprints = {entry.id: fingerprint(entry) for entry in entries}
     for line in path.read_text("utf-8", errors="replace").split("\n"):
         try:
             record: Record = json.loads(line)
             statuses = [recording["status"] for recording in record["recordings"]]
-            holds = valid.get(record["id"]) == record["fingerprint"] and "failed" not in statuses
-        except (ValueError, LookupError, TypeError):  # cut off while it was written, or something else
+            valid = fingerprints.get(record["id"]) == record["fingerprint"] and "failed" not in statuses
+        except (ValueError, LookupError, TypeError):  # an incomplete line, or something else
             continue
-        if holds:
+        if valid:
             yield record
-
-
-def _nothing_scored(records: Sequence[Record], out: Path) -> str:
-    first = records[0]["recordings"][0]
-    return (
-        f"nothing could be scored; {first['wav']}: {first['error']} (all of it is in {out / 'scores.jsonl'})"
-    )
 
 
 def _line(record: Record) -> str:

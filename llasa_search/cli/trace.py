@@ -1,24 +1,37 @@
-"""A search's trace as a tree in the terminal."""
+"""`llasa-search trace`: draws the trace of a search as a tree in the terminal."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
+from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING
+from typing import Annotated
 
-if TYPE_CHECKING:
-    from rich.tree import Tree
+import typer
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
 
-    from llasa_search.generation.trace import Node
-    from llasa_search.result import SearchResult
+from llasa_search.generation.trace import Node
+from llasa_search.result import SearchResult
+from llasa_search.table import UNLIMITED, terminal_width
 
 FRAME_RATE = 50.0
-"""X-codec2's codes a second."""
+"""Speech codes per second of X-codec2."""
+
+
+def trace(run: Annotated[Path, typer.Argument(help="A folder that --save-run has written.")]) -> None:
+    """Draw the tree of a search: which rows continued, which were cut, and why."""
+    tree = Drawing(SearchResult.load_run(run)).tree()
+    Console(highlight=False, width=terminal_width() or UNLIMITED).print(tree)
 
 
 class Drawing:
-    """Every row of a search under the one that it was forked from; sisters of equal fate share a line."""
+    """Draws every row of a search below the row that it was forked from.
+
+    Siblings that were cut at the same point for the same reason share a line.
+    """
 
     def __init__(self, result: SearchResult) -> None:
         self._result = result
@@ -28,27 +41,27 @@ class Drawing:
             self._children[node.parent].append(node)
 
     def tree(self) -> Tree:
-        """What rich draws."""
-        from rich.text import Text
-        from rich.tree import Tree
-
+        """Returns the tree, for rich to print."""
         tree = Tree(Text(self._heading()))
         places = [(tree, self._children[None])]
         while places:
-            place, sisters = places.pop()
-            by_fate: dict[tuple[object, ...], list[Node]] = defaultdict(list)
-            for sister in sisters:
-                by_fate[self._fate(sister)].append(sister)
-            only_one_goes_on = sum(map(bool, map(self._next_steps, sisters))) == 1
-            for alike in by_fate.values():
-                branch, node = place.add(Text(self._line(alike))), alike[0]
-                steps = self._next_steps(node)
-                forks = [child for child in self._children[node.index] if child not in steps]
-                places += [(branch, forks), (place if only_one_goes_on else branch, steps)]
+            place, siblings = places.pop()
+            lines: dict[tuple[object, ...], list[Node]] = defaultdict(list)
+            for node in siblings:
+                lines[self._line_key(node)].append(node)
+            one_continues = sum(bool(self._next_steps(node)) for node in siblings) == 1
+            for nodes in lines.values():
+                branch, first = place.add(Text(self._line(nodes))), nodes[0]
+                steps = self._next_steps(first)
+                forks = [child for child in self._children[first.index] if child not in steps]
+                places += [(branch, forks), (place if one_continues else branch, steps)]
         return tree
 
     def _next_steps(self, node: Node) -> list[Node]:
-        """What continues a finished step of a text: drawn beside it, where no other step is continued."""
+        """Returns the rows that continue the text after a finished step.
+
+        If only one sibling is continued, they are drawn beside it and not below it.
+        """
         return [child for child in self._children[node.index] if not child.start]
 
     def _heading(self) -> str:
@@ -59,30 +72,30 @@ class Drawing:
         counts = f"{len(trace.nodes)} rows from {len(roots)} roots, {len(finished)} finished"
         return f"{self._result.settings.get('strategy', '')}: {counts}, from {len(ancestors)} of the roots"
 
-    def _fate(self, node: Node) -> tuple[object, ...]:
-        """Equal for sisters that are told of in one line: cut at once, and without children."""
+    def _line_key(self, node: Node) -> tuple[object, ...]:
+        """Returns a key that is equal for siblings that share a line."""
         if node.end == "finished" or self._children[node.index]:
             return (node.index,)
         return (node.text, node.start, len(node.checks), node.tokens, node.why)
 
-    def _line(self, alike: list[Node]) -> str:
-        node = alike[0]
-        said = "" if node.text == self._result.text else f" {shorten(node.text, 48, placeholder='...')!r}"
-        forked = f" from {_seconds(node.start)}" if node.start else ""
+    def _line(self, nodes: list[Node]) -> str:
+        first = nodes[0]
+        text = "" if first.text == self._result.text else f" {shorten(first.text, 48, placeholder='...')!r}"
+        forked = f" from {_seconds(first.start)}" if first.start else ""
         checks = [
-            f"{_span([sister.checks[i].reward for sister in alike])} at {_seconds(check.tokens)}"
-            for i, check in enumerate(node.checks)
+            f"{_reward_range([node.checks[i].reward for node in nodes])} at {_seconds(check.tokens)}"
+            for i, check in enumerate(first.checks)
         ]
-        return f"{_names(alike)}{said}{forked}: {', '.join([*checks, self._end(node)])}"
+        return f"{_names(nodes)}{text}{forked}: {', '.join([*checks, self._end(first)])}"
 
     def _end(self, node: Node) -> str:
         if node.end == "cut":
             return f"cut at {_seconds(node.tokens)}: {node.why}"
         reward = self._rewards.get(node.index, math.nan)
-        of_all = "reward" if node.text == self._result.text else "whole text"
-        worth = "" if math.isnan(reward) else f", {of_all} {reward:.3f}"
+        label = "reward" if node.text == self._result.text else "whole text"
+        rewarded = "" if math.isnan(reward) else f", {label} {reward:.3f}"
         chosen = self._result.candidates and node.index == self._result.best.index
-        return f"finished at {_seconds(node.tokens)} ({node.why}){worth}{' <- chosen' if chosen else ''}"
+        return f"finished at {_seconds(node.tokens)} ({node.why}){rewarded}{' <- chosen' if chosen else ''}"
 
 
 def _names(nodes: list[Node]) -> str:
@@ -90,8 +103,8 @@ def _names(nodes: list[Node]) -> str:
     return ", ".join(names) if len(names) <= 3 else f"{names[0]}, ..., {names[-1]} ({len(names)} rows)"
 
 
-def _span(rewards: list[float]) -> str:
-    """One reward, or the least and the greatest."""
+def _reward_range(rewards: list[float]) -> str:
+    """Returns one reward, or the lowest and the highest."""
     known = [reward for reward in rewards if not math.isnan(reward)]
     if not known:
         return "unknown"

@@ -1,13 +1,13 @@
-"""Scores the recordings of a manifest: entries in, one record each out.
+"""Scores the recordings of a manifest: one record for each entry.
 
-A record is a line of what `llasa-search score` writes; what is not known in it is null, never a number:
+A record is a line of `scores.jsonl`, which `llasa-search score` writes. Unknown values are null:
 
 - `id`, `text`, `language`, `prompt` (a path or null), `fingerprint` (see `fingerprint`);
-- `best`: the place of the chosen recording, or null where no reward is known;
-- `recordings`: for each its `wav`; `status`, which is "scored" where its reward is known, "missing" where
-  there is no such file, else "failed"; `error`, the reason, or ""; `seconds`; `reward`; and `scores` by
-  printed verifier: `value` in its unit, `detail`, `status`; and for an error rate `edits` and `length` (see
-  `Verifier.counts`)
+- `best`: the position of the chosen recording, or null if no reward is known;
+- `recordings`: for each its `wav`; `status`, which is "scored" if its reward is known, "missing" if the file
+  does not exist, else "failed"; `error`, the reason, or ""; `seconds`; `reward`; and `scores` by printed
+  verifier: `value` in its unit, `detail`, `status`; and for an error rate `edits` and `length` (see
+  `Verifier.counts`).
 """
 
 from __future__ import annotations
@@ -24,10 +24,9 @@ from llasa_search.candidate import Candidate, Score, Utterance, recorded, why_un
 from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.evaluation.manifest import Entry
 from llasa_search.reward.base import Reward, ranking
-from llasa_search.scoring.isolation import safe_scores
 from llasa_search.scoring.loading import check_verifiers
 from llasa_search.scoring.rewards import rewards
-from llasa_search.scoring.score_all import BATCH
+from llasa_search.scoring.score_all import BATCH, score_all
 from llasa_search.scoring.score_record import ScoreRecord, record_to_score, score_to_record
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt, Voice
@@ -36,7 +35,7 @@ MISSING = "there is no such file"
 
 
 class Recording(TypedDict):
-    """One file, and what came of it."""
+    """One file, with its status and scores."""
 
     wav: str
     status: str
@@ -47,7 +46,7 @@ class Recording(TypedDict):
 
 
 class Record(TypedDict):
-    """One entry of the manifest, and what came of it."""
+    """One entry of the manifest, with the scores of its recordings."""
 
     id: str
     text: str
@@ -61,25 +60,24 @@ class Record(TypedDict):
 def evaluate(entries: Iterable[Entry], reward: Reward) -> Iterator[Record]:
     """Scores every recording by every verifier, in batches that may span several entries.
 
-    What cannot be read or judged fails alone, and its record says why.
+    A recording that cannot be read or scored fails alone, and its record gives the reason.
 
     Args:
-        entries: in the order in which their records are to come.
+        entries: in the order in which their records are yielded.
         reward: chooses among the recordings of an entry; its verifiers are loaded.
 
     Raises:
         ModelError: a verifier's own `utility` failed.
     """
     for batch in _batches(entries):
-        takes = [_Takes(entry) for entry in batch]
-        for verifier in reward.verifiers:
-            _hear(verifier, takes)
-        for each in takes:
-            yield each.record(reward)
+        items = [_Item(entry) for entry in batch]
+        _score(items, reward.verifiers)
+        for item in items:
+            yield item.record(reward)
 
 
 def fingerprint(entry: Entry) -> str:
-    """Changes with the entry, and with the size or the time of any of its files."""
+    """Returns a hash of the entry, and of the size and the time of its files."""
     files = [_stamp(path) for path in (*entry.wavs, *([entry.prompt] if entry.prompt else []))]
     content = repr((entry.id, entry.text, entry.language, entry.prompt_text, files))
     return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
@@ -92,77 +90,8 @@ def _stamp(path: Path) -> tuple[str, int, int] | None:
     return str(path.absolute()), stat.st_size, stat.st_mtime_ns
 
 
-class _Takes:
-    """An entry with its recordings, as far as they can be read."""
-
-    def __init__(self, entry: Entry) -> None:
-        self.entry = entry
-        self.fingerprint = fingerprint(entry)
-        self.voice, self.voice_problem = _voice(entry)
-        self.candidates: list[Candidate] = []
-        self.problems: list[str] = []
-        self.verdicts: dict[tuple[int, str], ScoreRecord] = {}
-        for i, wav in enumerate(entry.wavs):
-            audio, problem = _audio(wav)
-            self.candidates.append(recorded(i, entry.text, audio))
-            self.problems.append(problem)
-
-    def refusal(self, verifier: Verifier) -> str:
-        """Why `verifier` cannot judge this text and voice, or ""."""
-        try:
-            check_verifiers([verifier], Prompt(self.entry.text, self.entry.language, self.voice))
-        except LlasaSearchError as error:
-            return self.voice_problem or str(error)
-        return ""
-
-    def note(self, verifier: Verifier, candidate: Candidate, found: Score) -> None:
-        """Keeps a score, and what its rate is made of."""
-        verdict = score_to_record(verifier, self.entry.text, self.entry.language, found)
-        self.verdicts[candidate.index, str(verifier)] = verdict
-        candidate.scores[str(verifier)] = record_to_score(verdict)
-
-    def utterance(self, candidate: Candidate) -> Utterance:
-        assert candidate.audio is not None
-        return Utterance(self.entry.text, self.entry.language, candidate.audio, SAMPLE_RATE, voice=self.voice)
-
-    def record(self, reward: Reward) -> Record:
-        known = rewards(reward, self.candidates)
-        for candidate, each in zip(self.candidates, known, strict=True):
-            candidate.reward = float(each)
-        best = ranking(known)[0]
-        return {
-            "id": self.entry.id,
-            "text": self.entry.text,
-            "language": self.entry.language,
-            "prompt": None if self.entry.prompt is None else str(self.entry.prompt),
-            "fingerprint": self.fingerprint,
-            "best": None if math.isnan(known[best]) else best,
-            "recordings": [self._recording(i, reward) for i in range(len(self.candidates))],
-        }
-
-    def _recording(self, place: int, reward: Reward) -> Recording:
-        candidate, problem = self.candidates[place], self.problems[place]
-        status = "missing" if problem == MISSING else "scored"
-        if problem != MISSING and math.isnan(candidate.reward):
-            names = map(str, reward.required)
-            needed = {name: candidate.scores[name] for name in names if name in candidate.scores}
-            status, problem = "failed", problem or why_unscored(needed)
-        return {
-            "wav": str(self.entry.wavs[place]),
-            "status": status,
-            "error": problem,
-            "seconds": None if candidate.audio is None else round(len(candidate.audio) / SAMPLE_RATE, 3),
-            "reward": _known(candidate.reward),
-            "scores": {
-                name: self.verdicts[candidate.index, name]
-                for name in map(str, reward.verifiers)
-                if name in candidate.scores
-            },
-        }
-
-
 def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    """Entries in order, with the recordings of a whole batch together where they have few each."""
+    """Groups entries, in order, until each group has enough recordings for a batch."""
     batch: list[Entry] = []
     for entry in entries:
         batch.append(entry)
@@ -173,25 +102,104 @@ def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
         yield batch
 
 
-def _hear(verifier: Verifier, takes: Sequence[_Takes]) -> None:
-    """Adds the verifier's score to every candidate that can be heard."""
-    waiting: list[tuple[_Takes, Candidate, Utterance]] = []
-    for each in takes:
-        readable = [candidate for candidate in each.candidates if candidate.audio is not None]
-        if readable and (refusal := each.refusal(verifier)):
-            for candidate in readable:
-                each.note(verifier, candidate, Score(math.nan, refusal, "failed"))
-        else:
-            waiting += [(each, candidate, each.utterance(candidate)) for candidate in readable]
-    for start in range(0, len(waiting), BATCH):
-        batch = waiting[start : start + BATCH]
-        scores = safe_scores(verifier, [utterance for _, _, utterance in batch])
-        for (takes_of, candidate, _), found in zip(batch, scores, strict=True):
-            takes_of.note(verifier, candidate, found)
+def _score(items: Sequence[_Item], verifiers: Sequence[Verifier]) -> None:
+    """Scores every recording that can be read."""
+    for verifier in verifiers:
+        for item in items:
+            item.check(verifier)
+    item_of = {id(candidate): item for item in items for candidate in item.readable}
+
+    def utterances(candidates: Sequence[Candidate]) -> list[Utterance]:
+        return [item_of[id(candidate)].utterance(candidate) for candidate in candidates]
+
+    score_all(verifiers, [candidate for item in items for candidate in item.readable], utterances)
+    for item in items:
+        item.add_counts(verifiers)
+
+
+class _Item:
+    """An entry of the manifest, its voice, and its recordings as candidates.
+
+    Attributes:
+        readable: the candidates whose files can be read.
+    """
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+        self._fingerprint = fingerprint(entry)
+        self._voice, self._voice_error = _voice(entry)
+        audios = [_audio(wav) for wav in entry.wavs]
+        self._errors = [error for _, error in audios]
+        self._candidates = [recorded(i, entry.text, audio) for i, (audio, _) in enumerate(audios)]
+        self._score_records: dict[tuple[int, str], ScoreRecord] = {}
+        self.readable = [candidate for candidate in self._candidates if candidate.audio is not None]
+
+    def check(self, verifier: Verifier) -> None:
+        """Marks the recordings as failed if the verifier refuses this text or voice."""
+        if not self.readable:
+            return
+        try:
+            check_verifiers([verifier], Prompt(self._entry.text, self._entry.language, self._voice))
+        except LlasaSearchError as error:
+            for candidate in self.readable:
+                failed = Score(math.nan, self._voice_error or str(error), "failed")
+                candidate.scores[str(verifier)] = failed
+
+    def utterance(self, candidate: Candidate) -> Utterance:
+        assert candidate.audio is not None
+        return Utterance(
+            self._entry.text, self._entry.language, candidate.audio, SAMPLE_RATE, voice=self._voice
+        )
+
+    def add_counts(self, verifiers: Sequence[Verifier]) -> None:
+        """Adds to each score the counts behind it; a score whose counts fail has failed."""
+        for verifier in verifiers:
+            name = str(verifier)
+            for candidate in self.readable:
+                score = candidate.scores[name]
+                record = score_to_record(verifier, self._entry.text, self._entry.language, score)
+                self._score_records[candidate.index, name] = record
+                candidate.scores[name] = record_to_score(record)
+
+    def record(self, reward: Reward) -> Record:
+        """Returns the entry's record, after its recordings have been scored."""
+        known = rewards(reward, self._candidates)
+        for candidate, each in zip(self._candidates, known, strict=True):
+            candidate.reward = float(each)
+        best = ranking(known)[0]
+        return {
+            "id": self._entry.id,
+            "text": self._entry.text,
+            "language": self._entry.language,
+            "prompt": None if self._entry.prompt is None else str(self._entry.prompt),
+            "fingerprint": self._fingerprint,
+            "best": None if math.isnan(known[best]) else best,
+            "recordings": [self._recording(i, reward) for i in range(len(self._candidates))],
+        }
+
+    def _recording(self, position: int, reward: Reward) -> Recording:
+        candidate, error = self._candidates[position], self._errors[position]
+        status = "missing" if error == MISSING else "scored"
+        if error != MISSING and math.isnan(candidate.reward):
+            names = map(str, reward.required)
+            required = {name: candidate.scores[name] for name in names if name in candidate.scores}
+            status, error = "failed", error or why_unscored(required)
+        return {
+            "wav": str(self._entry.wavs[position]),
+            "status": status,
+            "error": error,
+            "seconds": None if candidate.audio is None else round(len(candidate.audio) / SAMPLE_RATE, 3),
+            "reward": None if math.isnan(candidate.reward) else candidate.reward,
+            "scores": {
+                name: self._score_records[candidate.index, name]
+                for name in map(str, reward.verifiers)
+                if name in candidate.scores
+            },
+        }
 
 
 def _audio(wav: Path) -> tuple[Audio | None, str]:
-    """The recording, or None and why there is none."""
+    """Returns the recording and "", or None and the error."""
     if not wav.exists():
         return None, MISSING
     try:
@@ -201,14 +209,10 @@ def _audio(wav: Path) -> tuple[Audio | None, str]:
 
 
 def _voice(entry: Entry) -> tuple[Voice | None, str]:
-    """The voice that the recordings should have, or None and what is wrong with it, if anything is."""
+    """Returns the voice prompt, if there is one, and the error if it cannot be read."""
     if entry.prompt is None:
         return None, ""
     try:
         return Voice(entry.prompt, entry.prompt_text), ""
     except (InputError, OSError, UnicodeDecodeError) as error:
         return None, str(error)
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value

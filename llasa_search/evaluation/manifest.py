@@ -1,4 +1,4 @@
-"""Lists of recordings to score: seed-tts-eval's `meta.lst`, or JSON lines."""
+"""Reads manifests, which list texts and their recordings: seed-tts-eval's `meta.lst`, or JSON lines."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from llasa_search.text.language import language_of
 
 @dataclass(frozen=True)
 class Entry:
-    """One text, and the recordings that should say it.
+    """One text, and its recordings.
 
     Attributes:
-        id: names it; no two entries of a manifest have the same.
+        id: unique in the manifest.
         text: what the recordings should say.
         language: "en" or "zh".
-        wavs: the recordings, one or several candidates, none where they are to be made; they need not exist.
-        prompt: the recording of the voice that they should have, or None.
-        prompt_text: what the prompt says, or None.
+        wavs: paths of the recordings: one, several candidates, or none yet. The files need not exist.
+        prompt: a recording of the voice that they should have, or None.
+        prompt_text: the transcript of the prompt, or None.
     """
 
     id: str
@@ -40,48 +40,52 @@ def read_manifest(
     wavs: str | os.PathLike[str] | None = None,
     recorded: bool = True,
 ) -> list[Entry]:
-    """Reads a manifest; paths in it are relative to its folder, and blank lines count for nothing.
+    """Reads a manifest. Paths in it are relative to its folder; blank lines are ignored.
 
-    A file that ends in `.jsonl` holds an object a line: `id` and `text`; `wav` (a path) or `wavs` (a list of
-    them); and where wanted `prompt` (a path), `prompt_text` and `language` ("en" or "zh"). Its other fields
-    are ignored. Any other file is a list as in seed-tts-eval (https://github.com/BytedanceSpeech/seed-tts-eval):
-    `id|prompt text|prompt wav|text`, with the recording of a human as a fifth field or without; and, as its
-    scripts also read, `id|text` and `id|text|prompt wav`.
+    A file that ends in `.jsonl` holds one object per line: `id` and `text`; `wav` (a path) or `wavs` (a list
+    of paths); and optionally `prompt` (a path), `prompt_text` and `language` ("en" or "zh"). Other fields are
+    ignored. Any other file is a list as in seed-tts-eval (https://github.com/BytedanceSpeech/seed-tts-eval):
+    `id|prompt text|prompt wav|text`, optionally with a human's recording as a fifth field; or, as its scripts
+    also accept, `id|text` and `id|text|prompt wav`.
 
     Args:
         path: the manifest, in UTF-8.
-        wavs: a folder in which the recording of each entry lies as `<id>.wav`. None takes the recordings
-            that the manifest itself names.
-        recorded: whether there must be recordings; a text that is still to be spoken has none.
+        wavs: a folder that holds the recording of each entry as `<id>.wav`. None: the manifest names the
+            recordings.
+        recorded: whether each entry must have recordings.
 
     Raises:
-        InputError: it cannot be read, or a line of it is broken: the message names the file and the line.
+        InputError: the manifest cannot be read, or a line is invalid; the message names the file and line.
     """
     path, folder = Path(path), None if wavs is None else Path(wavs)
     if folder is not None and not folder.is_dir():
-        raise InputError(f"{folder} is not a folder: give the one in which the recordings lie as <id>.wav")
+        raise InputError(f"{folder} is not a folder: give the one that holds the recordings as <id>.wav")
     parse = _object if path.suffix.lower() == ".jsonl" else _columns
     entries: dict[str, Entry] = {}
     for number, line in read_lines(path):
         try:
             entry = _entry(parse(line), path.parent, folder)
             if recorded and not entry.wavs:
-                raise InputError("it names no recording: say in which folder the recordings lie (--wavs DIR)")
+                raise InputError(
+                    "it names no recording: give the folder that holds the recordings (--wavs DIR)"
+                )
             if entry.id in entries:
-                raise InputError(f"the id {entry.id!r} is that of an earlier line: each names one text")
+                raise InputError(
+                    f"the id {entry.id!r} is already used on an earlier line: ids must be unique"
+                )
         except InputError as error:
             raise InputError(f"{path}, line {number}: {error}") from error
         entries[entry.id] = entry
     if not entries:
-        raise InputError(f"{path} is empty: a manifest has one utterance a line")
+        raise InputError(f"{path} is empty: a manifest has one utterance per line")
     return list(entries.values())
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines of a list that are not blank, stripped, with their numbers from 1.
+    """Yields the lines of a file that are not blank, stripped, with their numbers from 1.
 
     Raises:
-        InputError: it cannot be read, or a line is not UTF-8.
+        InputError: the file cannot be read, or a line is not UTF-8.
     """
     try:
         content = path.read_bytes()
@@ -91,7 +95,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         try:
             text = line.decode("utf-8-sig").strip()
         except UnicodeDecodeError as error:
-            raise InputError(f"{path}, line {number} is not text in UTF-8: save it so") from error
+            raise InputError(f"{path}, line {number} is not text in UTF-8: save the file in UTF-8") from error
         if text:
             yield number, text
 
@@ -107,8 +111,8 @@ def _columns(line: str) -> Mapping[str, Any]:
             fields |= {"wav": wav[0]} if wav else {}
         case columns:
             raise InputError(
-                f"{len(columns)} fields: give id|prompt text|prompt wav|text, and a recording as a fifth "
-                "if there is one (no text may hold a '|')"
+                f"{len(columns)} fields: give id|prompt text|prompt wav|text, and optionally a recording "
+                "as a fifth field (texts cannot contain '|')"
             )
     return fields | {"id": fields["id"].removesuffix(".wav")}
 
@@ -149,7 +153,7 @@ def _own_wavs(fields: Mapping[str, Any], parent: Path) -> tuple[Path, ...]:
 
 
 def _string(fields: Mapping[str, Any], name: str) -> str | None:
-    """The field, or None where it is absent, null or empty."""
+    """Returns the field, or None if it is absent, null or empty."""
     value = fields.get(name)
     if value is not None and not isinstance(value, str):
         raise InputError(f"{name}={value!r:.80} is not a string")

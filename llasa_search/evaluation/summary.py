@@ -1,4 +1,4 @@
-"""The figures over all records of an evaluation, and how they are printed."""
+"""Figures over all records of an evaluation, and the text that shows them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import Any, TypedDict
 
 from llasa_search.evaluation.evaluate import Record, Recording
 from llasa_search.scoring.score_record import ScoreRecord
-from llasa_search.table import aligned
+from llasa_search.table import text_table
 
 HIGH = 0.5
-"""The WER above which recordings are counted apart, as in seed-tts-eval's average_wer.py."""
+"""The share of recordings with a higher WER is reported, as in seed-tts-eval's average_wer.py."""
 
-
-SHOWN = 3
+MAX_ERRORS = 3
 """How many different errors are printed."""
 
 
 class Measure(TypedDict):
-    """One figure over the recordings that a verifier has scored; None over none."""
+    """One figure over the `n` recordings that a verifier has scored; None if there are none."""
 
     name: str
     value: float | None
@@ -27,14 +26,18 @@ class Measure(TypedDict):
 
 
 class Summary(TypedDict):
-    """What `summary.json` holds.
+    """The content of `summary.json`.
 
-    `settings` are those of the run. `utterances` and `recordings` count them by status; an utterance is
-    scored where one of its recordings could be chosen, and missing where it has no file at all; "pending" is
-    what an interrupted run has not come to. `errors` counts the recordings that failed, by the reason, the
-    commonest first; `abstained` those that a verifier did not want to judge, by its name (where it abstains
-    on all of an utterance, the others choose). `chosen` are the measures over the best recording of each
-    utterance, `all` those over every recording.
+    Attributes:
+        settings: of the run.
+        utterances: their number by status. An utterance is "scored" if one of its recordings was chosen,
+            "missing" if none of its files exists, "pending" if an interrupted run has not reached it.
+        recordings: their number by status.
+        errors: the number of failed recordings by error, the most frequent first.
+        abstained: the number of recordings on which a verifier abstained, by verifier. If it abstains on all
+            recordings of an utterance, the other verifiers choose.
+        chosen: measures over the best recording of each utterance.
+        all: measures over every recording.
     """
 
     settings: Mapping[str, Any]
@@ -47,16 +50,16 @@ class Summary(TypedDict):
 
 
 def summarise(records: Sequence[Record], pending: int, settings: Mapping[str, Any]) -> Summary:
-    """The figures over all records.
+    """Returns the figures over all records.
 
-    The corpus WER is the sum of all edits over the sum of all lengths; the mean is that over utterances, each
-    of the same weight, which is the figure that seed-tts-eval publishes. Recordings without a score count in
-    no mean: `n` says how many did.
+    The corpus WER is the sum of all edits over the sum of all lengths. The mean WER gives each utterance the
+    same weight; it is the figure that seed-tts-eval publishes. Recordings without a score are left out of a
+    mean, and `n` is the number of those that are in it.
 
     Args:
         records: in any order.
         pending: entries of the manifest without a record.
-        settings: kept as they are.
+        settings: copied to the summary.
     """
     recordings = [recording for record in records for recording in record["recordings"]]
     failed = [recording["error"] for recording in recordings if recording["status"] == "failed"]
@@ -80,7 +83,7 @@ def summarise(records: Sequence[Record], pending: int, settings: Mapping[str, An
 
 
 def summary_table(summary: Summary) -> str:
-    """The summary as aligned text; with one recording an utterance there is nothing to choose or compare."""
+    """Returns the summary as text; the columns "chosen" and "all" if an utterance has several recordings."""
     several = sum(summary["recordings"].values()) > sum(summary["utterances"].values())
     columns = {"chosen": summary["chosen"], "all": summary["all"]} if several else {"value": summary["all"]}
     rows = [["measure", *(cell for name in columns for cell in (name, "n"))]]
@@ -89,13 +92,13 @@ def summary_table(summary: Summary) -> str:
         for measures in columns.values():
             row += _cells(next((each for each in measures if each["name"] == measure["name"]), None))
         rows.append(row)
-    lines = [aligned(rows), "", f"utterances: {_listed(summary['utterances'])}"]
+    lines = [text_table(rows), "", f"utterances: {_listed(summary['utterances'])}"]
     if several:
         lines.append(f"recordings: {_listed(summary['recordings'])}")
     errors = list(summary["errors"].items())
-    lines += [f"failed: {count} x {error}" for error, count in errors[:SHOWN]]
-    if errors[SHOWN:]:
-        lines.append(f"failed: {sum(count for _, count in errors[SHOWN:])} x for other reasons")
+    lines += [f"failed: {count} x {error}" for error, count in errors[:MAX_ERRORS]]
+    if errors[MAX_ERRORS:]:
+        lines.append(f"failed: {sum(count for _, count in errors[MAX_ERRORS:])} x for other reasons")
     if summary["abstained"]:
         lines.append(f"abstained: {_listed(summary['abstained'])}")
     lines += [
@@ -122,19 +125,19 @@ def _measures(recordings: Sequence[Recording]) -> list[Measure]:
     names = dict.fromkeys(name for recording in recordings for name in recording["scores"])
     measures = []
     for name in names:
-        verdicts = [recording["scores"][name] for recording in recordings if name in recording["scores"]]
-        measures += _of_verifier(name, [each for each in verdicts if each["status"] == "scored"])
+        scores = [recording["scores"][name] for recording in recordings if name in recording["scores"]]
+        measures += _verifier_measures(name, [score for score in scores if score["status"] == "scored"])
     known = [each["reward"] for each in recordings if each["reward"] is not None]
     return [*measures, _mean("reward, mean", known)]
 
 
-def _of_verifier(name: str, verdicts: Sequence[ScoreRecord]) -> list[Measure]:
-    values = [each["value"] for each in verdicts if each["value"] is not None]
+def _verifier_measures(name: str, scores: Sequence[ScoreRecord]) -> list[Measure]:
+    values = [score["value"] for score in scores if score["value"] is not None]
     mean = _mean(f"{name}, mean", values)
-    lengths = [each["length"] for each in verdicts if "length" in each]
+    lengths = [score["length"] for score in scores if "length" in score]
     if not lengths:
         return [mean]
-    edits = [each["edits"] for each in verdicts if "edits" in each]
+    edits = [score["edits"] for score in scores if "edits" in score]
     corpus: Measure = {"name": f"{name}, corpus", "value": sum(edits) / sum(lengths), "n": len(lengths)}
     return [corpus, mean, _mean(f"{name}, share above {HIGH:g}", [float(value > HIGH) for value in values])]
 

@@ -1,4 +1,4 @@
-"""Writes results: checked before a search runs, and whole or not at all."""
+"""Writes files and folders atomically, after checks that run before a search."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from llasa_search.errors import InputError
 
 
 def check_wav(path: str | os.PathLike[str]) -> Path:
-    """The path of a `.wav` file that can be written.
+    """Returns the path of a `.wav` file, after checking that it can be written.
 
     Raises:
         InputError: it has another ending, is a folder, or its folder does not exist or is not writable.
@@ -30,10 +30,10 @@ def check_wav(path: str | os.PathLike[str]) -> Path:
 
 
 def check_new_folder(path: str | os.PathLike[str]) -> Path:
-    """The path of a folder that can be made: absent or empty.
+    """Returns the path of a folder, after checking that it is absent or empty and can be made.
 
     Raises:
-        InputError: something is there already, or the folder around it does not exist or is not writable.
+        InputError: the path exists and is not an empty folder, or its parent is missing or not writable.
     """
     path = Path(path)
     if path.resolve() == Path.cwd():
@@ -49,7 +49,7 @@ def _check_parent(path: Path) -> Path:
     parent = path.absolute().parent
     if not os.path.isdir(parent):
         raise InputError(f"cannot write {path}: the folder {parent} does not exist")
-    try:  # what will be done when there is something to write
+    try:  # the only reliable test is to write
         os.rmdir(tempfile.mkdtemp(dir=parent, prefix=f".{path.name}."))
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
@@ -57,7 +57,7 @@ def _check_parent(path: Path) -> Path:
 
 
 def write_wav(path: Path, audio: Audio, sample_rate: int, subtype: str = "PCM_16") -> Path:
-    """Writes float32 mono [samples] as a wav file; louder samples than 1 are clipped to it."""
+    """Writes float32 mono [samples] as a wav file; samples outside [-1, 1] are clipped."""
     import soundfile
 
     with _replacing(path) as temporary:
@@ -66,7 +66,7 @@ def write_wav(path: Path, audio: Audio, sample_rate: int, subtype: str = "PCM_16
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Writes a file in UTF-8, in place of one that is there."""
+    """Writes a file in UTF-8; an existing file is replaced."""
     with _replacing(path) as temporary:
         Path(temporary).write_text(text, "utf-8")
     return path
@@ -74,7 +74,7 @@ def write_text(path: Path, text: str) -> Path:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[str]:
-    """A file to write, which takes the place of `path` when the block ends well."""
+    """Yields a temporary file, which replaces `path` unless the block raises."""
     handle, temporary = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
     try:
         os.close(handle)
@@ -88,7 +88,7 @@ def _replacing(path: Path) -> Iterator[str]:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which appears at `path` when the block ends well and not otherwise."""
+    """Yields a temporary folder, which is moved to `path` unless the block raises."""
     temporary = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=f".{path.name}."))
     try:
         yield temporary

@@ -66,8 +66,8 @@ def test_a_terminal_gets_a_progress_bar(pair_path: Path, asr_path: Path, tmp_pat
     shown = os.read(terminal, 65_536).decode()
     os.close(stderr)
     os.close(terminal)
-    assert done.returncode == 0 and "2 of 2" in shown and "2 heard, best WER(" in shown
-    assert b"rank" in done.stdout and b"heard" not in done.stdout
+    assert done.returncode == 0 and "2 of 2" in shown and "2 scored, best WER(" in shown
+    assert b"rank" in done.stdout and b"scored, best" not in done.stdout
 
 
 def test_json_is_all_of_stdout(say: Cli) -> None:

@@ -16,7 +16,7 @@ import soundfile
 
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
-from llasa_search.cli.score import score, with_protocol
+from llasa_search.cli.score import score_manifest, with_protocol
 from llasa_search.errors import InputError
 from llasa_search.evaluation.evaluate import Record
 from llasa_search.evaluation.summary import summarise
@@ -81,7 +81,7 @@ def test_a_published_list(cli: Callable[..., Any], asr_path: Path, tmp_path: Pat
 def test_the_best_of_several_recordings(manifest: Callable[..., Path], tmp_path: Path, capsys: Any) -> None:
     """Guards against a choice that is reported as if the synthesiser always spoke like that."""
     path = manifest([1.0, 3.0, None], [2.0, 1.0], [None, None])
-    assert score(path, None, Seconds(), tmp_path / "out")
+    assert score_manifest(path, None, Seconds(), tmp_path / "out")
     assert [record["best"] for record in records(tmp_path / "out")] == [1, 0, None]
     assert figures(tmp_path / "out", "chosen")["Seconds(), mean"] == (2.5, 2)
     assert figures(tmp_path / "out", "all")["Seconds(), mean"] == (1.75, 4)
@@ -95,7 +95,7 @@ def test_the_best_of_several_recordings(manifest: Callable[..., Path], tmp_path:
 def test_rewards_that_compare_recordings(manifest: Callable[..., Path], tmp_path: Path) -> None:
     """Guards against ranks among the recordings of other utterances."""
     reward = Lexicographic(Pace(), Seconds())
-    assert score(manifest([0.3, None, 0.9], [0.5, 0.4]), None, reward, tmp_path / "out")
+    assert score_manifest(manifest([0.3, None, 0.9], [0.5, 0.4]), None, reward, tmp_path / "out")
     assert [record["best"] for record in records(tmp_path / "out")] == [2, 0]
 
 
@@ -123,21 +123,21 @@ def test_corpus_and_mean_are_two_figures() -> None:
 def test_entries_share_batches(manifest: Callable[..., Path], tmp_path: Path) -> None:
     """Guards against one call of a model for each utterance, which leaves it idle."""
     verifier = Seconds()
-    score(manifest(*[[0.1]] * 20, [0.1] * 20), None, verifier, tmp_path / "out")
+    score_manifest(manifest(*[[0.1]] * 20, [0.1] * 20), None, verifier, tmp_path / "out")
     assert verifier._heard == [16, 16, 8]
 
 
 def test_a_run_goes_on_where_it_ended(manifest: Callable[..., Path], tmp_path: Path, noise: Noise) -> None:
     """Guards against work done twice, and scores of files that have since been replaced or added."""
     path, out = manifest([0.1], [0.2], [None], [0.4]), tmp_path / "out"
-    score(path, None, Seconds(), out)
+    score_manifest(path, None, Seconds(), out)
     assert summary(out)["utterances"] == {"scored": 3, "failed": 0, "missing": 1}
     soundfile.write(tmp_path / "0-0.wav", noise(0.5), 16_000)
     soundfile.write(tmp_path / "2-0.wav", noise(0.3), 16_000)
     with (out / "scores.jsonl").open("a") as lines:
         lines.write('{}\n[]\n{"id": "3", "recordings": 1}\n{"id": "3", "recor')
     verifier = Seconds()
-    score(path, None, verifier, out)
+    score_manifest(path, None, verifier, out)
     assert verifier._heard == [2]
     found = {record["id"]: record["recordings"][0]["scores"]["Seconds()"]["value"] for record in records(out)}
     assert found == {"0": 0.5, "1": 0.2, "2": 0.3, "3": 0.4}
@@ -150,7 +150,7 @@ def test_settings_that_are_none_are_refused(manifest: Callable[..., Path], tmp_p
     for settings in ("[]", "3", "{"):
         (tmp_path / "out" / "settings.json").write_text(settings)
         with pytest.raises(InputError, match="give another folder"):
-            score(manifest([0.1]), None, Seconds(), tmp_path / "out")
+            score_manifest(manifest([0.1]), None, Seconds(), tmp_path / "out")
 
 
 def test_what_failed_is_tried_again(manifest: Callable[..., Path], tmp_path: Path) -> None:
@@ -165,14 +165,14 @@ def test_what_failed_is_tried_again(manifest: Callable[..., Path], tmp_path: Pat
             return super().score(utterances)
 
     path, out = manifest([0.1], [0.2]), tmp_path / "out"
-    score(path, None, Shaky(), out)
+    score_manifest(path, None, Shaky(), out)
     assert [record["recordings"][0]["error"] for record in records(out)] == [
         "",
         "Shaky(): MemoryError: no room",
     ]
     verifier = Shaky()
     verifier.broken = False
-    score(path, None, verifier, out)
+    score_manifest(path, None, verifier, out)
     assert verifier._heard == [1] and summary(out)["utterances"]["scored"] == 2
 
 
@@ -202,7 +202,7 @@ def test_an_interrupt_leaves_what_was_scored(
 def test_a_bad_prompt_fails_what_needs_it_alone(manifest: Callable[..., Path], tmp_path: Path) -> None:
     """Guards against an utterance dropped whole, or compared with no voice at all."""
     path = manifest([0.2], prompt="absent.wav")
-    assert score(path, None, Seconds() + 0 * OfVoice(), tmp_path / "out")
+    assert score_manifest(path, None, Seconds() + 0 * OfVoice(), tmp_path / "out")
     (recording,) = records(tmp_path / "out")[0]["recordings"]
     verdict = recording["scores"]["OfVoice()"]
     assert verdict["status"] == "failed" and "absent.wav does not exist" in verdict["detail"]
@@ -217,7 +217,9 @@ def test_the_voice_is_that_of_the_line(manifest: Callable[..., Path], tmp_path: 
         assert utterance.voice is not None
         return utterance.voice.seconds
 
-    score(manifest([0.2], prompt="voice.wav"), None, Verifier.from_function(voice_seconds), tmp_path / "out")
+    score_manifest(
+        manifest([0.2], prompt="voice.wav"), None, Verifier.from_function(voice_seconds), tmp_path / "out"
+    )
     assert figures(tmp_path / "out", "all")["voice_seconds(), mean"][0] == pytest.approx(
         0.7 * 16 / 22.05, abs=0.01
     )
@@ -226,20 +228,20 @@ def test_the_voice_is_that_of_the_line(manifest: Callable[..., Path], tmp_path: 
 def test_nothing_scored_is_an_error(manifest: Callable[..., Path], tmp_path: Path) -> None:
     """Guards against an empty table that a script takes for success."""
     with pytest.raises(SearchError, match=r"0-0\.wav: there is no such file"):
-        score(manifest([None]), None, Seconds(), tmp_path / "out")
+        score_manifest(manifest([None]), None, Seconds(), tmp_path / "out")
     assert summary(tmp_path / "out")["utterances"]["missing"] == 1
 
 
 def test_other_settings_are_refused(manifest: Callable[..., Path], tmp_path: Path) -> None:
     """Guards against scores of two verifiers, or of two manifests, in one table."""
     path, out = manifest([0.2]), tmp_path / "out"
-    score(path, None, Seconds(), out)
+    score_manifest(path, None, Seconds(), out)
     before = (out / "scores.jsonl").read_text()
     with pytest.raises(InputError, match="other reward and verifiers: give another folder"):
-        score(path, None, Pace(), out)
+        score_manifest(path, None, Pace(), out)
     os.rename(path, tmp_path / "other.jsonl")
     with pytest.raises(InputError, match="other manifest"):
-        score(tmp_path / "other.jsonl", None, Seconds(), out)
+        score_manifest(tmp_path / "other.jsonl", None, Seconds(), out)
     assert (out / "scores.jsonl").read_text() == before
 
 
@@ -281,5 +283,5 @@ def test_a_terminal_gets_a_progress_bar(
             return True
 
     monkeypatch.setattr(sys, "stderr", Terminal())
-    score(manifest(*[[0.1]] * 17), None, Seconds(), tmp_path / "out")
+    score_manifest(manifest(*[[0.1]] * 17), None, Seconds(), tmp_path / "out")
     assert "/17" in sys.stderr.getvalue()  # type: ignore[attr-defined]

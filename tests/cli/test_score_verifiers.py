@@ -12,7 +12,7 @@ import soundfile
 
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
-from llasa_search.cli.score import score
+from llasa_search.cli.score import score_manifest
 from llasa_search.result import SearchError
 from llasa_search.verifiers import EmotionSimilarity
 from tests.helpers.verifiers import Seconds
@@ -29,14 +29,14 @@ def test_a_verifier_that_cannot_count_fails_alone(
     manifest: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Guards against a raw error that ends the run, and reasons that only the records hold."""
-    assert score(manifest([1.0], [2.0]), None, Seconds() + 0 * Miscounting(), tmp_path / "out")
+    assert score_manifest(manifest([1.0], [2.0]), None, Seconds() + 0 * Miscounting(), tmp_path / "out")
     for line in (tmp_path / "out" / "scores.jsonl").read_text().splitlines():
         (recording,) = json.loads(line)["recordings"]
         verdict = recording["scores"]["Miscounting()"]
         assert verdict["status"] == "failed" and "nobody can count this" in verdict["detail"]
         assert recording["status"] == "scored"
     with pytest.raises(SearchError, match="its counts of edits and length failed"):
-        score(manifest([1.0], [2.0]), None, Miscounting(), tmp_path / "other")
+        score_manifest(manifest([1.0], [2.0]), None, Miscounting(), tmp_path / "other")
     assert (
         "failed: 2 x Miscounting(): its counts of edits and length failed: RuntimeError"
         in capsys.readouterr().out
@@ -52,7 +52,7 @@ def test_abstentions_are_counted(
     manifest: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Guards against a mean over recordings that were judged by fewer verifiers, without a word."""
-    assert score(manifest([1.0], [2.0]), None, Seconds() + Picky(), tmp_path / "out")
+    assert score_manifest(manifest([1.0], [2.0]), None, Seconds() + Picky(), tmp_path / "out")
     assert "abstained: Picky() 2" in capsys.readouterr().out
 
 
@@ -63,7 +63,7 @@ def test_counts_that_cannot_be_fail(
     """Guards against a division by no words in the summary."""
     monkeypatch.setattr(Miscounting, "counts", lambda *_: counts)
     with pytest.raises(SearchError, match="its counts of edits and length failed"):
-        score(manifest([1.0]), None, Miscounting(), tmp_path / "out")
+        score_manifest(manifest([1.0]), None, Miscounting(), tmp_path / "out")
 
 
 def test_each_voice_is_embedded_once(manifest: Callable[..., Path], tmp_path: Path, noise: Noise) -> None:
@@ -80,5 +80,5 @@ def test_each_voice_is_embedded_once(manifest: Callable[..., Path], tmp_path: Pa
     embed = verifier._references._embed
     verifier._references._embed = lambda audio: heard.append(len(audio)) or embed(audio)  # type: ignore[func-returns-value]
     with pytest.warns(UserWarning, match="own checkpoints"):
-        score(path, None, verifier, tmp_path / "out")
+        score_manifest(path, None, verifier, tmp_path / "out")
     assert len(heard) == 2

@@ -1,4 +1,4 @@
-"""Manifests: the published format, JSON lines, and broken lines by name."""
+"""Manifests: the published format, JSON lines, and errors that name the invalid line."""
 
 from __future__ import annotations
 
@@ -31,20 +31,22 @@ def only(path: Path, wavs: Path | None = None) -> Entry:
         (" a1 | What they say. | /elsewhere/p.wav | Say this. \r", "/elsewhere/p.wav", "What they say."),
     ],
 )
-def test_the_published_lists(tmp_path: Path, line: str, prompt: str | None, prompt_text: str | None) -> None:
-    """Guards against fields taken in another order than seed-tts-eval has, or relative to another folder."""
+def test_published_lists_are_read(
+    tmp_path: Path, line: str, prompt: str | None, prompt_text: str | None
+) -> None:
+    """Fields come in seed-tts-eval's order; paths are relative to the manifest's folder."""
     read = only(write(tmp_path / "meta.lst", line), tmp_path)
     expected = None if prompt is None else tmp_path / prompt
     assert read == Entry("a1", "Say this.", "en", (tmp_path / "a1.wav",), expected, prompt_text)
 
 
-def test_a_list_without_a_folder_names_its_own_recordings(tmp_path: Path) -> None:
+def test_without_a_folder_the_manifest_names_the_recordings(tmp_path: Path) -> None:
     assert only(write(tmp_path / "meta.lst", "a|b|c.wav|Say this.|human.wav")).wavs == (
         tmp_path / "human.wav",
     )
 
 
-def test_json_lines(tmp_path: Path) -> None:
+def test_json_lines_are_read(tmp_path: Path) -> None:
     lines = [
         {"id": "a", "text": "Say this.", "wav": "a.wav", "mos": 4.1},
         {"id": "b", "text": "OK", "wavs": ["x/b0.wav", "x/b1.wav"], "language": "zh", "prompt": "p.wav"},
@@ -65,13 +67,13 @@ def test_json_lines(tmp_path: Path) -> None:
     assert c == Entry("c", "今天天气好。", "zh", (Path("/c.wav"),), tmp_path / "p.wav", "Hi.")
 
 
-def test_a_folder_goes_before_what_the_manifest_names(tmp_path: Path) -> None:
-    """Guards against the human's recording scored as if it were the synthesiser's."""
+def test_a_given_folder_takes_precedence_over_recordings_in_the_manifest(tmp_path: Path) -> None:
+    """The human's recording must not be scored as the synthesiser's."""
     path = write(tmp_path / "m.jsonl", {"id": "a", "text": "Say this.", "wav": "human.wav"})
     assert only(path, tmp_path).wavs == (tmp_path / "a.wav",)
 
 
-def test_blank_lines_and_a_byte_order_mark(tmp_path: Path) -> None:
+def test_blank_lines_and_a_byte_order_mark_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "meta.lst").write_bytes("\ufeffa|Say this.\r\n\r\nb|今天\u2028天气。".encode())
     assert [(each.id, each.language) for each in read_manifest(tmp_path / "meta.lst", tmp_path)] == [
         ("a", "en"),
@@ -101,8 +103,7 @@ def test_blank_lines_and_a_byte_order_mark(tmp_path: Path) -> None:
         ("m.jsonl", {"id": "a", "text": "Say this.", "wav": "a.wav", "language": "fr"}, "'fr'"),
     ],
 )
-def test_a_broken_line_is_named(tmp_path: Path, name: str, line: object, complaint: str) -> None:
-    """Guards against utterances that are dropped without a word."""
+def test_the_error_names_the_invalid_line(tmp_path: Path, name: str, line: object, complaint: str) -> None:
     good = "good|b|c.wav|Say this.|d.wav"
     if name == "m.jsonl":
         good = json.dumps({"id": "good", "text": "Say this.", "wav": "d.wav"})
@@ -111,13 +112,13 @@ def test_a_broken_line_is_named(tmp_path: Path, name: str, line: object, complai
     assert f"{tmp_path / name}, line 2: " in str(refused.value)
 
 
-def test_a_line_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_line_that_is_not_utf_8(tmp_path: Path) -> None:
     (tmp_path / "meta.lst").write_bytes(b"a|Say this.\nb|\xff\xfe\n")
     with pytest.raises(InputError, match=r"line 2 is not text in UTF-8"):
         read_manifest(tmp_path / "meta.lst", tmp_path)
 
 
-def test_what_is_no_manifest(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_manifest(tmp_path / "absent.lst", tmp_path)
     with pytest.raises(InputError, match="cannot be read"):
