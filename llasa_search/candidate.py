@@ -1,4 +1,4 @@
-"""What a search chooses among: candidates, and the utterances that verifiers hear."""
+"""Candidates, which a search chooses among, and utterances, which verifiers score."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Status = Literal["scored", "failed", "skipped", "abstained"]
 
 @dataclass(frozen=True)
 class Score:
-    """One verifier's verdict on one utterance.
+    """One verifier's score of one utterance.
 
     Attributes:
         value: in the verifier's own unit (a WER, a cosine); NaN unless `status` is "scored".
-        detail: what the verifier saw, for example a transcript; the error's text when it failed.
+        detail: a transcript, for example; the error's text when it failed.
         status: "scored"; "failed" (ranks last); "skipped" (could no longer win);
             "abstained" (unfinished speech shorter than the verifier's minimum, on which no row is cut, or
-            what the verifier itself does not want to judge).
+            speech that the verifier itself declined to score).
     """
 
     value: float
@@ -34,7 +34,7 @@ class Score:
 
 
 def why_unscored(scores: Mapping[str, Score]) -> str:
-    """What the verifiers that gave no value have said, by their printed names."""
+    """Returns the details of the verifiers that gave no value, by their printed names."""
     unscored = {name: score.detail for name, score in scores.items() if score.status != "scored"}
     reasons = [detail if name in detail else f"{name}: {detail}" for name, detail in unscored.items()]
     return "; ".join(reasons) or "every verifier gave a value that has no utility"
@@ -45,13 +45,13 @@ class Candidate:
     """One sampled utterance; after an in-context search, its steps joined.
 
     Attributes:
-        index: its place in the search; with the same seed, always the same speech.
+        index: its number in the search; with the same seed, it always has the same speech.
         key: the seed key of its row.
         text: what it should say.
-        codes: speech codes [frames], 0-based (not vocabulary ids), 50 a second, without END.
+        codes: speech codes [frames], 0-based (not vocabulary ids), 50 per second, without END.
         logprobs: log-probability of each code (and of END, when reached) under the model at
             temperature 1, float32 [frames] or [frames + 1].
-        finish_reason: "stop" when the model ended it, "length" when the limit did.
+        finish_reason: "stop" if the model ended it, "length" if the limit did.
         parent: index of the candidate it was forked from, or None.
         history: candidates of the steps before it (in-context search).
         scores: by the verifier's printed expression.
@@ -79,23 +79,23 @@ class Candidate:
 
     @property
     def mean_logprob(self) -> float:
-        """Mean log-probability a token, in nats; NaN for an empty candidate."""
+        """Mean log-probability per token, in nats; NaN for an empty candidate."""
         return float(self.logprobs.mean()) if len(self.logprobs) else float("nan")
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """What a verifier hears.
+    """What a verifier scores.
 
     Attributes:
-        text: what should have been said.
+        text: what should be spoken.
         language: "en" or "zh".
         audio: read-only float32 mono [samples], in [-1, 1].
         sample_rate: in Hz.
-        codes: the speech codes it was decoded from, or None for foreign speech.
+        codes: the speech codes it was decoded from, or None for recordings.
         voice: the voice prompt, or None.
         final: False while the speech is unfinished.
-        logprobs: as in `Candidate`, or None for foreign speech.
+        logprobs: as in `Candidate`, or None for recordings.
     """
 
     text: str
@@ -113,7 +113,7 @@ class Utterance:
 
 
 def recorded(index: int, text: str, audio: Audio | None) -> Candidate:
-    """A candidate that is a recording, and not made of speech codes."""
+    """Returns a candidate that is a recording, without speech codes; `audio` is None if it cannot be read."""
     return Candidate(
         index=index,
         key=0,

@@ -1,4 +1,4 @@
-"""The decoding loop: rows that share a prompt, stepped together until each has ended."""
+"""The sampling loop: rows that share a prompt are stepped together until each has ended."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Task:
         model: the language model.
         prefix: the prefilled prompt.
         prompt_codes: the codes in the prompt (for the repetition penalty).
-        sampling: how tokens are drawn.
-        minimum: END is forbidden before so many tokens.
-        maximum: rows are cut after so many tokens.
+        sampling: how tokens are sampled.
+        minimum: END is forbidden before this many tokens.
+        maximum: rows are cut after this many tokens.
     """
 
     model: LanguageModel
@@ -50,12 +50,12 @@ class Task:
 
     @property
     def capacity(self) -> int:
-        """Cache positions a row needs; its last token is never fed."""
+        """Cache positions that a row needs; its last token is never fed."""
         return -(-self.maximum // CAPACITY_MULTIPLE) * CAPACITY_MULTIPLE
 
     @property
     def bytes_per_row(self) -> int:
-        """Memory of a row's cache and of its logits, probabilities and their like (some six copies)."""
+        """Memory of a row's cache, and of about six copies of its logits and probabilities."""
         return KeyValueCache.bytes_per_row(self.prefix, self.capacity) + 6 * 4 * self.model.outputs
 
 
@@ -69,10 +69,10 @@ class Finished(NamedTuple):
 
 
 class Batch:
-    """Live rows of one length. A row is known by its name (a whole number), whatever slot it has.
+    """Live rows of one length. A row keeps its name (a whole number) when its slot changes.
 
-    A batch without a cache (new, or after `release`) rebuilds it from its tokens when it is next stepped:
-    step by step, so that the numbers are the same to the bit.
+    A batch without a cache (new, or after `release`) rebuilds it from its tokens when it is next stepped,
+    step by step, so that the result is the same bit for bit.
 
     Attributes:
         names: the rows, in the order of their slots.
@@ -97,9 +97,9 @@ class Batch:
 
     @torch.inference_mode()
     def step(self) -> list[Finished]:
-        """Samples one token for every row; rows that end leave at once.
+        """Samples one token for every row; rows that end leave the batch.
 
-        Interrupted or out of memory while the model runs, the batch is as it was before.
+        If the model is interrupted or runs out of memory, the batch is unchanged.
         """
         rows = _round_up(len(self))
         logits = self._next_logits(rows)
@@ -122,7 +122,7 @@ class Batch:
         sources, targets = [], []
         free = iter(sorted(set(range(len(parents))) - set(parents)))
         order = [0] * len(parents)
-        # A first child stays where its parent is, unless past the new end; the others take free slots.
+        # 1. A first child keeps its parent's slot, unless past the new end; the others take free slots.
         for child, parent in enumerate(parents):
             if parent not in seats and parent < len(parents):
                 slot = parent
@@ -139,22 +139,22 @@ class Batch:
         self._keys[: len(parents)] = torch.tensor(new_keys, dtype=torch.int64)
 
     def rewind(self, length: int) -> None:
-        """Forgets all tokens but the first `length`."""
+        """Drops all tokens after the first `length`."""
         self.length = length
         if self._cache is not None:
             self._cache.length = max(0, length - 1)
-        if self._seen is not None:  # it cannot tell which tokens to forget
+        if self._seen is not None:  # it does not record where a token occurred
             self.release()
 
     @torch.inference_mode()
     def split(self) -> tuple[Batch, Batch]:
-        """Two halves, without a cache."""
+        """Returns two halves, without caches."""
         self.release()
         middle = (len(self) + 1) // 2
         return self._part(0, middle), self._part(middle, len(self))
 
     def release(self) -> None:
-        """Gives the cache's memory back."""
+        """Frees the cache."""
         self._cache, self._seen = None, None
 
     def codes(self) -> NDArray[np.int32]:
@@ -166,7 +166,7 @@ class Batch:
         return self._logprobs[: len(self), : self.length].cpu().numpy()
 
     def mean_logprobs(self) -> NDArray[np.float64]:
-        """Mean log-probability a token, in nats, float64 [rows]; 0 before the first token."""
+        """Mean log-probability per token, in nats, float64 [rows]; 0 before the first token."""
         return np.asarray(self.logprobs().sum(-1) / max(1, self.length), np.float64)
 
     def _next_logits(self, rows: int) -> Tensor:
@@ -217,7 +217,7 @@ class Batch:
         return finished
 
     def _remove(self, done: Sequence[int]) -> None:
-        """The last live rows take the slots of those that leave."""
+        """Moves the last live rows into the slots of finished rows."""
         left = len(self) - len(done)
         holes = [slot for slot in done if slot < left]
         movers = [slot for slot in range(left, len(self)) if slot not in set(done)]
@@ -238,7 +238,7 @@ class Batch:
             self._cache.copy(sources, targets)
 
     def _reserve(self, slots: int) -> None:
-        """Makes room for so many rows."""
+        """Makes room for `slots` rows."""
         self._keys, self._tokens, self._logprobs = (
             _grow(tensor, slots) for tensor in (self._keys, self._tokens, self._logprobs)
         )

@@ -1,4 +1,4 @@
-"""The key-value cache: one copy of the prompt for all rows, and preallocated room for what each adds."""
+"""The key-value cache: one copy of the prompt for all rows, and preallocated space for each row's tokens."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class KeyValueCache:
     """Keys and values of the tokens after the prompt, appended in place.
 
     A row has a slot; live rows fill the first slots. Positions from `length` on, and slots past the live
-    ones, hold nothing of meaning. Only `reserve` moves a buffer, so that captured CUDA graphs can use it.
+    rows, are undefined. Only `reserve` moves a buffer, so that captured CUDA graphs can use it.
 
     Attributes:
         keys, values: [slots, kv_heads, capacity, head_dim] for each layer.
@@ -61,7 +61,7 @@ class KeyValueCache:
             filled.index_copy_(0, target, filled.index_select(0, source))
 
     def reserve(self, slots: int) -> None:
-        """Makes room for so many rows: layer by layer, so that little memory is needed beside."""
+        """Makes room for `slots` rows, layer by layer, to limit the extra memory."""
         for buffers in (self.keys, self.values):
             for index, old in enumerate(buffers):
                 if slots > len(old):

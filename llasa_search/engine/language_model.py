@@ -1,4 +1,4 @@
-"""A Llama's weights, fused for decoding, and the two passes over them: `prefill` and `step`.
+"""A Llama's weights, fused for sampling, and the two passes over them: `prefill` and `step`.
 
 The arithmetic is that of transformers' `LlamaForCausalLM` (the tests compare them), with fewer and larger
 operations: query, key and value are one product, gate and up another; rotary embedding is one complex
@@ -51,7 +51,7 @@ class LanguageModel:
     CPU, where half-precision attention is slower, and in the weights' type elsewhere.
 
     Attributes:
-        outputs: number of tokens that can be drawn: speech codes, then END.
+        outputs: number of tokens that can be sampled: speech codes, then END.
         layers, heads, kv_heads, head_dim: the model's shape.
     """
 
@@ -64,7 +64,7 @@ class LanguageModel:
             max_length: positions that will be used, prompt and speech together.
 
         Raises:
-            ModelError: the model's activation or rotary embedding is none that Llama checkpoints have.
+            ModelError: the model's activation or rotary embedding is not one that Llama checkpoints have.
         """
         config = model.config
         if config.hidden_act != "silu":
@@ -152,7 +152,7 @@ class LanguageModel:
         return self._logits(x)
 
     def flops(self, tokens: int, context: float, outputs: int) -> float:
-        """Floating-point operations of a pass: two for each weight and token, and each product of attention.
+        """FLOPs of a pass: two for each weight and token, and the products of attention.
 
         Args:
             tokens: fed, over all rows.
@@ -211,7 +211,7 @@ class LanguageModel:
         )
 
     def _interleave(self, linear: Any) -> tuple[Tensor, Tensor | None]:
-        """Puts the two halves of each head's dimensions side by side, as complex numbers want them."""
+        """Interleaves the two halves of each head's dimensions, as complex multiplication needs them."""
         halves = (-1, 2, self.head_dim // 2)
         weight = linear.weight.unflatten(0, halves).transpose(1, 2).flatten(0, 2)
         bias = None if linear.bias is None else linear.bias.unflatten(0, halves).transpose(1, 2).flatten()
@@ -227,7 +227,7 @@ def _stack(*parts: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor | None]
 def _attend(
     query: Tensor, prefix_keys: Tensor, prefix_values: Tensor, keys: Tensor, values: Tensor
 ) -> Tensor:
-    """Attention of one token a row over the shared prompt and the row's own tokens.
+    """Attention of one token per row over the shared prompt and the row's own tokens.
 
     Args:
         query: [rows, kv_heads, group, head_dim], scaled.

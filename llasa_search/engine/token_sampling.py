@@ -1,4 +1,4 @@
-"""Drawing tokens: a stateless random number for each row and position, put through the inverse CDF."""
+"""Samples tokens: a stateless random number for each row and position, put through the inverse CDF."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHIFTS = (30, 27, 31)
 
 
 def mix(*parts: int) -> int:
-    """A 64-bit key from whole numbers: equal numbers give equal keys, others unrelated ones.
+    """Returns a 64-bit key from whole numbers; different numbers give unrelated keys.
 
     SplitMix64's finaliser (Steele, Lea and Flood 2014) over each part in turn.
     """
@@ -28,13 +28,13 @@ def mix(*parts: int) -> int:
 
 
 def signed(key: int) -> int:
-    """The same 64 bits as torch.int64 holds them."""
+    """Returns the same 64 bits as a signed integer, as torch.int64 stores them."""
     key &= _MASK
     return key - (1 << 64) if key >> 63 else key
 
 
 def uniform(keys: Tensor, position: int) -> Tensor:
-    """The random number of each row at one position: the same in whatever batch the row stands.
+    """Returns each row's random number at one position; it does not depend on the batch.
 
     Args:
         keys: int64 [rows].
@@ -43,7 +43,7 @@ def uniform(keys: Tensor, position: int) -> Tensor:
     Returns:
         float32 [rows] in (0, 1].
     """
-    bits = keys + signed((position + 1) * _GOLDEN & _MASK)  # int64 wraps around, as SplitMix64 wants
+    bits = keys + signed((position + 1) * _GOLDEN & _MASK)  # int64 wraps around, as SplitMix64 needs
     for shift, multiplier in zip(_SHIFTS, (*_MULTIPLIERS, 1), strict=True):
         unsigned_shift = (bits >> shift) & ((1 << (64 - shift)) - 1)
         bits = (bits ^ unsigned_shift) * signed(multiplier)
@@ -52,13 +52,13 @@ def uniform(keys: Tensor, position: int) -> Tensor:
 
 
 def draw(logits: Tensor, keys: Tensor, position: int, sampling: Sampling) -> Tensor:
-    """One token a row.
+    """Samples one token per row.
 
     Args:
         logits: float32 [rows, tokens]; -inf forbids a token.
         keys: int64 [rows].
         position: of the token in the row, from 0.
-        sampling: temperature, top-k and top-p, applied in this order as transformers does.
+        sampling: temperature, top-k and top-p, applied in this order, as in transformers.
 
     Returns:
         int64 [rows].
@@ -87,7 +87,7 @@ def _weakest_of_nucleus(probabilities: Tensor, top_p: float) -> Tensor:
 
 
 def _sort(values: Tensor) -> Tensor:
-    """Ascending along the last dimension; on a CPU NumPy's sort is 30 times faster than torch's."""
+    """Sorts ascending along the last dimension; on a CPU NumPy's sort is 30 times faster than torch's."""
     return torch.from_numpy(np.sort(values.numpy())) if values.device.type == "cpu" else values.sort().values
 
 

@@ -1,4 +1,4 @@
-"""X-codec2: speech to codes and back."""
+"""X-codec2: encodes speech to codes and decodes codes to speech."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from transformers import Xcodec2FeatureExtractor, Xcodec2Model
 
 CONTEXT_FRAMES = 50
-"""Codes decoded before the speech and then cut: one second, as far as the decoder's sound carries over."""
+"""Codes decoded before the speech and then cut: one second, the reach of the codec's decoder."""
 
 FRAMES_PER_CALL = 8192
-"""Frames decoded at once: bounds memory."""
+"""Frames decoded in one call, to bound memory."""
 
 
 class Codec:
-    """Turns mono speech into one stream of codes and codes into speech.
+    """Encodes mono speech to one stream of codes, and decodes it.
 
     Attributes:
         sample_rate: of the audio, in Hz.
-        hop: samples a code.
+        hop: samples per code.
         codebook_size: codes are 0 .. codebook_size - 1.
     """
 
@@ -40,12 +40,12 @@ class Codec:
 
     @property
     def frame_rate(self) -> float:
-        """Codes a second."""
+        """Codes per second."""
         return self.sample_rate / self.hop
 
     @torch.inference_mode()
     def encode(self, audio: Audio) -> Codes:
-        """Codes of speech.
+        """Encodes speech.
 
         Args:
             audio: float32 mono [samples] at `sample_rate`.
@@ -59,10 +59,10 @@ class Codec:
         return np.asarray(codes[0, 0].cpu().numpy(), dtype=np.int32)
 
     def decode(self, rows: Sequence[Codes], context: Codes | NDArray[np.int32] | None = None) -> list[Audio]:
-        """Speech of several rows of codes.
+        """Decodes several rows of codes.
 
-        Rows of equal length are decoded together and none is padded: padding would change the sound. The
-        last 50 codes of the context are decoded before each row, and their samples are cut.
+        Rows of equal length are decoded together and none is padded, because padding would change the audio.
+        The last 50 codes of the context are decoded before each row, and their samples are cut.
 
         Args:
             rows: codes [frames] each.
@@ -86,7 +86,7 @@ class Codec:
         return [speech[index] for index in range(len(rows))]
 
     def flops(self, frames: int) -> float:
-        """Floating-point operations of decoding so many frames: two for each weight, without attention."""
+        """FLOPs of decoding `frames` frames: two for each weight, without attention."""
         decoding = (self._model.quantizer, self._model.acoustic_decoder)
         return 2.0 * frames * sum(weight.numel() for module in decoding for weight in module.parameters())
 

@@ -1,4 +1,4 @@
-"""Whether a prompt and its speech fit into the model's window, and how long the speech may be."""
+"""Lays a prompt out in the model's context window, and bounds the length of its speech."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from llasa_search.sampling import Sampling
 from llasa_search.voice import Prompt
 
 ROOM_FOR_SLOW_SPEECH = 1.5
-"""A text is too long when not even its typical duration times this fits. Our choice."""
+"""A text is too long if its typical duration times this does not fit. Our choice."""
 
 CERTAIN = 0.95
-"""Of the characters that would fit if all took equally long: as many as are said to fit."""
+"""Share of the characters that would fit at equal duration; the message states this many. Our choice."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Fit:
         text_ids: token ids up to the start of speech.
         minimum, maximum: speech tokens that may follow the codes of voice and history, END not counted.
         expected: speech tokens that reading the text usually takes, between the two.
-        refusal: why the text cannot be spoken in one go, where it is too long; else None.
+        refusal: why the text cannot be spoken in one piece, if it is too long; else None.
     """
 
     text_ids: list[int]
@@ -42,11 +42,11 @@ def fit(prompt: Prompt, sampling: Sampling, form: PromptFormat, hop: int, rate: 
     """Lays a prompt out, before any model runs.
 
     Args:
-        prompt: what is asked.
-        sampling: may set the speech's least and greatest length; else the text does.
-        form: how the model is prompted.
-        hop: samples a code.
-        rate: codes a second.
+        prompt: text, voice and history.
+        sampling: may set the shortest and longest speech; else the text does.
+        form: the prompt format.
+        hop: samples per code.
+        rate: codes per second.
         window: tokens that the model can hold.
 
     Raises:
@@ -59,8 +59,8 @@ def fit(prompt: Prompt, sampling: Sampling, form: PromptFormat, hop: int, rate: 
     needed, refusal = ROOM_FOR_SLOW_SPEECH * typical, None
     if room < max(1, min(high * rate, needed)):
         fixed = len(form.ids(_everything(prompt, ""), np.zeros(0, np.int32))) + _codes_before(prompt, hop)
-        a_character = (len(text_ids) + _codes_before(prompt, hop) - fixed + needed) / len(prompt.text)
-        limit = max(0, int(CERTAIN * (window - fixed) / a_character))
+        per_character = (len(text_ids) + _codes_before(prompt, hop) - fixed + needed) / len(prompt.text)
+        limit = max(0, int(CERTAIN * (window - fixed) / per_character))
         beside = "" if prompt.voice is None else " beside this voice prompt"
         refusal = (
             f"the text of {len(prompt.text)} characters is too long for a window of {window} tokens: some "
@@ -74,10 +74,10 @@ def fit(prompt: Prompt, sampling: Sampling, form: PromptFormat, hop: int, rate: 
 def within(
     prompt: Prompt, sampling: Sampling, form: PromptFormat, hop: int, rate: float, window: int
 ) -> Prompt:
-    """The prompt, with so much of its history as leaves room for the text's longest speech.
+    """Returns the prompt with as much of its history as leaves room for the text's longest speech.
 
-    The oldest steps go first, text and codes together. The voice stays; without one, so does the first step,
-    from which the others have their voice. Arguments are those of `fit`.
+    The oldest steps are dropped first, text and codes together. The voice stays; without one, the first step
+    stays, because it sets the voice. Arguments are those of `fit`.
     """
     longest = round(_seconds(prompt.text, sampling)[1] * rate)
     anchor = 0 if prompt.voice is not None else 1
@@ -103,7 +103,7 @@ def _seconds(text: str, sampling: Sampling) -> tuple[float, float]:
 
 
 def _everything(prompt: Prompt, text: str) -> str:
-    """All that is spoken, joined by single spaces: by the voice, in the history, and now."""
+    """The transcript of the voice, the text of the history and the text, joined by single spaces."""
     voice = prompt.voice
     if voice is not None and not voice.text:
         raise InputError(f"the voice prompt {voice.name!r} has no transcript; give it: Voice(..., text=...)")
@@ -112,6 +112,6 @@ def _everything(prompt: Prompt, text: str) -> str:
 
 
 def _codes_before(prompt: Prompt, hop: int) -> int:
-    """Codes of voice and history; the codec appends one sample to a voice before it counts."""
+    """Number of codes of voice and history; the codec appends one sample to a voice."""
     voice = 0 if prompt.voice is None else len(prompt.voice.audio) // hop + 1
     return voice + sum(len(step.codes) for step in prompt.history)

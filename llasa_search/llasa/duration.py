@@ -1,18 +1,18 @@
-"""How long speech of a text may be: END is forbidden before, and rows are cut after."""
+"""How long speech of a text may be: END is forbidden before the minimum, and rows are cut at the maximum."""
 
 from __future__ import annotations
 
 import unicodedata
 
 TYPICAL_RATE = 15.0
-"""Characters a second of read English: 150 words a minute (a common figure for audiobooks) of six characters,
-the space counted."""
+"""Characters per second of read English: 150 words per minute (a common figure for audiobooks) of six
+characters, including the space."""
 
 FASTEST, SLOWEST = 2.0, 0.4
-"""Times the typical rate. Our choice: hurried and dragging readers stay inside, silence and loops do not."""
+"""Factors of the typical rate. Our choice: fast and slow readers are inside, silence and loops are not."""
 
 PAUSE_SECONDS = 1.0
-"""Allowed on top at the slowest rate, for silence at the edges."""
+"""Added at the slowest rate, for silence at the edges."""
 
 _HAN = 3.0
 """A Chinese character takes as long as three Latin ones: some five syllables a second."""
@@ -22,12 +22,12 @@ _DIGIT = 5.0
 
 
 def typical_seconds(text: str) -> float:
-    """Seconds that reading the text usually takes."""
+    """Returns the seconds that reading the text usually takes."""
     return sum(map(_weight, text)) / TYPICAL_RATE
 
 
 def seconds_range(text: str) -> tuple[float, float]:
-    """Fewest and most seconds that reading the text may take.
+    """Returns the fewest and the most seconds that reading the text may take.
 
     >>> low, high = seconds_range("The captain found a silver coin near the lake.")
     >>> 1 < low < 2 and 8 < high < 9

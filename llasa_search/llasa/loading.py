@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from llasa_search.checkpoints.hub import first_lines, from_hub, require_id
+from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.loading import require_complete, without_progress_bars
 from llasa_search.checkpoints.names import TINY
 from llasa_search.errors import InputError, ModelError
@@ -57,22 +58,6 @@ def find_model(model: str, codec: str | None) -> tuple[str, str]:
     return model, codec or CODEC
 
 
-def pick_device(device: str) -> torch.device:
-    """The device itself; "auto" is the GPU if there is one.
-
-    Raises:
-        InputError: there is no such device here.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"the device {device!r} cannot be used here: {first_lines(error)}") from error
-    return chosen
-
-
 def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
     """The type of the weights; "auto" is bfloat16 on a GPU and float32 on a CPU.
 
@@ -86,6 +71,7 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
     return DTYPES[dtype]
 
 
+@explain_missing_imports()
 def load_tokenizer(where: str) -> PreTrainedTokenizerBase:
     """The language model's tokenizer."""
     from transformers import AutoTokenizer
@@ -94,6 +80,7 @@ def load_tokenizer(where: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+@explain_missing_imports()
 def load_language_model(where: str, device: torch.device, dtype: torch.dtype) -> LlamaForCausalLM:
     """The language model, on its device.
 
@@ -110,6 +97,7 @@ def load_language_model(where: str, device: torch.device, dtype: torch.dtype) ->
     return placed
 
 
+@explain_missing_imports()
 def load_codec(where: str, device: torch.device) -> Codec:
     """The codec, in float32, on its device.
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from llasa_search.arrays import Audio, Codes
+from llasa_search.checkpoints.loading import pick_device
 from llasa_search.engine.language_model import LanguageModel
 from llasa_search.errors import ModelError
 from llasa_search.llasa import loading
@@ -21,14 +22,14 @@ WINDOW = 2048
 
 
 class Llasa:
-    """A Llasa language model and the codec that its tokens belong to.
+    """A Llasa language model and its codec.
 
     Attributes:
-        name: as it was asked for.
-        format: how it is prompted.
+        name: as it was given.
+        format: the prompt format.
         language_model: the language model, ready for sampling.
-        codec: speech to codes and back.
-        max_length: tokens of prompt and speech together, at most.
+        codec: encodes and decodes speech.
+        max_length: most tokens of prompt and speech together.
         embedded: whether the codec is the package's own; the package's own verifiers are trained on its speech.
     """
 
@@ -73,7 +74,7 @@ class Llasa:
             ModelError: a checkpoint cannot be found, lacks Llasa's markers, or does not fit the other.
         """
         where, codec_where = loading.find_model(str(model), None if codec is None else str(codec))
-        place = loading.pick_device(device)
+        place = pick_device(device)
         weights = loading.pick_dtype(dtype, place)
         prompt_format = PromptFormat(loading.load_tokenizer(where))
         loaded_codec = loading.load_codec(codec_where, place)
@@ -98,7 +99,7 @@ class Llasa:
 
     @property
     def frame_rate(self) -> float:
-        """Speech codes a second."""
+        """Speech codes per second."""
         return self.codec.frame_rate
 
     def encode(self, audio: Audio) -> Codes:
@@ -110,7 +111,7 @@ class Llasa:
         return self.codec.decode(rows, context)
 
     def voice_codes(self, voice: Voice | None) -> Codes:
-        """Codes of a voice prompt, encoded once; none without a voice."""
+        """Codes of a voice prompt, encoded once; empty without a voice."""
         if voice is None:
             return np.zeros(0, np.int32)
         if voice.id not in self._voices:

@@ -1,4 +1,4 @@
-"""How Llasa is asked: chat template, markers, and the token ids of speech codes."""
+"""Llasa's prompt format: chat template, markers, and the token ids of speech codes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEXT_START, TEXT_END = "<|TEXT_UNDERSTANDING_START|>", "<|TEXT_UNDERSTANDING_END
 SPEECH_START, SPEECH_END = "<|SPEECH_GENERATION_START|>", "<|SPEECH_GENERATION_END|>"
 
 DATE = "26 Jul 2024"
-"""Llama 3's chat template writes a date: always this, its own fallback, so that a seed keeps its speech."""
+"""The date in Llama 3's chat template: fixed to its own default, so that a seed keeps its speech."""
 
 
 class PromptFormat:
@@ -43,9 +43,9 @@ class PromptFormat:
         markers = (TEXT_START, TEXT_END, SPEECH_START, SPEECH_END, "<|s_0|>")
         missing = [marker for marker in markers if marker not in vocabulary]
         if missing:
-            raise ModelError(f"this is no Llasa checkpoint: its tokenizer lacks {', '.join(missing)}")
+            raise ModelError(f"this is not a Llasa checkpoint: its tokenizer lacks {', '.join(missing)}")
         if not tokenizer.chat_template:
-            raise ModelError("this is no whole Llasa checkpoint: its tokenizer has no chat template")
+            raise ModelError("this is not a complete Llasa checkpoint: its tokenizer has no chat template")
         self._tokenizer = tokenizer
         self.codebook_size = 0
         while f"<|s_{self.codebook_size}|>" in vocabulary:
@@ -60,8 +60,8 @@ class PromptFormat:
         """The prompt's token ids.
 
         Args:
-            text: all text: of the voice prompt, of the history, and the one to be spoken.
-            codes: speech already spoken: of the voice prompt and of the history.
+            text: transcript of the voice prompt, text of the history, and the text to speak.
+            codes: of the voice prompt and of the history.
 
         Raises:
             InputError: the text holds one of the model's own markers.
@@ -80,7 +80,7 @@ class PromptFormat:
             continue_final_message=True,
             date_string=DATE,
         )
-        # Whether that is too long is not for the tokenizer to say (`context_window.fit`).
+        # `context_window.fit` checks the length; the tokenizer must not warn.
         ids = self._tokenizer.encode(rendered, add_special_tokens=False, verbose=False)
         return [*ids, *self.speech_ids[codes].tolist()]
 

@@ -59,7 +59,7 @@ def test_another_codecs_codebook_is_refused(tmp_path: Path, pair_path: Path) -> 
 def test_an_ordinary_llama_is_refused(tmp_path: Path, pair_path: Path) -> None:
     """Babble from a model that never learnt to speak."""
     write_language_model(tmp_path, 64, 0.1, MARKERS[:2], None, {})
-    with pytest.raises(ModelError, match="no Llasa checkpoint"):
+    with pytest.raises(ModelError, match="not a Llasa checkpoint"):
         Llasa.from_pretrained(tmp_path, codec=pair_path / "codec")
 
 
