@@ -13,6 +13,7 @@ import json
 import random
 import string
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -100,6 +101,10 @@ def log_mel(audio: np.ndarray, frames: int) -> Tensor:
     return F.pad(mel[:, :frames], (0, max(0, frames - mel.shape[1])), value=floor)
 
 
+# int16 samples, their text, and where each word ends (in samples), if known.
+Clip = tuple[np.ndarray, str, list[int] | None]
+
+
 class Clips:
     """Clips of about one length a batch; every draw is decided by the step's number."""
 
@@ -112,7 +117,9 @@ class Clips:
         rng = random.Random(step)
         start = rng.randrange(len(self.rows) - 4 * BATCH)
         chosen = [self.rows[start + i] for i in rng.sample(range(4 * BATCH), BATCH)]
-        made = [(np.asarray(audio), row["spoken"], self.ends.get(_key(row))) for row, audio in chosen]
+        made: list[Clip] = [
+            (np.asarray(audio), row["spoken"], self.ends.get(_key(row))) for row, audio in chosen
+        ]
         kind = rng.random()
         if kind < 0.2:
             made = [self._joined(a, made[(i * 7 + 1) % BATCH], rng) for i, a in enumerate(made)]
@@ -131,13 +138,13 @@ class Clips:
         return clips
 
     @staticmethod
-    def _joined(a, b, rng):
+    def _joined(a: Clip, b: Clip, rng: random.Random) -> Clip:
         gap = np.zeros(rng.randrange(0, 4000), np.int16)
         audio = np.concatenate([a[0], gap, b[0]])
         return (audio, f"{a[1]} {b[1]}", None) if len(audio) < 156_000 else a
 
     @staticmethod
-    def _cut(clip, rng):
+    def _cut(clip: Clip, rng: random.Random) -> Clip:
         """Keeps a run of words, cut at word boundaries, where the ends of words are known."""
         audio, text, ends = clip
         words = text.split()
@@ -149,7 +156,7 @@ class Clips:
         return audio[begin : ends[last]], " ".join(words[first : last + 1]), None
 
     @staticmethod
-    def _rearranged(clip, rng):
+    def _rearranged(clip: Clip, rng: random.Random) -> Clip:
         """With a word said twice, left out, or exchanged with another, where the ends of words are known."""
         audio, text, ends = clip
         words = text.split()
@@ -169,7 +176,7 @@ class Clips:
         return (audio, " ".join(words[i] for i in order), None) if len(audio) < 156_000 else clip
 
     @staticmethod
-    def _disturbed(audio, rng):
+    def _disturbed(audio: np.ndarray, rng: random.Random) -> np.ndarray:
         """A random level, and now and then noise or silence around."""
         audio = audio.astype(np.float32) * rng.uniform(0.3, 1.2)
         if rng.random() < 0.2:
@@ -217,7 +224,7 @@ def _loss(model: Speller, clips: list[tuple[np.ndarray, str]], full: bool) -> tu
     }
 
 
-def _key(row: dict[str, object]) -> str:
+def _key(row: dict[str, Any]) -> str:
     return f"{row['session']} {row['spoken']}"
 
 

@@ -8,6 +8,7 @@ and decoder.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,7 +58,7 @@ def build() -> Xcodec2Model:
         semantic_model_config=semantic.to_dict(),
     )
     torch.manual_seed(0)
-    model = Xcodec2Model(config)
+    model: Any = Xcodec2Model(config)
     model.set_attn_implementation("eager")  # faster than sdpa at these sizes on a CPU
     for name, parameter in model.named_parameters():
         if name.startswith(("semantic_encoder", "acoustic_encoder")):

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from examples.train_tiny import codec, loop
 
 
 def load_codec(folder: Path) -> Xcodec2Model:
-    return Xcodec2Model.from_pretrained(folder, dtype=torch.float32).to(loop.DEVICE).eval()
+    model: Any = Xcodec2Model.from_pretrained(folder, dtype=torch.float32)
+    return model.to(loop.DEVICE).eval()
 
 
 def encode_shard(model: Xcodec2Model, meta: Path, out: Path) -> None:

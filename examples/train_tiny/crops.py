@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ class Crops:
         self.shortest, self.longest = shortest, longest
         self.folders = [_sessions(folder, longest) for folder in folders]
 
-    def batch(self, step: int, size: int) -> tuple[list[dict[str, object]], torch.Tensor]:
+    def batch(self, step: int, size: int) -> tuple[list[dict[str, Any]], torch.Tensor]:
         """Rows that say who speaks and how, and audio [size, samples]."""
         rng = random.Random(step)
         samples = int(rng.uniform(self.shortest, self.longest) * speech.SAMPLE_RATE)
@@ -41,7 +42,7 @@ class Crops:
         return rows, torch.from_numpy(np.stack(made).astype(np.float32) / 32768)
 
 
-def _sessions(folder: Path, longest: float) -> list[tuple[dict[str, object], list[np.ndarray]]]:
+def _sessions(folder: Path, longest: float) -> list[tuple[dict[str, Any], list[np.ndarray]]]:
     """The first row and all audio of each session that holds the longest crop."""
     found = []
     for _, group in itertools.groupby(speech.read_shards(folder), key=lambda pair: pair[0]["session"]):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jiwer
 import numpy as np
@@ -27,7 +28,7 @@ FEATURES = Wav2Vec2FeatureExtractor(do_normalize=True)
 def build() -> Wav2Vec2ForCTC:
     """A fresh model; the same on every machine."""
     torch.manual_seed(0)
-    model = Wav2Vec2ForCTC(
+    model: Any = Wav2Vec2ForCTC(
         Wav2Vec2Config(
             vocab_size=len(SYMBOLS),
             pad_token_id=SYMBOLS.index("<pad>"),
@@ -116,10 +117,11 @@ def evaluate(folder: Path, originals: Path, resynthesis: Path) -> dict[str, floa
     from llasa_search.candidate import Utterance
     from llasa_search.verifiers import CTCAlignment
 
-    model = Wav2Vec2ForCTC.from_pretrained(folder, dtype=torch.float32).to(loop.DEVICE).eval()
+    loaded: Any = Wav2Vec2ForCTC.from_pretrained(folder, dtype=torch.float32)
+    model = loaded.to(loop.DEVICE).eval()
     tokenizer = Wav2Vec2CTCTokenizer.from_pretrained(folder)
     rates: dict[str, float] = {}
-    rows: tuple[dict[str, object], ...] = ()
+    rows: tuple[dict[str, Any], ...] = ()
     audios: tuple[np.ndarray, ...] = ()
     for name, source in (("originals", originals), ("resynthesis", resynthesis)):
         rows, audios = zip(*speech.read_shards(source), strict=True)

@@ -10,6 +10,7 @@ tells styles by the angle of the embedding alone, because `EmotionSimilarity` co
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -153,7 +154,7 @@ def evaluate(folder: Path, originals: list[Path], resynthesis: list[Path]) -> di
 
     model = Emotion2Vec(str(folder))
     held_out = {speaker.name for speaker in speech.speakers(held_out=True)}
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     embeddings, right = [], {}
     for name, folders in (("originals", originals), ("resynthesis", resynthesis)):
         chosen = [pair for each in folders for pair in speech.read_shards(each)]
@@ -167,11 +168,11 @@ def evaluate(folder: Path, originals: list[Path], resynthesis: list[Path]) -> di
             ]
         )
     strong = np.array([row["strength"] >= 0.5 for row in rows])
-    strongly = [embedding[strong] for embedding in embeddings]
+    original, resynthesised = (embedding[strong] for embedding in embeddings)
     delivered = [row for row, each in zip(rows, strong, strict=True) if each]
     # As good as a search may ask for: the reference's own voice in the reference's own style.
-    alike, _ = pairs.split(*strongly, [f"{row['speaker']} {row['style']}" for row in delivered])
-    _, other = pairs.split(*strongly, [str(row["style"]) for row in delivered])
+    alike, _ = pairs.split(original, resynthesised, [f"{row['speaker']} {row['style']}" for row in delivered])
+    _, other = pairs.split(original, resynthesised, [str(row["style"]) for row in delivered])
     pairs.write_scale(alike, other, folder)
     known = np.array([row["speaker"] not in held_out for row in rows])
     return {

@@ -15,6 +15,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ def build(size: str = "base") -> LlamaForCausalLM:
     width, layers, heads, kv_heads, inner = SIZES[size]
     tokenizer = tokens.build()
     torch.manual_seed(0)
-    model = LlamaForCausalLM(
+    model: Any = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),
             hidden_size=width,
@@ -58,7 +59,7 @@ def build(size: str = "base") -> LlamaForCausalLM:
             pad_token_id=tokenizer.pad_token_id,
         )
     )
-    first = tokenizer.convert_tokens_to_ids("<|s_0|>")
+    first = tokenizer.get_vocab()["<|s_0|>"]
     digits = (torch.arange(tokens.CODES)[:, None] // 4 ** torch.arange(6)) % 4
     directions = torch.randn(6, 4, width) * 0.02 / 6**0.5
     with torch.no_grad():
@@ -86,16 +87,16 @@ class Corpus:
 
     def __init__(self, folder: Path, validation: bool = False) -> None:
         self.tokenizer = tokens.build()
-        ids = self.tokenizer.convert_tokens_to_ids
-        self.first = ids("<|s_0|>")
-        self.end = ids("<|SPEECH_GENERATION_END|>")
-        self.space = ids(" ")
-        self.head = [ids("<|user|>"), ids(tokens.INSTRUCTION), ids("<|TEXT_UNDERSTANDING_START|>")]
+        ids = self.tokenizer.get_vocab()
+        self.first = ids["<|s_0|>"]
+        self.end = ids["<|SPEECH_GENERATION_END|>"]
+        self.space = ids[" "]
+        self.head = [ids["<|user|>"], ids[tokens.INSTRUCTION], ids["<|TEXT_UNDERSTANDING_START|>"]]
         self.middle = [
-            ids("<|TEXT_UNDERSTANDING_END|>"),
-            ids("<|eot_id|>"),
-            ids("<|assistant|>"),
-            ids("<|SPEECH_GENERATION_START|>"),
+            ids["<|TEXT_UNDERSTANDING_END|>"],
+            ids["<|eot_id|>"],
+            ids["<|assistant|>"],
+            ids["<|SPEECH_GENERATION_START|>"],
         ]
         shards = sorted(folder.glob("*.jsonl"))
         self.pieces = [p for meta in (shards[-1:] if validation else shards[:-1]) for p in self._read(meta)]
@@ -187,7 +188,7 @@ class HeadLoss(torch.autograd.Function):
     made once, in place, and not kept (half the time of `cross_entropy` on a CPU)."""
 
     @staticmethod
-    def forward(ctx, hidden: torch.Tensor, head: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, hidden: torch.Tensor, head: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         logits = (hidden @ head.T).float()
         rows = torch.arange(len(target), device=target.device)
         peak, right = logits.amax(-1, keepdim=True), logits[rows, target]
@@ -201,7 +202,7 @@ class HeadLoss(torch.autograd.Function):
         return value
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
         to_hidden, to_head = ctx.saved_tensors
         return gradient * to_hidden, gradient * to_head, None
 
@@ -249,7 +250,7 @@ class Trainee:
             ids = misheard(ids, corpus.first, mishear)
         with loop.autocast():
             hidden = self.layers(input_ids=ids.to(loop.DEVICE), use_cache=False).last_hidden_state
-        table = self.model.get_input_embeddings().weight
+        table = self.model.model.embed_tokens.weight
         head = torch.cat([table[corpus.first : corpus.first + tokens.CODES], table[corpus.end, None]])
         rows = hidden[wanted.to(loop.DEVICE)].bfloat16()
         return HeadLoss.apply(rows, head.bfloat16(), target), len(target)

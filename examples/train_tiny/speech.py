@@ -16,6 +16,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -222,7 +223,7 @@ def write_shards(
         pool.starmap(write_shard, [(folder, shard, sessions, population) for shard in shards], chunksize=1)
 
 
-def read_shards(folder: Path) -> Iterator[tuple[dict[str, object], np.ndarray]]:
+def read_shards(folder: Path) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
     """Yields (row, int16 audio) of every finished shard."""
     for meta in sorted(folder.glob("*.jsonl")):
         audio = np.load(meta.with_suffix(".npy"), mmap_mode="r")

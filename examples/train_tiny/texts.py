@@ -174,7 +174,8 @@ def held_out_words(rng: random.Random) -> Text:
 def _distinct(
     count: int, makers: list[Callable[[random.Random], Text]], seed: int, taken: set[str]
 ) -> list[Text]:
-    rng, made = random.Random(seed), []
+    rng = random.Random(seed)
+    made: list[Text] = []
     while len(made) < count:
         text = makers[len(made) % len(makers)](rng)
         if text.spoken not in taken:

@@ -16,7 +16,8 @@ def write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     taken = {t.spoken for group in texts.evaluation_sets().values() for t in group}
     chosen = [s for s in speech.speakers() if s.name in speech.BUILT_IN]
-    rng, index = random.Random(11), {}
+    rng = random.Random(11)
+    index: dict[str, dict[str, dict[str, str]]] = {}
     for speaker in chosen:
         index[speaker.name] = {}
         for style in speech.STYLES:

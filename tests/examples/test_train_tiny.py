@@ -86,7 +86,7 @@ def test_verifiers_load_what_training_writes(
     path = trained / folder
     verifier = make(model=str(path))
     voice = Voice(noise(1.0, seed=1), sample_rate=16_000)
-    (found,) = score(verifier, [Utterance("a dog", "en", noise(1.0), 16_000, voice=voice)])
+    (found,) = safe_scores(verifier, [Utterance("a dog", "en", noise(1.0), 16_000, voice=voice)])
     assert found.status == "scored" and np.isfinite(found.value)
     if not isinstance(verifier, EmotionProbability):
         assert list(verifier.scale) == json.loads((path / "scale.json").read_text())

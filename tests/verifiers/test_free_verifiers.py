@@ -45,7 +45,7 @@ def test_silence_at_the_ends_does_not_slow_the_pace(before: int, after: int) -> 
 def test_pace_of_silence_is_far_outside() -> None:
     """Guards against an infinite value, which would count as a failure instead of a bad score."""
     for audio in (np.zeros(0, np.float32), np.zeros(16_000, np.float32)):
-        found = score(Pace(), [Utterance(TEXT, "en", audio, 16_000)])[0]
+        found = safe_scores(Pace(), [Utterance(TEXT, "en", audio, 16_000)])[0]
         assert found.status == "scored" and found.value > 1
 
 
@@ -101,7 +101,7 @@ def test_nan_in_the_audio_fails_by_name(verifier: Pace | Signal, noise: Noise) -
     """Guards against NaN that passes for sound or for silence."""
     audio = noise(1.0)
     audio[5] = np.nan
-    found = score(verifier, [Utterance(TEXT, "en", audio, 16_000)])[0]
+    found = safe_scores(verifier, [Utterance(TEXT, "en", audio, 16_000)])[0]
     assert found.status == "failed" and "NaN" in found.detail
 
 
@@ -117,5 +117,5 @@ def test_language_model_likelihood_is_the_mean(noise: Noise) -> None:
 
 def test_foreign_speech_has_no_language_model_likelihood(noise: Noise) -> None:
     """Guards against a made-up value where nothing was sampled."""
-    found = score(LanguageModelLikelihood(), [Utterance(TEXT, "en", noise(0.5), 16_000)])[0]
+    found = safe_scores(LanguageModelLikelihood(), [Utterance(TEXT, "en", noise(0.5), 16_000)])[0]
     assert found.status == "failed" and "log-probabilities" in found.detail
