@@ -175,6 +175,6 @@ def _decoder(language_model: str | None, dictionary: str | None) -> Any:
             raise InputError(f"PocketsphinxWER: there is no file {path}")
     try:
         # "batch": the cepstral mean is that of the utterance, not of what has been heard before.
-        return pocketsphinx.LanguageModel(loglevel="FATAL", cmn="batch", **_BEAMS, **given)
+        return pocketsphinx.Decoder(loglevel="FATAL", cmn="batch", **_BEAMS, **given)
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"pocketsphinx cannot read {' or '.join(given.values())}: {error}") from error
