@@ -40,7 +40,7 @@ def test_a_limit_of_nothing_is_refused(limit: str, value: float) -> None:
 @pytest.mark.parametrize("limit", LIMITS)
 def test_each_limit_ends_the_search_and_is_named(limit: str) -> None:
     """A limit that is stated but never looked at."""
-    tracker = BudgetTracker(Budget(**{limit: 100}))  # type: ignore[arg-type]
+    tracker = BudgetTracker(Budget(**{limit: 100}))
     tracker.ledger.finished += 1
     spend(tracker, limit, 90)
     assert tracker.reached() is None
@@ -108,7 +108,7 @@ def test_seconds_to_finish_are_kept_back_too() -> None:
 
 
 def test_seconds_to_score_what_has_finished_are_kept_back() -> None:
-    """Time that runs out before anything has been heard, so that the first to finish is chosen."""
+    """Time that runs out before anything has been scored, so that the first to finish is chosen."""
     tracker = BudgetTracker(Budget(seconds=10, verifier_seconds=7))
     tracker.reserve.codec_seconds, tracker.reserve.verifier_seconds = 1, 2
     tracker.ledger.finished = 3

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
+from typing import Any
 
 import pytest
 
@@ -70,8 +71,8 @@ class Walker:
     pace: float = 1.0
 
     @classmethod
-    def slow(cls, **changes: float) -> Walker:
-        return cls(**{"steps": 3, "pace": 0.5, **changes})
+    def slow(cls, **changes: Any) -> Walker:
+        return replace(cls(steps=3, pace=0.5), **changes)
 
     @classmethod
     def of(cls, steps: int) -> Walker:

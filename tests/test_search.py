@@ -99,7 +99,7 @@ def test_a_model_that_is_not_wanted_any_more_is_freed_first(
     pair_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two models in memory at once, where a search changes from one to the other."""
-    options = {"verifiers": Frames(), "sampling": SHORT, "codec": pair_path / "codec"}
+    options: dict[str, Any] = {"verifiers": Frames(), "sampling": SHORT, "codec": pair_path / "codec"}
     search.generate(TEXT, model=pair_path, **options)
     assert search._kept is not None
     first, load = weakref.ref(search._kept.llasa), Llasa.from_pretrained
@@ -189,7 +189,11 @@ def test_select_scores_any_recordings(asr_path: Path, noise: Callable[..., Audio
 
     stereo = np.stack([noise(0.4, 1)] * 2, axis=1)
     soundfile.write(tmp_path / "a.wav", stereo, 8_000)
-    wavs = [tmp_path / "a.wav", (np.zeros(8_000, np.float32), 16_000), (noise(0.4, 2), 24_000)]
+    wavs: list[Path | tuple[Audio, int]] = [
+        tmp_path / "a.wav",
+        (np.zeros(8_000, np.float32), 16_000),
+        (noise(0.4, 2), 24_000),
+    ]
     result = search.select(wavs, TEXT, verifiers=[Frames(), WER(model=str(asr_path))])
     assert [candidate.index for candidate in result.candidates] == [0, 1, 2]
     lengths = [candidate.scores["Frames()"].value for candidate in result.candidates]

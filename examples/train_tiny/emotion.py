@@ -50,7 +50,7 @@ AUDIO = {
     "feature_encoder_spec": f"[({CHANNELS}, {WIDTH}, 160)] + [(128, 4, 2)] * 2",
     "conv_pos_width": 15, "conv_pos_groups": 4, "conv_pos_depth": 3, "conv_pos_pre_ln": False,
 }  # fmt: skip
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "model": "Emotion2vec",
     "model_conf": {
         "loss_beta": 0.0, "loss_scale": None, "depth": 2, "start_drop_path_rate": 0.0,
@@ -159,7 +159,7 @@ def evaluate(folder: Path, originals: list[Path], resynthesis: list[Path]) -> di
     for name, folders in (("originals", originals), ("resynthesis", resynthesis)):
         chosen = [pair for each in folders for pair in speech.read_shards(each)]
         rows = [row for row, _ in chosen]
-        heard = model.hear([speech.to_float(audio) for _, audio in chosen])
+        heard = model.predict([speech.to_float(audio) for _, audio in chosen])
         embeddings.append(np.stack([each.embedding for each in heard]))
         right[name] = np.array(
             [

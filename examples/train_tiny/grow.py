@@ -7,6 +7,8 @@ arXiv 1511.05641, and its followers). They all read at random, so that they soon
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM
@@ -23,7 +25,8 @@ def grow(small: LlamaForCausalLM, large: LlamaForCausalLM) -> None:
         large: a fresh one; at least as wide and as deep, with the same vocabulary, head size and number of
             key and value heads.
     """
-    old, new = small.config, large.config
+    old: Any = small.config
+    new: Any = large.config
     assert (old.head_dim, old.num_key_value_heads) == (new.head_dim, new.num_key_value_heads)
     states = small.state_dict()
     places = _depths(old.num_hidden_layers, new.num_hidden_layers)
@@ -60,7 +63,8 @@ def _widen(name: str, old: Tensor, new: Tensor, small: LlamaForCausalLM, large: 
         new.zero_()
     if "q_proj" in name or "o_proj" in name:
         # A head stays with its key and value head, which now serves more heads.
-        dim, groups = small.config.head_dim, small.config.num_key_value_heads
+        old_config: Any = small.config
+        dim, groups = old_config.head_dim, old_config.num_key_value_heads
         few, many = (m.config.num_attention_heads // groups * dim for m in (small, large))
         for group in range(groups):
             kept, put = slice(group * few, (group + 1) * few), slice(group * many, group * many + few)

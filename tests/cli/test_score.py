@@ -42,7 +42,7 @@ def summary(out: Path) -> Any:
     return json.loads((out / "summary.json").read_text())
 
 
-def figures(out: Path, column: str) -> dict[str, tuple[float, int]]:
+def figures(out: Path, column: str) -> dict[str, tuple[Any, int]]:
     return {each["name"]: (each["value"], each["n"]) for each in summary(out)[column]}
 
 
@@ -103,13 +103,13 @@ def test_corpus_and_mean_are_two_figures() -> None:
     """Guards against one published under the name of the other, and a share that counts .5 itself."""
 
     def record(edits: int, length: int) -> Record:
-        verdict: Any = {"value": edits / length, "detail": "", "status": "scored"}
-        verdict |= {"edits": edits, "length": length}
-        taken: Any = {"wav": "", "status": "scored", "error": "", "seconds": 1.0, "reward": 0.5}
+        score: Any = {"value": edits / length, "detail": "", "status": "scored"}
+        score |= {"edits": edits, "length": length}
+        recording: Any = {"wav": "", "status": "scored", "error": "", "seconds": 1.0, "reward": 0.5}
+        recording["scores"] = {"WER()": score}
         return Record(
-            id="", text="", language="en", prompt=None, fingerprint="", best=0,
-            recordings=[{**taken, "scores": {"WER()": verdict}}],
-        )  # fmt: skip
+            id="", text="", language="en", prompt=None, fingerprint="", best=0, recordings=[recording]
+        )
 
     found = summarise([record(1, 2), record(0, 6), record(3, 2)], 0, {})["chosen"]
     assert [(each["name"], each["value"]) for each in found] == [
@@ -282,6 +282,7 @@ def test_a_terminal_gets_a_progress_bar(
         def isatty(self) -> bool:
             return True
 
-    monkeypatch.setattr(sys, "stderr", Terminal())
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
     score_manifest(manifest(*[[0.1]] * 17), None, Seconds(), tmp_path / "out")
-    assert "/17" in sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert "/17" in terminal.getvalue()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from transformers import LlamaForCausalLM, LogitsProcessor, LogitsProcessorList
-from transformers.generation import (
+from transformers.generation.logits_process import (
     RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
@@ -36,7 +38,7 @@ LLAMA3_ROPE = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 16,
 }
-SHAPES: dict[str, dict[str, object]] = {
+SHAPES: dict[str, dict[str, Any]] = {
     "grouped": {},
     "one key-value head": {"num_key_value_heads": 1},
     "no groups": {"num_key_value_heads": 4},
@@ -61,13 +63,13 @@ class SpeechOnly(LogitsProcessor):
         return masked
 
 
-def make_llama(seed: int = 0, **config: object) -> LlamaForCausalLM:
+def make_llama(seed: int = 0, **config: Any) -> LlamaForCausalLM:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return random_llama(VOCABULARY, **config)
 
 
-def make_task(sampling: Sampling, minimum: int, maximum: int, **config: object) -> Task:
+def make_task(sampling: Sampling, minimum: int, maximum: int, **config: Any) -> Task:
     decoder = LanguageModel(make_llama(**config), OUTPUTS, max_length=256)
     return Task(decoder, decoder.prefill(PROMPT), PROMPT_CODES, sampling, minimum, maximum)
 
@@ -96,7 +98,8 @@ def test_logits_are_those_of_transformers(shape: str) -> None:
 def test_half_precision_is_near() -> None:
     """A cast left out, so that bfloat16 weights fail or go far astray."""
     exact = make_task(Sampling(), 1, 8)
-    decoder = LanguageModel(make_llama().to(torch.bfloat16), OUTPUTS, max_length=256)
+    llama: Any = make_llama()
+    decoder = LanguageModel(llama.to(torch.bfloat16), OUTPUTS, max_length=256)
     error = (decoder.prefill(PROMPT).logits - exact.prefix.logits).abs().max()
     assert 0 < error < 0.15 * exact.prefix.logits.std()
     half = Task(decoder, decoder.prefill(PROMPT), PROMPT_CODES, Sampling(), 1, 8)

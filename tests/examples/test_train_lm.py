@@ -60,7 +60,8 @@ def test_only_codes_are_misheard(lm: ModuleType) -> None:
 @pytest.fixture(scope="module")
 def codes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One shard to learn from and one to measure by: two voices, two styles, two takes of each."""
-    folder, lines = tmp_path_factory.mktemp("codes"), []
+    folder = tmp_path_factory.mktemp("codes")
+    lines: list[str] = []
     for take in range(8):
         for _ in range(5):
             start = len(lines) * 200

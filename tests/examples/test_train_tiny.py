@@ -40,7 +40,11 @@ def write_shard(folder: Path, speakers: list[str], sessions: int) -> Path:
     folder.mkdir()
     rng, length, lines = np.random.default_rng(0), 35_200, []
     for i in range(2 * sessions):
-        row = {"spoken": "a dog", "speaker": speakers[i // 2 % len(speakers)], "session": f"0-{i // 2}"}
+        row: dict[str, object] = {
+            "spoken": "a dog",
+            "speaker": speakers[i // 2 % len(speakers)],
+            "session": f"0-{i // 2}",
+        }
         row |= {"style": ("sad", "happy", "angry", "neutral")[i // 2 % 4], "strength": 0.7}
         lines.append(json.dumps({**row, "start": i * length, "length": length}))
     np.save(folder / "0000.npy", rng.normal(0, 2000, 2 * sessions * length).astype(np.int16))

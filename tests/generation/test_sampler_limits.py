@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -108,7 +109,7 @@ def test_rescue_takes_the_likeliest_row(make: Callable[..., Sampler]) -> None:
 
 
 @pytest.fixture
-def interrupt() -> Iterator[Callable[[float], None]]:
+def interrupt() -> Iterator[Callable[[float], object]]:
     """Raises KeyboardInterrupt, as Ctrl-C does, so many seconds later."""
 
     def strike(*_: object) -> None:
@@ -176,12 +177,18 @@ def limit_rows(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     """Lets torch make no cache of more rows."""
     zeros, new_zeros = torch.zeros, torch.Tensor.new_zeros
 
-    def check(*size: int | tuple[int, ...]) -> None:
+    def check(size: tuple[Any, ...]) -> None:
         shape = size[0] if isinstance(size[0], tuple) else size
-        if len(shape) == 4 and int(shape[0]) > rows:  # type: ignore[arg-type]
+        if len(shape) == 4 and int(shape[0]) > rows:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(torch, "zeros", lambda *size, **options: (check(*size), zeros(*size, **options))[1])
-    monkeypatch.setattr(
-        torch.Tensor, "new_zeros", lambda old, *size: (check(*size), new_zeros(old, *size))[1]
-    )
+    def limited_zeros(*size: Any, **options: Any) -> torch.Tensor:
+        check(size)
+        return zeros(*size, **options)
+
+    def limited_new_zeros(old: torch.Tensor, *size: Any) -> torch.Tensor:
+        check(size)
+        return new_zeros(old, *size)
+
+    monkeypatch.setattr(torch, "zeros", limited_zeros)
+    monkeypatch.setattr(torch.Tensor, "new_zeros", limited_new_zeros)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Xcodec2FeatureExtractor, Xcodec2Model
@@ -55,7 +57,7 @@ def write_language_model(
     spread: float,
     markers: tuple[str, ...],
     template: str | None,
-    config: dict[str, object],
+    config: Mapping[str, Any],
     letters: str = "",
 ) -> None:
     from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
@@ -76,9 +78,9 @@ def write_language_model(
     random_llama(len(fast), spread, **config).save_pretrained(folder)
 
 
-def random_llama(vocabulary: int, spread: float = 0.3, **config: object) -> LlamaForCausalLM:
+def random_llama(vocabulary: int, spread: float = 0.3, **config: Any) -> LlamaForCausalLM:
     """A Llama of two layers. No norm or bias is all ones or zeros, as in a fresh one: that hides faults."""
-    shape = dict(
+    shape: dict[str, Any] = dict(
         vocab_size=vocabulary, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, head_dim=8, max_position_embeddings=2048,
         tie_word_embeddings=True, rms_norm_eps=1e-5, initializer_range=spread,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import WhisperForConditionalGeneration
@@ -26,7 +27,8 @@ def write_whisper(folder: Path, *, multilingual: bool = True, silent: bool = Fal
     tokenizer.add_special_tokens({"additional_special_tokens": markers[1:]})
     tokenizer.save_pretrained(folder)
     WhisperFeatureExtractor(feature_size=80, chunk_length=2).save_pretrained(folder)
-    ids = {marker: tokenizer.convert_tokens_to_ids(marker) for marker in WHISPER_MARKERS}
+    vocabulary = tokenizer.get_vocab()
+    ids = {marker: vocabulary[marker] for marker in WHISPER_MARKERS}
     end = ids["<|endoftext|>"]
     config = WhisperConfig(
         vocab_size=len(tokenizer), num_mel_bins=80, d_model=16, encoder_layers=1, decoder_layers=1,
@@ -37,17 +39,16 @@ def write_whisper(folder: Path, *, multilingual: bool = True, silent: bool = Fal
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = WhisperForConditionalGeneration(config)
-    # As openai/whisper-large-v3 has them, where the first answer may be neither a space nor the end.
-    model.generation_config.suppress_tokens = [letters["!"], ids["<|startoflm|>"], ids["<|startofprev|>"]]
-    model.generation_config.begin_suppress_tokens = [letters["Ġ"], end]
-    model.generation_config._from_model_config = False  # or it is made anew at load, without the rest of this
-    model.generation_config.is_multilingual = multilingual
-    model.generation_config.no_timestamps_token_id = ids["<|notimestamps|>"]
+    generation: Any = model.generation_config
+    # As openai/whisper-large-v3 has them: the first token may not be a space or END.
+    generation.suppress_tokens = [letters["!"], ids["<|startoflm|>"], ids["<|startofprev|>"]]
+    generation.begin_suppress_tokens = [letters["Ġ"], end]
+    generation._from_model_config = False  # otherwise loading rebuilds it without the fields below
+    generation.is_multilingual = multilingual
+    generation.no_timestamps_token_id = ids["<|notimestamps|>"]
     if multilingual:
-        model.generation_config.lang_to_id = {marker: ids[marker] for marker in ("<|en|>", "<|zh|>")}
-        model.generation_config.task_to_id = {
-            task: ids[f"<|{task}|>"] for task in ("translate", "transcribe")
-        }
+        generation.lang_to_id = {marker: ids[marker] for marker in ("<|en|>", "<|zh|>")}
+        generation.task_to_id = {task: ids[f"<|{task}|>"] for task in ("translate", "transcribe")}
     if silent:
         end_always(model)
     model.save_pretrained(folder)
@@ -73,7 +74,7 @@ def write_paraformer(folder: Path) -> Path:
 
     tokens = ["<blank>", "<s>", "</s>", *CHARACTERS, "co@@", "in", "<unk>"]
     decoder = {"attention_heads": 2, "linear_units": 16, "num_blocks": 1, "kernel_size": 5, "sanm_shfit": 0}
-    config = {
+    config: dict[str, Any] = {
         "model": "SeacoParaformer",
         "model_conf": {
             "ctc_weight": 0.0, "predictor_bias": 1, "sampling_ratio": 0.75, "inner_dim": 16,

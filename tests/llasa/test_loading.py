@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -123,10 +124,10 @@ def test_a_checkpoint_that_is_not_here_says_how_to_get_it(monkeypatch: pytest.Mo
     [{"device": "cuda:99"}, {"device": "abacus"}, {"dtype": "int3"}],
     ids=lambda options: str(options),
 )
-def test_unknown_devices_and_types(pair_path: Path, options: dict[str, str]) -> None:
+def test_unknown_devices_and_types(pair_path: Path, options: dict[str, Any]) -> None:
     """A device that is not there found out only after loading."""
     with pytest.raises(InputError, match=next(iter(options.values()))):
-        Llasa.from_pretrained(pair_path, **options)  # type: ignore[arg-type]
+        Llasa.from_pretrained(pair_path, **options)
 
 
 @pytest.mark.parametrize("change", ["missing", "renamed", "truncated"])

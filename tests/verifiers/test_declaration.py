@@ -36,7 +36,7 @@ def test_a_scale_without_width_is_refused(scale: tuple[float, float]) -> None:
 
 
 class OwnUtility(Table):
-    def utility(self, values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def utility(self, values: np.ndarray) -> np.ndarray:
         return np.exp(-values)
 
 

@@ -1,4 +1,4 @@
-"""Emotion by emotion2vec: equality with funasr's own loader, references, labels, and what is refused."""
+"""Emotion by emotion2vec: equality with funasr's loader, references, labels, and what is refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError, ModelError
 from llasa_search.scoring.isolation import safe_scores
 from llasa_search.verifiers import EmotionProbability, EmotionSimilarity
-from llasa_search.verifiers.backends.batches import KEPT, Embeddings
+from llasa_search.verifiers.backends.batches import CACHED_EMBEDDINGS, Embeddings
 from llasa_search.verifiers.backends.emotion2vec import Emotion2Vec
 from llasa_search.voice import Prompt, Voice
 from tests.helpers.tiny_verifiers import LABELS, write_emotion2vec
@@ -36,7 +36,7 @@ def utterance(audio: Audio, voice: Voice | None = None) -> Utterance:
 
 
 def test_equals_the_loader_of_funasr(folder: Path, noise: Noise) -> None:
-    """Guards against other normalisation, pooling, or weights than theirs; its slow twin is AutoModel."""
+    """Embeddings, labels and probabilities equal those of funasr's AutoModel."""
     from funasr import AutoModel
 
     audio = noise(0.7)
@@ -47,63 +47,65 @@ def test_equals_the_loader_of_funasr(folder: Path, noise: Noise) -> None:
     expected = theirs.generate([audio], granularity="utterance", extract_embedding=True)[0]
     logging.getLogger().setLevel(level)
     ours = Emotion2Vec(str(folder))
-    heard = ours.hear([audio])[0]
+    prediction = ours.predict([audio])[0]
     feats = expected["feats"] / np.linalg.norm(expected["feats"])
-    np.testing.assert_allclose(heard.embedding, feats, atol=1e-5)
+    np.testing.assert_allclose(prediction.embedding, feats, atol=1e-5)
     used = [i for i, label in enumerate(ours.labels) if not label.startswith("unuse")]
     assert [ours.labels[i] for i in used] == expected["labels"]
-    np.testing.assert_allclose(heard.probabilities[used], expected["scores"], atol=1e-5)
-    assert ours.labels == list(LABELS) and heard.probabilities[LABELS.index("unuse_0")] == 0
+    np.testing.assert_allclose(prediction.probabilities[used], expected["scores"], atol=1e-5)
+    assert ours.labels == list(LABELS) and prediction.probabilities[LABELS.index("unuse_0")] == 0
 
 
-def test_loading_disturbs_nothing(folder: Path) -> None:
-    """Guards against funasr's habits: seeds, threads and logging set for the whole process."""
+def test_loading_changes_no_global_state(folder: Path) -> None:
+    """Random states, the number of threads and the level of logging stay as they were."""
     import torch
 
     state, level = torch.get_rng_state(), logging.getLogger().level
     threads = torch.get_num_threads()
-    python = np.random.get_state()[1]
+    python = np.random.get_state(legacy=False)["state"]["key"]
     with torch.random.fork_rng():
         Emotion2Vec(str(folder))
     assert torch.equal(torch.get_rng_state(), state) and torch.get_num_threads() == threads
     assert logging.getLogger().level == level
-    np.testing.assert_array_equal(np.random.get_state()[1], python)
+    np.testing.assert_array_equal(np.random.get_state(legacy=False)["state"]["key"], python)
 
 
 @pytest.mark.parametrize("kind", ["similarity", "probability"])
-def test_batch_equals_single(folder: Path, noise: Noise, kind: str) -> None:
-    """Guards against normalisation over the batch, padding, and a mixed-up order."""
+def test_a_batch_scores_as_its_utterances_alone(folder: Path, noise: Noise, kind: str) -> None:
+    """Scores do not depend on the other utterances of a batch, nor on their order."""
     model, voice = str(folder), Voice(noise(1.0, 9), "one", sample_rate=16_000)
     verifier = EmotionSimilarity(model=model) if kind == "similarity" else EmotionProbability("happy", model)
-    heard = [utterance(noise(seconds, i), voice) for i, seconds in enumerate((0.8, 0.5, 0.8, 0.6))]
-    heard[2] = utterance(np.asarray(heard[2].audio ** 3, np.float32), voice)
-    together = [found.value for found in verifier.score(heard)]
-    assert together == pytest.approx([verifier.score([each])[0].value for each in heard], abs=1e-6)
+    speech = [utterance(noise(seconds, i), voice) for i, seconds in enumerate((0.8, 0.5, 0.8, 0.6))]
+    speech[2] = utterance(np.asarray(speech[2].audio ** 3, np.float32), voice)
+    together = [found.value for found in verifier.score(speech)]
+    assert together == pytest.approx([verifier.score([each])[0].value for each in speech], abs=1e-6)
     assert len({round(value, 7) for value in together}) == 4
 
 
-def test_probabilities_of_all_labels_are_one(folder: Path, noise: Noise) -> None:
-    """Guards against logits in the place of probabilities, and a label that takes another's."""
-    heard = [utterance(noise(0.6))]
+def test_probabilities_of_all_labels_sum_to_1(folder: Path, noise: Noise) -> None:
+    """The values of all labels sum to 1, and a label can be named in either language."""
+    speech = [utterance(noise(0.6))]
     found = {
-        label: EmotionProbability(label, str(folder)).score(heard)[0]
+        label: EmotionProbability(label, str(folder)).score(speech)[0]
         for label in LABELS
         if "unuse" not in label
     }
     assert sum(each.value for each in found.values()) == pytest.approx(1.0)
     likeliest = max(found, key=lambda label: found[label].value)
     assert all(likeliest in each.detail for each in found.values())
-    assert EmotionProbability("sad", str(folder)).score(heard)[0] == found["难过/sad"]
-    assert EmotionProbability("难过", str(folder)).score(heard)[0] == found["难过/sad"]
+    assert EmotionProbability("sad", str(folder)).score(speech)[0] == found["难过/sad"]
+    assert EmotionProbability("难过", str(folder)).score(speech)[0] == found["难过/sad"]
 
 
-def test_unknown_label_suggests(folder: Path) -> None:
+def test_an_unknown_label_is_refused_with_a_suggestion(folder: Path) -> None:
     with pytest.raises(InputError, match="did you mean 'happy'"):
         EmotionProbability("hapy", str(folder)).check(Prompt("one", "en"))
 
 
-def test_references(folder: Path, noise: Noise, tmp_path: Path) -> None:
-    """Guards against the voice prompt's emotion where another recording's was asked for."""
+def test_the_reference_is_the_given_recording_or_the_voice(
+    folder: Path, noise: Noise, tmp_path: Path
+) -> None:
+    """Speech equal to its reference has a cosine of 1; a missing reference is refused."""
     import soundfile
 
     voice, other = Voice(noise(1.0, 1), "one", sample_rate=16_000), noise(1.0, 2) ** 3
@@ -122,12 +124,14 @@ def test_references(folder: Path, noise: Noise, tmp_path: Path) -> None:
 
 
 def test_speech_under_half_a_second_abstains(folder: Path, noise: Noise) -> None:
-    assert score(EmotionProbability("sad", str(folder)), [utterance(noise(0.3))])[0].status == "abstained"
+    assert (
+        safe_scores(EmotionProbability("sad", str(folder)), [utterance(noise(0.3))])[0].status == "abstained"
+    )
 
 
 @pytest.mark.parametrize("change", ["missing", "shape", "code", "file"])
-def test_checkpoints_that_do_not_fit(folder: Path, tmp_path: Path, change: str) -> None:
-    """Guards against random weights for those that do not fit, and settings that are run as code."""
+def test_checkpoints_that_do_not_fit_are_refused(folder: Path, tmp_path: Path, change: str) -> None:
+    """A missing file or weight, a weight of another shape, and a setting that is code are refused by name."""
     import torch
 
     copy = tmp_path / "copy"
@@ -153,31 +157,32 @@ def test_checkpoints_that_do_not_fit(folder: Path, tmp_path: Path, change: str) 
         Emotion2Vec(str(copy))
 
 
-def test_the_list_of_verifiers_says_what_emotion_needs(cli: Callable[..., object]) -> None:
-    """The list reads classes, none of which has been made yet: a need that only an instance knows is lost."""
+def test_the_list_of_verifiers_shows_that_emotion_needs_a_voice(cli: Callable[..., object]) -> None:
+    """The class declares its default needs, because the list makes no instances."""
     lines = cli("verifiers").out.splitlines()  # type: ignore[attr-defined]
     (row,) = [line for line in lines if line.split()[:1] == ["emotion"]]
     assert "voice" in row
 
 
-def test_a_few_references_stay_known() -> None:
-    """Guards against memory that grows with every voice of a long series."""
-    heard: list[int] = []
+def test_the_embeddings_used_last_are_cached() -> None:
+    """Only the embeddings used last are kept, so memory does not grow with the number of voices."""
+    computed: list[int] = []
 
     def embed(audio: Audio) -> NDArray[np.float64]:
-        heard.append(len(audio))
+        computed.append(len(audio))
         return np.zeros(1)
 
-    known = Embeddings(embed)
-    for voice in range(KEPT + 1):
-        known(str(voice), np.zeros(voice, np.float32))
-        known("0", np.zeros(0, np.float32))  # used all along
-    known("1", np.zeros(1, np.float32))
-    assert len(known._known) == KEPT and heard.count(0) == 1 and heard.count(1) == 2
+    embeddings = Embeddings(embed)
+    for voice in range(CACHED_EMBEDDINGS + 1):
+        embeddings(str(voice), np.zeros(voice, np.float32))
+        embeddings("0", np.zeros(0, np.float32))  # used all the time
+    embeddings("1", np.zeros(1, np.float32))
+    assert len(embeddings._cache) == CACHED_EMBEDDINGS
+    assert computed.count(0) == 1 and computed.count(1) == 2
 
 
-def test_loading_leaves_warnings_alone() -> None:
-    """Guards against funasr, which silences every warning of the program when it is first imported."""
+def test_loading_does_not_change_warning_filters() -> None:
+    """funasr's first import, which silences all warnings, does not affect the caller's filters."""
     code = (
         "import warnings; from llasa_search.scoring.loading import load_verifiers\n"
         "from llasa_search.verifiers import EmotionSimilarity\n"
