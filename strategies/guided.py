@@ -21,7 +21,7 @@ class Guided:
     """A strategy that compares unfinished speech every few tokens. Its settings are given by name.
 
     Args:
-        step_tokens: speech tokens from one comparison to the next, 50 a second.
+        step_tokens: speech tokens from one comparison to the next, 50 per second.
         prefix_verifiers: compare unfinished speech; anything that `search.generate` takes as `verifiers`.
             None for the part of the search's reward that can score unfinished speech.
 

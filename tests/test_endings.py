@@ -35,14 +35,14 @@ class InterruptedAfter(BestOfN):
 
 
 def test_ctrl_c_returns_the_best_of_what_has_finished(searcher: Callable[..., Searcher]) -> None:
-    """A choice among the shortest alone, because the others were not handed on, or never heard."""
+    """A choice among the shortest alone, because the others were not yielded, or never scored."""
     result = searcher(strategy=InterruptedAfter(n=5)).generate(TEXT, sampling=SHORT)
     assert result.stopped_by == "interrupt" and len(result.candidates) == 5
     assert not any(np.isnan(candidate.reward) for candidate in result.candidates)
 
 
 class Slow(Frames):
-    """Takes a twentieth of a second for each that it hears."""
+    """Takes a twentieth of a second per candidate."""
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         time.sleep(0.05 * len(utterances))
@@ -50,12 +50,12 @@ class Slow(Frames):
 
 
 def test_what_has_finished_in_time_is_also_heard_in_time(searcher: Callable[..., Searcher]) -> None:
-    """Rounds that go on until no second is left for hearing what they have made."""
+    """Rounds that go on until no time is left to score what they have made."""
     rounds = BestOfN(n=10_000, stop_at=Frames() >= 1e9)
     result = searcher(Slow(), rounds).generate(TEXT, sampling=SHORT, budget=Budget(seconds=2))
-    heard = [candidate.scores["Slow()"].status for candidate in result.candidates]
-    assert result.stopped_by == "seconds" and len(heard) > 10
-    assert heard.count("scored") > 0.7 * len(heard)
+    statuses = [candidate.scores["Slow()"].status for candidate in result.candidates]
+    assert result.stopped_by == "seconds" and len(statuses) > 10
+    assert statuses.count("scored") > 0.7 * len(statuses)
 
 
 def test_a_budget_that_buys_nothing_is_an_error_that_names_it(searcher: Callable[..., Searcher]) -> None:

@@ -1,4 +1,4 @@
-"""Results: written whole or not at all, read back the same, ranked anew without hearing anything twice."""
+"""Results: written whole or not at all, read back the same, ranked again without scoring anything twice."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Make = Callable[[int], list[Candidate]]
 
 
 class Loud(Verifier):
-    """Refuses to hear anything: every value has to come from the store."""
+    """Refuses to score: every value must come from the stored run."""
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
-        raise AssertionError("heard twice")
+        raise AssertionError("scored twice")
 
 
 class Quiet(Verifier):
@@ -36,7 +36,7 @@ class Quiet(Verifier):
     scale = (0.1, 0.0)
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
-        return [Score(float(np.square(utterance.audio).mean()), "heard") for utterance in utterances]
+        return [Score(float(np.square(utterance.audio).mean()), "said") for utterance in utterances]
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def result(candidates: Make) -> SearchResult:
     made = candidates(3)
     for candidate, value in zip(made, (0.25, 0.75, math.nan), strict=True):
         status = "failed" if math.isnan(value) else "scored"
-        candidate.scores["Loud()"] = Score(value, "what was\nheard", status)  # type: ignore[arg-type]
+        candidate.scores["Loud()"] = Score(value, "what was\nsaid", status)  # type: ignore[arg-type]
         candidate.reward = value
     assert made[0].audio is not None
     return SearchResult(
@@ -163,19 +163,19 @@ def test_rerank_hears_only_what_is_missing(result: SearchResult, tmp_path: Path)
     """Guards against paying for stored scores again, and against a changed original."""
     result.save_run(tmp_path / "run")
     loaded = SearchResult.load_run(tmp_path / "run")
-    anew = loaded.rerank(0.2 * Loud() + 0.8 * Quiet())
-    assert anew.ledger.verifier_calls == {"Quiet()": 3}
+    again = loaded.rerank(0.2 * Loud() + 0.8 * Quiet())
+    assert again.ledger.verifier_calls == {"Quiet()": 3}
     assert "Quiet()" not in loaded.candidates[0].scores and loaded.best.index == 1
-    assert anew.reward == "0.2 * Loud() + 0.8 * Quiet()"
-    assert anew.rerank(Loud()).best.index == 1
+    assert again.reward == "0.2 * Loud() + 0.8 * Quiet()"
+    assert again.rerank(Loud()).best.index == 1
 
 
 def test_rerank_leaves_out_what_was_never_decoded(result: SearchResult) -> None:
     """A search whose verifiers ran out of time that cannot be ranked again."""
     result.candidates[0].audio = None
-    anew = result.rerank(Quiet())
-    assert anew.candidates[0].scores["Quiet()"].status == "skipped"
-    assert math.isnan(anew.candidates[0].reward) and anew.best.index != 0
+    again = result.rerank(Quiet())
+    assert again.candidates[0].scores["Quiet()"].status == "skipped"
+    assert math.isnan(again.candidates[0].reward) and again.best.index != 0
 
 
 def test_rerank_by_a_function_does_not_take_another_ones_scores(result: SearchResult) -> None:
@@ -195,7 +195,7 @@ def test_rerank_of_what_nothing_can_score(result: SearchResult) -> None:
 def test_table_tells_the_whole_story(result: SearchResult) -> None:
     lines = result.table().splitlines()
     assert lines[0].split() == ["rank", "index", "seconds", "finish", "Loud()", "reward", "detail"]
-    assert lines[1].split() == ["1", "1", "0.50", "stop", "0.750", "0.750", "what", "was", "heard"]
+    assert lines[1].split() == ["1", "1", "0.50", "stop", "0.750", "0.750", "what", "was", "said"]
     assert lines[3].split()[:6] == ["-", "2", "0.50", "stop", "failed", "-"]
 
 
@@ -203,7 +203,7 @@ def test_equals_share_their_rank_and_say_what_decided(result: SearchResult) -> N
     """Guards against an order among equals, and reasons of verifiers that decide nothing."""
     lines = result.rerank(Verifier.from_function(lambda utterance: 0.5, name="half")).table().splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["1", "1", "1"]
-    assert "what was heard" not in "".join(lines)
+    assert "what was said" not in "".join(lines)
 
 
 class Silent(Verifier):

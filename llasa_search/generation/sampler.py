@@ -14,7 +14,7 @@ from llasa_search.arrays import Audio
 from llasa_search.budget import NOTHING, Budget, BudgetSpent, BudgetTracker, Ledger, Need
 from llasa_search.candidate import Candidate
 from llasa_search.engine.batch import Batch, Finished, Task
-from llasa_search.engine.memory import is_out_of_memory, peak_memory, rows_that_fit
+from llasa_search.engine.memory import is_out_of_memory, memory_used, rows_that_fit
 from llasa_search.engine.token_sampling import mix
 from llasa_search.errors import InputError, LlasaSearchError, ModelError
 from llasa_search.generation.rows import Row, Rows, best_live_row, rearranged
@@ -329,7 +329,8 @@ class Sampler:
             with self.tracker.ledger.stage("decode"):
                 yield
         finally:
-            self.tracker.ledger.peak_memory_bytes = peak_memory(self.llasa.language_model.device)
+            ledger, device = self.tracker.ledger, self.llasa.language_model.device
+            ledger.peak_memory_bytes = max(ledger.peak_memory_bytes, memory_used(device))
             self._state.record_lengths()
 
     def _limit_reached(self, batch: Batch, back_to: int | None) -> bool:

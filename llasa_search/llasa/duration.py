@@ -15,7 +15,7 @@ PAUSE_SECONDS = 1.0
 """Added at the slowest rate, for silence at the edges."""
 
 _HAN = 3.0
-"""A Chinese character takes as long as three Latin ones: some five syllables a second."""
+"""A Chinese character takes as long as three Latin ones: about five syllables per second."""
 
 _DIGIT = 5.0
 """A digit is read as a word, "seven"; so are the signs (%, &, $)."""

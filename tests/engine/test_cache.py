@@ -109,7 +109,7 @@ def run(batch: Batch) -> dict[int, Finished]:
 
 
 def test_halves_of_a_batch_end_as_the_whole() -> None:
-    """Rows mixed up or started anew when memory runs short."""
+    """Rows mixed up or started again when memory runs short."""
     task = TASKS[1]
     whole = run(Batch(task, list(range(7)), [mix(0, name) for name in range(7)]))
     batch = Batch(task, list(range(7)), [mix(0, name) for name in range(7)])

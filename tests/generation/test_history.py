@@ -1,4 +1,4 @@
-"""What a step hears of those before it, what leaves the window, and how steps are joined."""
+"""What conditions a step, what leaves the context window, and how steps are joined."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ def test_a_prompt_is_prefilled_once(make: Callable[..., Sampler]) -> None:
 
 
 def test_history_is_a_longer_voice_prompt(make: Callable[..., Sampler]) -> None:
-    """A step that does not hear what has been said before it."""
+    """A step that is not conditioned on the steps before it."""
     sampler = make()
     step = Step("the captain", np.arange(20, dtype=np.int32))
     after = sampler.at(Prompt("found a coin.", "en", sampler.prompt.voice, (step,)))
@@ -210,7 +210,7 @@ def test_speech_is_decoded_after_the_prompt(make: Callable[..., Sampler]) -> Non
 def test_unfinished_speech_is_what_the_finished_would_begin_with(
     make: Callable[..., Sampler], window: float | None
 ) -> None:
-    """A window decoded without what precedes it, or rows used up by listening to them."""
+    """A window decoded without what precedes it, or rows used up by decoding them."""
     sampler = make()
     rows, _ = sampler.extend(sampler.start(3), 12)
     frames = 12 if window is None else min(12, round(window * 50))

@@ -25,8 +25,8 @@ from tests.helpers.verifiers import Broken, Codes
 @pytest.fixture
 def result() -> SearchResult:
     """Candidate 0 was cut, 1 and its fork 4 have finished, 2 and 3 were cut together."""
-    heard = {"Codes()": Score(12.0, "a detail")}
-    checks = [Check(25, reward, heard) for reward in (-math.inf, 0.75, 0.25, 0.5, math.nan)]
+    scores = {"Codes()": Score(12.0, "a detail")}
+    checks = [Check(25, reward, scores) for reward in (-math.inf, 0.75, 0.25, 0.5, math.nan)]
     nodes = [
         Node(0, "one two", checks=[checks[0]], tokens=25, end="cut", why="not among the best 1"),
         Node(1, "one two", checks=[checks[1]], tokens=60, end="finished", why="stop"),

@@ -34,16 +34,16 @@ class Column(Verifier):
         return [Score(self.table[int(u.codes[0])][self.column]) for u in utterances if u.codes is not None]
 
 
-class Dear(Column):
+class Expensive(Column):
     cost = 10.0
 
 
-class Dearest(Column):
+class MostExpensive(Column):
     cost = 100.0
 
 
 def columns(table: Table) -> tuple[Verifier, Verifier, Verifier]:
-    return Column(0, table), Dear(1, table), Dearest(2, table)
+    return Column(0, table), Expensive(1, table), MostExpensive(2, table)
 
 
 def run(reward: Reward, made: list[Candidate], cascade: bool, budget: Budget | None = None) -> Scorer:
@@ -104,59 +104,59 @@ def test_the_same_few_best_as_scoring_everything(
 def test_the_ledger_shows_what_was_saved(candidates: Make) -> None:
     """Guards against a cascade that scores everything after all, or hides that it did not."""
     table = [(i / 16, 0.5, 0.5) for i in range(16)]
-    cheap, _, dearest = columns(table)
+    cheap, _, most_expensive = columns(table)
     made = candidates(16)
-    ledger = run(0.9 * cheap + 0.1 * dearest, made, cascade=True)._tracker.ledger
+    ledger = run(0.9 * cheap + 0.1 * most_expensive, made, cascade=True)._tracker.ledger
     assert best(made) == 15
-    assert ledger.verifier_calls == {str(cheap): 16, str(dearest): 2}
-    assert ledger.verifier_skipped == {str(dearest): 14}
-    assert ledger.verifier_seconds_saved()[str(dearest)] > 0
-    score = made[0].scores[str(dearest)]
+    assert ledger.verifier_calls == {str(cheap): 16, str(most_expensive): 2}
+    assert ledger.verifier_skipped == {str(most_expensive): 14}
+    assert ledger.verifier_seconds_saved()[str(most_expensive)] > 0
+    score = made[0].scores[str(most_expensive)]
     assert score.status == "skipped" and score.detail == "could no longer win" and math.isnan(made[0].reward)
 
 
 def test_the_declared_cost_orders_what_has_no_operations(candidates: Make) -> None:
     """Guards against an order by chance where nobody knows the operations."""
     table = [(i / 16, i / 16, 0.5) for i in range(16)]
-    cheap, dear, dearest = columns(table)
-    ledger = run(0.1 * dearest + 0.1 * dear + 0.8 * cheap, candidates(16), cascade=True)._tracker.ledger
+    cheap, expensive, most_expensive = columns(table)
+    ledger = run(0.1 * most_expensive + 0.1 * expensive + 0.8 * cheap, candidates(16), cascade=True)._tracker.ledger
     calls = ledger.verifier_calls
-    assert calls[str(cheap)] == 16 > calls[str(dear)] >= calls[str(dearest)]
+    assert calls[str(cheap)] == 16 > calls[str(expensive)] >= calls[str(most_expensive)]
 
 
 def test_report_only_verifiers_hear_everyone(candidates: Make) -> None:
     """Guards against a report with holes."""
     table = [(i / 4, 0.5, 0.5) for i in range(4)]
-    cheap, dear, _ = columns(table)
+    cheap, expensive, _ = columns(table)
     made = candidates(4)
-    run(1 * cheap + 0 * dear, made, cascade=True)
-    assert all(candidate.scores[str(dear)].status == "scored" for candidate in made)
+    run(1 * cheap + 0 * expensive, made, cascade=True)
+    assert all(candidate.scores[str(expensive)].status == "scored" for candidate in made)
 
 
 def test_what_was_skipped_is_scored_when_asked_again(candidates: Make) -> None:
     """Guards against a second ranking that takes "skipped" for an answer."""
     table = [(i / 4, 1 - i / 4, 0.5) for i in range(4)]
-    cheap, dear, _ = columns(table)
+    cheap, expensive, _ = columns(table)
     made = candidates(4)
-    run(0.9 * cheap + 0.1 * dear, made, cascade=True)
-    assert made[0].scores[str(dear)].status == "skipped"
-    run(1 * dear, made, cascade=False)
-    assert best(made) == 0 and all(candidate.scores[str(dear)].status == "scored" for candidate in made)
+    run(0.9 * cheap + 0.1 * expensive, made, cascade=True)
+    assert made[0].scores[str(expensive)].status == "skipped"
+    run(1 * expensive, made, cascade=False)
+    assert best(made) == 0 and all(candidate.scores[str(expensive)].status == "scored" for candidate in made)
 
 
 @pytest.mark.parametrize("stopped", [True, False])
 def test_without_time_one_candidate_is_scored_whole(stopped: bool, candidates: Make) -> None:
     """Guards against a budget spent on cheap scores alone, after which nothing has a reward."""
     table = [(0.5, 0.5, 0.5)] * 5
-    cheap, dear, dearest = columns(table)
+    cheap, expensive, most_expensive = columns(table)
     made = candidates(5)
     tracker = BudgetTracker(None if stopped else Budget(seconds=1e-9))
-    scorer = Scorer(cheap + dear + dearest, Prompt("one", "en"), tracker, decoded, 16_000, cascade=True)
+    scorer = Scorer(cheap + expensive + most_expensive, Prompt("one", "en"), tracker, decoded, 16_000, cascade=True)
     if stopped:
         scorer.stop()
     scorer.final(made)
     assert sum(not math.isnan(candidate.reward) for candidate in made) == 1
-    left = [c.scores[str(dearest)] for c in made if math.isnan(c.reward)]
+    left = [c.scores[str(most_expensive)] for c in made if math.isnan(c.reward)]
     assert {score.status for score in left} == {"skipped"}
 
 

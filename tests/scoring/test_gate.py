@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ Noise = Callable[..., Audio]
 
 
 class Brevity(Verifier):
-    """Seconds, the fewer the better: what a verifier that hears no words may come to prefer."""
+    """Seconds, the fewer the better: what a verifier may prefer that does not score the words."""
 
     scale = (10.0, 0.0)
 
@@ -85,7 +86,8 @@ def test_speech_that_is_cut_off_loops_or_is_silent_no_longer_wins(noise: Noise, 
 def test_a_stored_reward_ranks_as_it_did(noise: Noise) -> None:
     """Guards against a ranking from disk that has lost the gate, or gets one that the search had not."""
     wavs = [(noise(seconds), 16_000) for seconds in (0.3, 3.0)]
-    for gate, best in (("auto", 1), (None, 0)):
+    expected: list[tuple[Literal["auto"] | None, int]] = [("auto", 1), (None, 0)]
+    for gate, best in expected:
         result = search.select(wavs, TEXT, verifiers="0.5 * signal", gate=gate)
         again = result.rerank(result.reward)
         assert result.best.index == again.best.index == best and again.reward == result.reward

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 
-from llasa_search.arrays import Audio
 from llasa_search.budget import Budget
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import ModelError
@@ -51,7 +50,7 @@ def search(llasa: Llasa, verifier: Verifier, n: int = 3, **given: Any) -> Search
 
 
 class Misbehaving(Verifier):
-    """Does `deed` to the first speech that it hears, or whatever it hears; else the mean level."""
+    """Does `deed` to the first utterance, or to every one; else returns the mean level."""
 
     def __init__(self, deed: str, always: bool = False) -> None:
         self.deed, self.always, self.first = deed, always, b""
@@ -151,7 +150,7 @@ class Level(Verifier):
 @pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
 @pytest.mark.parametrize("deed", ["reseeds", "sets types", "writes through torch"])
 def test_a_vandal_changes_no_candidate_and_no_voice(deed: str, llasa: Llasa) -> None:
-    """Guards against a plug-in that changes a later draw, or the speech that others hear."""
+    """Guards against a plug-in that changes a later draw, or the audio that other verifiers get."""
     voice = Voice(0.1 * np.random.default_rng(0).standard_normal(8_000), "a coin", 16_000)
     before = voice.audio.copy()
     errors, filters, handlers = np.geterr(), warnings.filters[:], logging.root.handlers[:]
@@ -163,12 +162,12 @@ def test_a_vandal_changes_no_candidate_and_no_voice(deed: str, llasa: Llasa) -> 
     for one, other in zip(plain.candidates, vandal.candidates, strict=True):
         np.testing.assert_array_equal(one.codes, other.codes)
         np.testing.assert_array_equal(one.logprobs, other.logprobs)
-        audio: list[Audio | None] = [one.audio, other.audio]
-        np.testing.assert_array_equal(*audio)
+        assert one.audio is not None and other.audio is not None
+        np.testing.assert_array_equal(one.audio, other.audio)
 
 
 class Sleepy(Level):
-    """Takes a fifth of a second for whatever it hears."""
+    """Takes a fifth of a second per batch."""
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         time.sleep(0.2)
@@ -185,7 +184,7 @@ def test_a_verifier_that_sleeps_past_the_budget_ends_the_search(llasa: Llasa) ->
 
 
 class Interrupted(Level):
-    """Its user presses Ctrl-C while it hears the first batch."""
+    """Raises KeyboardInterrupt on the first batch."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Scores of unfinished speech: what verifiers hear of it, what it costs, and when there is none."""
+"""Scores of unfinished speech: what verifiers get, what it costs, and when there is none."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ SHORT = Sampling(min_seconds=0.8, max_seconds=1.0)
 
 
 class Recorder(Loud):
-    """Keeps what it hears."""
+    """Keeps the utterances that it gets."""
 
     def __init__(self) -> None:
-        self._heard: list[Utterance] = []
+        self._utterances: list[Utterance] = []
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
-        self._heard += utterances
+        self._utterances += utterances
         return super().score(utterances)
 
 
@@ -65,10 +65,10 @@ def test_verifiers_hear_all_or_the_last_window(make: Callable[..., tuple[Scorer,
     scorer, rows, sampler = make(Codes())
     scorer.partial(rows, all_of_it + end)
     whole = sampler.decoder.partial(rows.codes)
-    for i, (heard, window) in enumerate(zip(all_of_it._heard, end._heard, strict=True)):
-        np.testing.assert_allclose(heard.audio, whole[i], atol=1e-6)
+    for i, (each, window) in enumerate(zip(all_of_it._utterances, end._utterances, strict=True)):
+        np.testing.assert_allclose(each.audio, whole[i], atol=1e-6)
         np.testing.assert_allclose(window.audio, whole[i][-1600:], atol=1e-6)
-        for utterance in (heard, window):
+        for utterance in (each, window):
             assert utterance.codes is not None and utterance.codes.tolist() == rows.codes[i].tolist()
             assert utterance.logprobs is not None and len(utterance.logprobs) == 12
             assert not utterance.final and utterance.text == "a coin" and utterance.voice is not None
@@ -81,8 +81,8 @@ def test_a_window_alone_is_decoded_after_its_context(
     scorer, rows, sampler = make(end)
     scorer.partial(rows, end)
     window = sampler.decoder.partial(rows.codes, 0.1)
-    for i, heard in enumerate(end._heard):
-        np.testing.assert_allclose(heard.audio, window[i], atol=1e-6)
+    for i, each in enumerate(end._utterances):
+        np.testing.assert_allclose(each.audio, window[i], atol=1e-6)
 
 
 def test_rewards_compare_rows_and_use_none_up(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
@@ -93,7 +93,7 @@ def test_rewards_compare_rows_and_use_none_up(make: Callable[..., tuple[Scorer, 
 
 
 def test_what_it_costs_is_in_the_ledger(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
-    """Partial scores that are free of charge, or decode for a verifier that does not listen."""
+    """Partial scores that are free of charge, or audio decoded for a verifier that does not need it."""
     scorer, rows, sampler = make(Codes())
     ledger = sampler.tracker.ledger
     scorer.partial(rows, Codes())
@@ -107,7 +107,7 @@ def test_what_it_costs_is_in_the_ledger(make: Callable[..., tuple[Scorer, Rows, 
 def test_the_reserve_is_the_price_of_the_final_reward(
     make: Callable[..., tuple[Scorer, Rows, Sampler]],
 ) -> None:
-    """A verifier that only listens on the way kept in reserve for the end."""
+    """The cost of a verifier of unfinished speech only, reserved for the end."""
     scorer, rows, sampler = make(Codes())
     scorer.partial(rows, Loud())
     assert sampler.tracker.reserve.verifier_seconds == 0
@@ -119,7 +119,7 @@ def test_short_speech_is_not_judged(make: Callable[..., tuple[Scorer, Rows, Samp
     """Rows cut on what a verifier abstains from; speech decoded for nothing."""
     patient = Patient()
     scorer, rows, sampler = make(Codes(), tokens=24)
-    assert np.isnan(scorer.partial(rows, Codes() + patient)).all() and not patient._heard
+    assert np.isnan(scorer.partial(rows, Codes() + patient)).all() and not patient._utterances
     assert "codec" not in sampler.tracker.ledger.flops
     rows, _ = sampler.extend(rows, 1)
     assert not np.isnan(scorer.partial(rows, Codes() + patient)).any()
@@ -143,7 +143,7 @@ def test_what_fails_comes_last(make: Callable[..., tuple[Scorer, Rows, Sampler]]
 
 
 @pytest.mark.parametrize("budget", [Budget(tokens=60), Budget(verifier_seconds=1e-9)])
-def test_nothing_is_heard_when_the_budget_ends(
+def test_nothing_is_utterances_when_the_budget_ends(
     make: Callable[..., tuple[Scorer, Rows, Sampler]], budget: Budget
 ) -> None:
     """Verifiers that run after the search has stopped, or on what was kept to finish one candidate."""

@@ -181,8 +181,8 @@ def test_one_that_hears_the_longer_ones_is_not_left_out(candidates: Make) -> Non
     assert np.flatnonzero(~np.isnan(known)).tolist() == [2]
 
 
-class Deaf(Index):
-    """Cannot hear less than two seconds, which it finds out by failing."""
+class TooShort(Index):
+    """Fails on less than two seconds, which is below its declared minimum."""
 
     min_seconds = 1.0
 
@@ -195,9 +195,9 @@ class Deaf(Index):
 def test_what_fails_below_its_minimum_abstains(candidates: Make) -> None:
     """Guards against a mix that cannot speak a short word, for a model whose layers want more frames."""
     made = candidates(3)
-    known = scorer(0.5 * Deaf() + 0.5 * Index()).final(made)
+    known = scorer(0.5 * TooShort() + 0.5 * Index()).final(made)
     assert not np.isnan(known).any()
-    assert made[0].scores["Deaf()"].status == "abstained" and "kernel size" in made[0].scores["Deaf()"].detail
+    assert made[0].scores["TooShort()"].status == "abstained" and "kernel size" in made[0].scores["TooShort()"].detail
 
 
 class Stuck(Index):

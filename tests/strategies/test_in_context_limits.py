@@ -48,8 +48,8 @@ def test_a_step_that_fails_every_gate_is_tried_once_more(speak: Speak) -> None:
     assert sampled == {0.0: 6, 2.0: 12}
 
 
-class Deaf(Loudness):
-    """Cannot hear the second step."""
+class FailsOnSecond(Loudness):
+    """Fails on the second step."""
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         if any(utterance.text == STEPS[1] for utterance in utterances):
@@ -64,7 +64,7 @@ class Broken(Loudness):
 
 def test_a_step_that_cannot_be_scored_does_not_end_the_text(speak: Speak) -> None:
     """A failed score taken for a bad or a good one, or a text that ends where a verifier fails."""
-    result = speak("in_context_steps:n=4,width=2", reward=Deaf())
+    result = speak("in_context_steps:n=4,width=2", reward=FailsOnSecond())
     assert tuple(step.text for step in result.best.history) == STEPS
     assert np.isnan(result.best.history[1].reward) and not np.isnan(result.best.reward)
     with pytest.raises(SearchError, match="out of order") as caught:
@@ -180,6 +180,7 @@ def test_an_error_keeps_what_is_accepted(speak: Speak) -> None:
 
     with pytest.raises(SearchError, match="the bar is broken") as caught:
         speak("in_context_steps:n=2", progress=broken)
+    assert caught.value.result is not None
     kept = caught.value.result.best.history
     assert 0 < len(kept) < len(STEPS) and tuple(step.text for step in kept) == STEPS[: len(kept)]
 

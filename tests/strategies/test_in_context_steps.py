@@ -1,4 +1,4 @@
-"""In-context steps: what each step hears, and what is kept."""
+"""In-context steps: what conditions each step, and what is kept."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_bad_settings_are_refused(spec: str, says: str) -> None:
 
 
 def test_each_step_continues_the_voice_and_the_steps_before(speak: Speak, llasa: Llasa) -> None:
-    """History in another order, or without its codes; speech that another prompt gave. Sampled here anew."""
+    """History in another order, or without its codes; speech of another prompt. Sampled here again."""
     result = speak("in_context_steps:n=3")
     steps = result.best.history
     assert tuple(step.text for step in steps) == STEPS
@@ -66,6 +66,7 @@ def test_each_step_continues_the_voice_and_the_steps_before(speak: Speak, llasa:
         alone.audio([again])
         again = trimmed(again, 16_000)
         assert again.codes.tolist() == step.codes.tolist()
+        assert again.audio is not None and step.audio is not None
         np.testing.assert_allclose(again.audio, step.audio, atol=1e-5)
 
 
@@ -115,7 +116,7 @@ def test_the_best_histories_stay(speak: Speak) -> None:
     assert result.ledger.prefills == 1 + 3 + 3
     nodes = result.trace.nodes
 
-    def worth(index: int) -> float:
+    def last_reward(index: int) -> float:
         node, total = nodes[index], 0.0
         while True:
             total += node.checks[-1].reward * len(node.text)
@@ -123,7 +124,7 @@ def test_the_best_histories_stay(speak: Speak) -> None:
                 return total
             node = nodes[node.parent]
 
-    last = sorted((index for index in nodes if nodes[index].text == STEPS[-1]), key=worth, reverse=True)
+    last = sorted((index for index in nodes if nodes[index].text == STEPS[-1]), key=last_reward, reverse=True)
     assert {candidate.index for candidate in result.candidates} == set(last[:3])
 
 
@@ -136,11 +137,11 @@ def test_a_prompt_is_prefilled_once(speak: Speak) -> None:
 
 def test_older_steps_are_not_heard_beyond_the_limit(speak: Speak) -> None:
     """A model that loses its text behind long histories, though its window would hold them."""
-    heard = {
+    prefilled = {
         seconds: speak(f"in_context_steps:n=2,history_seconds={seconds}", TEXT * 3).ledger.prefill_tokens
         for seconds in (None, 0)
     }
-    assert heard[None] > heard[0]
+    assert prefilled[None] > prefilled[0]
 
 
 def test_three_verifiers_over_several_steps(speak: Speak) -> None:
@@ -182,7 +183,7 @@ def test_a_long_text_is_spoken_whole_by_the_embedded_model(tmp_path: Path, cli: 
 
 
 def test_a_run_keeps_the_steps(speak: Speak, tmp_path: Path) -> None:
-    """A saved search of which nobody can tell any more where a step begins, or what it was worth."""
+    """A saved search that has lost where a step begins, or its reward."""
     result = speak("in_context_steps:n=2")
     result.save_run(tmp_path / "run")
     (loaded,) = SearchResult.load_run(tmp_path / "run").candidates

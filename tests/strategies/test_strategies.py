@@ -20,7 +20,7 @@ SHORT = Sampling(min_seconds=0.1, max_seconds=0.4)
 
 
 class Index(Verifier):
-    """Counts the candidates that it hears."""
+    """Counts the candidates that it scores."""
 
     scale = (0.0, 100.0)
 

@@ -52,13 +52,13 @@ def test_beam_keeps_the_best_and_grows_them(llasa: Llasa) -> None:
     result = search(llasa, Beam(2, 3, step_tokens=10), EQUAL)
     nodes = result.trace.nodes
     for tokens in (10, 20):
-        heard = {i: check.reward for i, n in nodes.items() for check in n.checks if check.tokens == tokens}
-        cut = {i for i in heard if nodes[i].end == "cut" and nodes[i].tokens == tokens}
+        compared = {i: check.reward for i, n in nodes.items() for check in n.checks if check.tokens == tokens}
+        cut = {i for i in compared if nodes[i].end == "cut" and nodes[i].tokens == tokens}
         grown = Counter(
             node.parent for node in nodes.values() if node.start == tokens and node.parent is not None
         )
-        assert len(heard) == 6 and len(cut) == 4 and set(grown.values()) == {2}
-        assert max(heard[i] for i in cut) <= min(heard[i] for i in heard.keys() - cut)
+        assert len(compared) == 6 and len(cut) == 4 and set(grown.values()) == {2}
+        assert max(compared[i] for i in cut) <= min(compared[i] for i in compared.keys() - cut)
     assert len(result.candidates) == 6 and result.ledger.row_steps == 6 * 30
 
 
