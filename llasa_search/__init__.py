@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from llasa_search.checkpoints.imports import explain_missing_imports
+
 if TYPE_CHECKING:
     from llasa_search import search
     from llasa_search.budget import Budget, Ledger
@@ -50,11 +52,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "search":
-        return import_module("llasa_search.search")
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"llasa_search.{home}"), name)
+    with explain_missing_imports():
+        if name == "search":
+            return import_module("llasa_search.search")
+        for home, names in _HOMES.items():
+            if name in names:
+                return getattr(import_module(f"llasa_search.{home}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,4 +1,4 @@
-"""What arrays are called everywhere, and numbers that are Python's own."""
+"""Types of the arrays that the library passes around, and conversion of numpy's numbers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ FloatArray = NDArray[np.float64]
 Audio = NDArray[np.float32]
 """Speech, mono [samples] in [-1, 1]."""
 Codes = NDArray[np.int32]
-"""Speech codes [frames], 0-based."""
+"""Speech codes [frames], numbered from 0."""
 
 
 def as_python_number(number: Real) -> int | float:
-    """Python's own number for one of numpy's, which JSON does not know."""
+    """Returns a number as Python's own `int` or `float`, which JSON can hold."""
     return int(number) if isinstance(number, Integral) else float(number)

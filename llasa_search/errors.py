@@ -1,4 +1,4 @@
-"""The one family of errors: each message says what was wrong, with which input, and what to do."""
+"""The errors of this library. Each message says what was wrong, with which input, and what to do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class LlasaSearchError(Exception):
-    """Base of every error this library raises on purpose."""
+    """Base of every error that this library raises on purpose."""
 
 
 class InputError(LlasaSearchError, ValueError):
@@ -17,29 +17,31 @@ class InputError(LlasaSearchError, ValueError):
 
 
 class ModelError(LlasaSearchError):
-    """A checkpoint cannot be found, loaded, or is not what it should be."""
+    """A checkpoint cannot be found or loaded, or is not of the expected kind."""
 
 
 def short_repr(value: object) -> str:
-    """A value for a message: short, and whatever its own `__repr__` does."""
+    """Returns the `repr` of a value, shortened for a message."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = 80
     return short.repr(value)
 
 
 def format_error(error: BaseException) -> str:
-    """An error's kind and text, whatever its own `__str__` does."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:
-        return type(error).__name__
+    """Returns an error's class and message, such as "ValueError: no samples"."""
+    return f"{type(error).__name__}: {error}"
 
 
 def of_kind(given: T | None, kind: type[T], name: str) -> T | None:
-    """The argument as it was given.
+    """Returns an argument after checking its type.
+
+    Args:
+        given: the argument, or None.
+        kind: its class.
+        name: of the argument, for the message.
 
     Raises:
-        InputError: it is neither of this kind nor None.
+        InputError: it is neither None nor an instance of the class.
     """
     if given is not None and not isinstance(given, kind):
         raise InputError(f"{name}={given!r:.80}: give a {kind.__name__}, not {type(given).__name__}")

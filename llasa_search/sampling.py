@@ -1,4 +1,4 @@
-"""How tokens are drawn from the language model (`Sampling`)."""
+"""`Sampling`: how tokens are drawn from the language model's distribution."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from llasa_search.errors import InputError
 
 @dataclass(frozen=True)
 class Sampling:
-    """How each speech token is drawn; the names are those of transformers' `generate`.
+    """How each speech token is sampled. The names are those of transformers' `generate`.
 
     Attributes:
-        temperature: divides the logits, .01 to 100; 0 takes the likeliest token (greedy decoding), so
-            that all candidates of a prompt are the same.
-        top_p: keeps the smallest set of tokens whose probability reaches this; 1 keeps all.
-        top_k: keeps this many of the likeliest tokens; 0 keeps all.
-        repetition_penalty: divides the positive and multiplies the negative logits of speech codes
-            that the voice prompt or the row already holds, .01 to 100; 1 leaves them.
-        min_seconds: no speech ends before this; None takes it from the text's length.
-        max_seconds: speech is cut here; None takes it from the text's length.
+        temperature: divides the logits, 0.01 to 100. 0 takes the most probable token (greedy), so all
+            candidates of a prompt are the same.
+        top_p: keeps the smallest set of tokens whose total probability reaches this value; 1 keeps all.
+        top_k: keeps this many of the most probable tokens; 0 keeps all.
+        repetition_penalty: divides the positive and multiplies the negative logits of speech codes that
+            occur in the voice prompt or in the row so far, 0.01 to 100; 1 changes nothing.
+        min_seconds: END is not sampled before this; None derives it from the length of the text.
+        max_seconds: speech is cut here; None derives it from the length of the text.
 
     Raises:
-        InputError: a value is out of its range.
+        InputError: a value is outside its range.
     """
 
     temperature: float = 0.8
@@ -42,15 +42,15 @@ class Sampling:
                 self._require(name, isinstance(value, kind) and not isinstance(value, bool), wanted)
                 object.__setattr__(self, name, as_python_number(value))
         greedy = self.temperature == 0
-        self._require("temperature", greedy or 0.01 <= self.temperature <= 100, "0 (greedy) or .01 to 100")
+        self._require("temperature", greedy or 0.01 <= self.temperature <= 100, "0 (greedy) or 0.01 to 100")
         self._require("top_p", 0 < self.top_p <= 1, "above 0 and at most 1 (1 keeps every token)")
-        self._require("top_k", self.top_k >= 0, "0 (keeps all) or a count")
+        self._require("top_k", self.top_k >= 0, "0 (keeps all) or a positive count")
         penalty = self.repetition_penalty
-        self._require("repetition_penalty", 0.01 <= penalty <= 100, ".01 to 100 (1 does nothing)")
+        self._require("repetition_penalty", 0.01 <= penalty <= 100, "0.01 to 100 (1 changes nothing)")
         for name in ("min_seconds", "max_seconds"):
             seconds = getattr(self, name)
             if seconds is not None:
-                self._require(name, 0 < seconds < math.inf, "above 0, or None to take it from the text")
+                self._require(name, 0 < seconds < math.inf, "above 0, or None to derive it from the text")
         if self.min_seconds is not None and self.max_seconds is not None:
             self._require("max_seconds", self.min_seconds <= self.max_seconds, "at least min_seconds")
 

@@ -1,4 +1,4 @@
-"""Who speaks (`Voice`) and what is asked of the model (`Prompt`)."""
+"""The voice prompt (`Voice`), and what one search conditions the language model on (`Prompt`)."""
 
 from __future__ import annotations
 
@@ -12,34 +12,31 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from llasa_search.arrays import Audio, Codes
-from llasa_search.audio import SAMPLE_RATE, given, one_channel, read_file
+from llasa_search.audio import SAMPLE_RATE, given, is_silent, one_channel, read_file, resampled
 from llasa_search.checkpoints.names import TINY
 from llasa_search.errors import InputError
 
 MAX_SECONDS = 15.0
-"""A longer reference is cut: it would leave too little of Llasa's 2,048 tokens for speech."""
+"""Longer references are cut: they would leave too few of Llasa's 2,048 tokens for new speech."""
 
 MIN_SECONDS = 0.1
-"""Less is no speech."""
+"""Shorter references are refused."""
 
 VOICES = TINY / "voices"
 
-_SILENCE = 1e-4
-"""A reference that never rises above this (-80 dB of full scale) holds no speech."""
-
 
 class Voice:
-    """A reference recording: whose voice, and in what manner, the model shall go on speaking.
+    """A reference recording, whose voice and speaking style the model continues.
 
     Attributes:
         audio: read-only float32 mono [samples] at 16 kHz, at most 15 s.
-        text: what it says, or None while that is unknown.
+        text: its transcript, or None if that is unknown.
         name: the file's stem, a built-in voice's name, or "voice".
-        resynthesis: the same through a codec, float32 mono [samples] at 16 kHz, where something has made it.
+        resynthesis: the recording encoded and decoded by a codec, float32 mono [samples] at 16 kHz, or None
+            if that has not been computed.
     """
 
     sample_rate = SAMPLE_RATE
@@ -56,14 +53,15 @@ class Voice:
         Args:
             source: a file that soundfile can read (wav, flac, ogg, mp3, ...), or samples
                 [samples] or [samples, channels] in [-1, 1].
-            text: what the recording says. For a file without it, `ref.txt` beside `ref.wav`. A recording
-                longer than 15 s is cut, and its transcript dropped: the model would speak the rest of it.
-            sample_rate: of samples, in Hz; a file knows its own.
-            name: how tables call it.
+            text: the transcript. None reads it from `ref.txt` beside a file `ref.wav`, if there is one. The
+                transcript of a recording longer than 15 s is dropped, because the model would speak the part
+                that was cut off.
+            sample_rate: in Hz; only for samples.
+            name: what tables call it.
 
         Raises:
-            InputError: the recording is missing, empty, not audio, silent, shorter than .1 s, or holds NaN;
-                or its transcript is no string.
+            InputError: the recording is missing, empty, not audio, silent, shorter than 0.1 s, or has NaN
+                samples; or its transcript is not a string.
         """
         if isinstance(source, str | PathLike):
             path = Path(source)
@@ -94,11 +92,11 @@ class Voice:
 
     @classmethod
     def builtin(cls, name: str, style: str | None = None) -> Voice:
-        """A voice that comes with the package.
+        """Returns a voice that comes with the package.
 
         Args:
             name: one of `Voice.builtins()`.
-            style: one of its styles; the first, neutral one if None.
+            style: one of its styles; None for the first one, neutral.
 
         Raises:
             InputError: there is no such voice or style.
@@ -112,12 +110,12 @@ class Voice:
 
     @staticmethod
     def builtins() -> list[str]:
-        """Names of the voices that come with the package."""
+        """Returns the names of the voices that come with the package."""
         return list(_catalogue())
 
     @staticmethod
     def styles(name: str) -> list[str]:
-        """Styles of the built-in voice `name`, the neutral one first.
+        """Returns the styles of the built-in voice `name`, the neutral one first.
 
         Raises:
             InputError: there is no such voice.
@@ -125,17 +123,17 @@ class Voice:
         return list(_built_in(name))
 
     def with_text(self, text: str) -> Voice:
-        """The same recording with another transcript."""
+        """Returns the same recording with another transcript."""
         return Voice(self.audio, text, SAMPLE_RATE, self.name)
 
     @property
     def seconds(self) -> float:
-        """Length of the recording."""
+        """Length of the recording in seconds."""
         return len(self.audio) / SAMPLE_RATE
 
     @cached_property
     def id(self) -> str:
-        """Hash of the audio and the transcript: equal voices have equal ids."""
+        """Hash of the audio and the transcript; equal voices have equal ids."""
         content = hashlib.sha256(self.audio.tobytes())
         content.update((self.text or "").encode())
         return content.hexdigest()[:16]
@@ -152,7 +150,7 @@ class Voice:
 
 @dataclass(frozen=True)
 class Step:
-    """An accepted piece of speech that the next step continues: its text and codes."""
+    """One in-context step: a part of the text and the speech codes that were accepted for it."""
 
     text: str
     codes: Codes
@@ -160,13 +158,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Prompt:
-    """One conditioning of the model.
+    """What one search conditions the language model on.
 
     Attributes:
-        text: what to say.
+        text: the text to speak.
         language: "en" or "zh".
-        voice: the voice prompt, or None for any voice.
-        history: accepted steps, spoken after the voice prompt and before this text.
+        voice: the voice prompt, or None to let the model choose a voice.
+        history: steps spoken between the voice prompt and this text.
     """
 
     text: str
@@ -208,12 +206,9 @@ def _read(path: Path) -> tuple[Audio, int]:
 
 
 def _prepare(mono: Audio, rate: int, where: str) -> Audio:
-    """At 16 kHz, read-only, and not silent."""
-    import soxr
-
-    if np.abs(mono).max() < _SILENCE:
+    """Returns a read-only copy at 16 kHz; refuses silence."""
+    if is_silent(mono):
         raise InputError(f"{where} is silent; give a recording of speech")
-    audio = mono if rate == SAMPLE_RATE else soxr.resample(mono, rate, SAMPLE_RATE)
-    audio = np.array(audio, dtype=np.float32)
+    audio = resampled(mono, rate).copy()
     audio.flags.writeable = False
     return audio

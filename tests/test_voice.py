@@ -1,4 +1,4 @@
-"""Reference recordings: anything that is speech is read, everything else is refused by name."""
+"""Voice: recordings of any rate and format are read, and invalid ones are refused by name."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def pitch(audio: Audio) -> float:
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100, 48_000])
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
-def test_files_of_any_rate_and_format(tmp_path: Path, rate: int, suffix: str) -> None:
-    """A voice at another speed and pitch, because its sample rate was not looked at."""
+def test_files_of_any_rate_and_format_are_read(tmp_path: Path, rate: int, suffix: str) -> None:
+    """The audio is at 16 kHz with the length and pitch of the file."""
     path = tmp_path / f"ref.{suffix}"
     soundfile.write(path, tone(rate), rate)
     voice = Voice(path, "la")
@@ -40,8 +40,7 @@ def test_files_of_any_rate_and_format(tmp_path: Path, rate: int, suffix: str) ->
     assert (voice.name, voice.text) == ("ref", "la")
 
 
-def test_stereo_is_mixed(tmp_path: Path) -> None:
-    """One channel dropped, or two channels read as one after the other."""
+def test_channels_are_averaged(tmp_path: Path) -> None:
     left, right = tone(16_000, hertz=300), tone(16_000, hertz=500)
     soundfile.write(tmp_path / "ref.wav", np.stack((left, right), axis=1), 16_000)
     audio = Voice(tmp_path / "ref.wav").audio
@@ -49,7 +48,7 @@ def test_stereo_is_mixed(tmp_path: Path) -> None:
 
 
 def test_a_long_recording_is_cut_with_a_warning() -> None:
-    """A voice prompt that leaves no room for speech; a cut that nobody is told of."""
+    """A recording longer than 15 s is cut and loses its transcript; one of 15 s is used without a warning."""
     with pytest.warns(UserWarning, match=r"20\.0 s.*first 15 s"):
         voice = Voice(tone(16_000, 20.0), "one two three", sample_rate=16_000)
     assert (voice.seconds, voice.text) == (15.0, None)  # with the whole text, its rest would be spoken first
@@ -58,8 +57,8 @@ def test_a_long_recording_is_cut_with_a_warning() -> None:
         assert Voice(tone(16_000, 15.0), sample_rate=16_000).seconds == 15.0
 
 
-def test_the_transcript_beside_the_file(tmp_path: Path) -> None:
-    """`ref.txt` not found, or preferred to what the caller says."""
+def test_the_transcript_is_read_beside_the_file(tmp_path: Path) -> None:
+    """`ref.txt` is used unless the caller gives a transcript."""
     soundfile.write(tmp_path / "ref.wav", tone(16_000), 16_000)
     assert Voice(tmp_path / "ref.wav").text is None
     (tmp_path / "ref.txt").write_text(" Hello,\nyou. \n", encoding="utf-8")
@@ -68,8 +67,8 @@ def test_the_transcript_beside_the_file(tmp_path: Path) -> None:
     assert Voice(tmp_path / "ref.wav", "  ").text is None
 
 
-def test_files_that_are_no_speech_are_named(tmp_path: Path) -> None:
-    """A crash deep in a model, far from its cause; or speech in the voice of nothing."""
+def test_invalid_files_are_refused_by_name(tmp_path: Path) -> None:
+    """Each error names the file and what is wrong with it."""
     cases = {
         "does not exist": tmp_path / "missing.wav",
         "is a folder": tmp_path,
@@ -92,16 +91,18 @@ def test_files_that_are_no_speech_are_named(tmp_path: Path) -> None:
         assert str(path) in str(error.value)
 
 
-def test_text_called_mp3_is_refused_in_silence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Notes of a decoder on stderr, before and beside the one line that a user is to read."""
+def test_a_text_file_called_mp3_is_refused_without_output(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The MP3 library prints nothing to stderr."""
     (tmp_path / "text.mp3").write_text("this is no audio at all")
     with pytest.raises(InputError, match="not audio"):
         Voice(tmp_path / "text.mp3")
     assert capfd.readouterr().err == ""
 
 
-def test_samples_that_are_no_speech_are_refused() -> None:
-    """Samples without a rate taken for 16 kHz; shapes and values that a model would choke on."""
+def test_invalid_samples_are_refused() -> None:
+    """Samples without a rate, or with an invalid shape or value, are refused."""
     with pytest.raises(InputError, match="sample rate"):
         Voice(tone(16_000))
     for samples, fault in (
@@ -121,8 +122,8 @@ def test_samples_that_are_no_speech_are_refused() -> None:
         Voice(tone(16_000), sample_rate=0)
 
 
-def test_a_voice_cannot_be_changed_from_outside() -> None:
-    """An array that the caller goes on writing into, after its codes were computed."""
+def test_the_audio_of_a_voice_is_a_read_only_copy() -> None:
+    """Later changes of the caller's samples do not change the voice."""
     samples = tone(16_000)
     voice = Voice(samples, "la", 16_000)
     before = voice.id
@@ -135,15 +136,15 @@ def test_a_voice_cannot_be_changed_from_outside() -> None:
 
 @settings(max_examples=20)
 @given(st.sampled_from([300.0, 400.0]), st.sampled_from(["one", "two", None]))
-def test_the_id_is_that_of_the_content(hertz: float, text: str | None) -> None:
-    """A cached voice given out for another one."""
+def test_the_id_depends_on_audio_and_transcript(hertz: float, text: str | None) -> None:
+    """Two voices have equal ids exactly if their audio and transcripts are equal."""
     voice, other = Voice(tone(16_000, hertz=hertz), text, 16_000), Voice(tone(16_000), "one", 16_000)
     same = (hertz, text) == (300.0, "one")
     assert (voice.id == other.id) == (voice == other) == (hash(voice) == hash(other)) == same
 
 
 def test_a_transcript_in_another_encoding_is_refused(tmp_path: Path) -> None:
-    """A traceback that names neither the file nor the remedy; a byte order mark that is spoken."""
+    """The error names the file; UTF-8 with a byte order mark is read."""
     soundfile.write(tmp_path / "ref.wav", tone(16_000), 16_000)
     (tmp_path / "ref.txt").write_text("Caf\u00e9.", encoding="latin-1")
     with pytest.raises(InputError, match=r"ref.txt is not UTF-8 .*: save it as UTF-8"):
@@ -152,8 +153,8 @@ def test_a_transcript_in_another_encoding_is_refused(tmp_path: Path) -> None:
     assert Voice(tmp_path / "ref.wav").text == "Caf\u00e9."
 
 
-def test_another_transcript_is_another_voice(noise: Callable[..., Audio]) -> None:
-    """A transcript that replaces that of a voice in use."""
+def test_with_text_returns_another_voice(noise: Callable[..., Audio]) -> None:
+    """The original voice keeps its transcript."""
     voice = Voice(noise(1.0), sample_rate=16_000, name="mine")
     named = voice.with_text("hello")
     assert (voice.text, named.text, named.name) == (None, "hello", "mine")
@@ -161,8 +162,8 @@ def test_another_transcript_is_another_voice(noise: Callable[..., Audio]) -> Non
     assert voice.id != named.id
 
 
-def test_built_in_voices() -> None:
-    """A voice in the catalogue whose file is missing, silent, or without its words."""
+def test_built_in_voices_can_be_read() -> None:
+    """Every built-in voice has a recording of 0.5 to 15 s and a transcript."""
     names = Voice.builtins()
     assert "slt" in names
     for name in names:
@@ -174,7 +175,7 @@ def test_built_in_voices() -> None:
 
 
 def test_unknown_built_in_voices_are_refused_with_the_list() -> None:
-    """A KeyError."""
+    """Unknown names and styles are refused with the known ones."""
     with pytest.raises(InputError, match=r"'stl'.*slt"):
         Voice.builtin("stl")
     with pytest.raises(InputError, match=r"'sade'.*sad"):

@@ -1,9 +1,10 @@
-"""CTC: how well does the text fit the speech, frame by frame? Another family than Whisper."""
+"""CTC alignment: the log-probability of the text given the frames of the speech."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -12,28 +13,29 @@ from llasa_search.candidate import Score, Utterance
 from llasa_search.checkpoints.loading import stored_scale
 from llasa_search.checkpoints.names import resolve_name
 from llasa_search.verifiers.backends.batches import at_16k
-from llasa_search.verifiers.backends.ctc_model import CTCModel, written
+from llasa_search.verifiers.backends.ctc_model import CTCModel, characters
 from llasa_search.verifiers.base import Verifier
-from llasa_search.verifiers.word_errors.alignment import errors
-from llasa_search.verifiers.word_errors.prefix import MIN_SECONDS, expected_units, units_a_second
+from llasa_search.verifiers.word_errors import errors
+from llasa_search.verifiers.word_errors.prefix import MIN_SECONDS, expected_units, units_per_second
 from llasa_search.voice import Prompt
 
-CHARACTERS_A_SECOND = {"en": 17.0, "zh": 5.2}
-"""Pace without a voice prompt: in English three words (see `WER`) of 4.7 letters and a space."""
+CHARACTERS_PER_SECOND = {"en": 17.0, "zh": 5.2}
+"""Pace without a voice prompt: in English three words (see `WER`) of 4.7 letters and a space per second."""
 
 
 class CTCAlignment(Verifier):
-    """CTC loss of the text in nats a character, 0 or more: minus the log-probability of all its alignments.
+    """CTC loss of the text in nats per character, 0 or more: minus the log-probability of all its alignments.
 
-    It hears letters without a language model to guess sentences, at the speech's own length without padding.
-    The detail is the WER of its greedy transcript, and the transcript. Speech too short to hold the text
-    fails. The scale ends at 2 nats a character, which is our choice; a folder's own `scale.json` goes first.
+    The model scores letters without a language model, at the speech's own length without padding, and is not of
+    Whisper's family. The detail is the WER of the greedy transcript, and the transcript. Speech that is too short
+    for its text fails. The scale ends at 2 nats per character, which is our choice; the `scale.json` of a
+    checkpoint folder takes precedence.
 
-    Unfinished speech is compared with the prefix of the text that fits all of it best, see `partial_loss`;
-    below half a second it abstains. The detail is then the prefix's length, and its log-probability a frame.
+    Unfinished speech is compared with the prefix of the text that fits it best, see `partial_loss`. Below half a
+    second the verifier abstains. The detail is then the prefix's length, and its log-probability per frame.
 
     Args:
-        model: "tiny", the package's own for its synthetic voices; or a transformers `Wav2Vec2ForCTC` over
+        model: "tiny", the embedded one for its synthetic voices; or a transformers `Wav2Vec2ForCTC` over
             characters, by hub id or folder, such as "facebook/wav2vec2-base-960h".
     """
 
@@ -45,66 +47,67 @@ class CTCAlignment(Verifier):
     def __init__(self, model: str = "tiny") -> None:
         self.model = str(model)
         self.scale = stored_scale(resolve_name(self.model, self.part)) or (2.0, 0.0)
-        self._loaded: CTCModel | None = None
+
+    @cached_property
+    def _ctc(self) -> CTCModel:
+        return CTCModel(self.model)
 
     def load(self) -> None:
-        self._loaded = self._loaded or CTCModel(self.model)
+        _ = self._ctc
 
     def check(self, prompt: Prompt) -> None:
         super().check(prompt)
-        self._recogniser.spell(prompt.text, prompt.language)
+        self._ctc.spell(prompt.text, prompt.language)
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
-        targets = [self._recogniser.spell(each.text, each.language) for each in utterances]
-        heard = self._recogniser.hear([at_16k(utterance) for utterance in utterances])
+        targets = [self._ctc.spell(each.text, each.language) for each in utterances]
+        results = self._ctc.recognise([at_16k(utterance) for utterance in utterances])
         scores = []
-        for utterance, target, (frames, transcript) in zip(utterances, targets, heard, strict=True):
-            losses = prefix_losses(frames, target, self._recogniser.blank)
-            judge = self._whole if utterance.final else self._prefix
-            scores.append(judge(utterance, losses, len(frames), transcript))
+        for utterance, target, (frames, transcript) in zip(utterances, targets, results, strict=True):
+            losses = prefix_losses(frames, target, self._ctc.blank)
+            score = self._finished if utterance.final else self._unfinished
+            scores.append(score(utterance, losses, len(frames), transcript))
         return scores
 
-    def _whole(self, utterance: Utterance, losses: FloatArray, frames: int, transcript: str) -> Score:
+    def _finished(self, utterance: Utterance, losses: FloatArray, frames: int, transcript: str) -> Score:
         if not math.isfinite(losses[-1]):
             return Score(math.nan, f"too short to hold the text: {frames} frames", "failed")
         rate = errors(utterance.text, transcript, utterance.language).rate
         return Score(float(losses[-1]) / (len(losses) - 1), f"WER {rate:.2f}: {transcript}")
 
-    def _prefix(self, utterance: Utterance, losses: FloatArray, frames: int, transcript: str) -> Score:
+    def _unfinished(self, utterance: Utterance, losses: FloatArray, frames: int, transcript: str) -> Score:
         if utterance.seconds < MIN_SECONDS:
             return Score(math.nan, f"shorter than {MIN_SECONDS:g} s", "abstained")
         language = utterance.language
-        pace = units_a_second(
-            utterance.voice, language, lambda text: len(written(text, language)), CHARACTERS_A_SECOND
-        )
-        said, value = partial_loss(losses, expected_units(utterance.seconds, pace), self.scale[0])
-        detail = f"{said} of {len(losses) - 1} characters, {-losses[said] / max(1, frames):.2f} nats a frame"
+
+        def count(text: str) -> int:
+            return len(characters(text, language))
+
+        pace = units_per_second(utterance.voice, language, count, CHARACTERS_PER_SECOND)
+        length, value = partial_loss(losses, expected_units(utterance.seconds, pace), self.scale[0])
+        per_frame = -losses[length] / max(1, frames)
+        detail = f"{length} of {len(losses) - 1} characters, {per_frame:.2f} nats a frame"
         return Score(value, f"{detail}: {transcript}")
 
     def flops(self, seconds: float) -> float:
-        return self._recogniser.flops(seconds)
-
-    @property
-    def _recogniser(self) -> CTCModel:
-        self.load()
-        assert self._loaded is not None
-        return self._loaded
+        return self._ctc.flops(seconds)
 
 
 def prefix_losses(logprobs: FloatArray, target: Sequence[int], blank: int) -> FloatArray:
-    """Minus the log-probability of each prefix of a text, the whole last, given all frames: [characters + 1].
+    """Returns minus the log-probability of each prefix of a text given all frames: [characters + 1].
 
-    The forward variables of CTC (Graves et al. 2006, section 4.1) at the last frame hold them all: a prefix
-    ends in its last character or in the blank after it. Infinite where the frames cannot hold a prefix.
+    The last is that of the whole text. All are read from the forward variables of CTC (Graves et al. 2006,
+    section 4.1) at the last frame: a prefix ends in its last character or in the blank after it. A prefix that
+    needs more frames has an infinite loss.
 
     Args:
         logprobs: [frames, vocabulary], in nats.
-        target: the text's characters.
-        blank: CTC's blank.
+        target: tokens of the text's characters.
+        blank: token of CTC's blank.
     """
     states = np.full(2 * len(target) + 1, blank)
     states[1::2] = target
-    # From one character to the next without a blank, unless they are equal.
+    # A path may skip the blank between two characters unless they are equal.
     skips = np.full(len(states), -np.inf)
     skips[3::2] = np.where(states[3::2] == states[1:-2:2], -np.inf, 0.0)
     forward = np.full(len(states) + 2, -np.inf)  # with two places before the first state
@@ -117,21 +120,21 @@ def prefix_losses(logprobs: FloatArray, target: Sequence[int], blank: int) -> Fl
 
 
 def partial_loss(losses: FloatArray, expected: int, lag: float) -> tuple[int, float]:
-    """How unfinished speech fits its text.
+    """Scores unfinished speech by the prefix of its text that is most probable given all frames.
 
-    With k, the length of the prefix that is likeliest given all frames: (loss of the prefix + lag * max(0,
-    expected - k)) / max(1, expected, k). What is said besides the prefix, such as a loop, makes its loss
-    large; silence is likely, and pays `lag` for every character that it should have reached.
+    With k, the length of that prefix, the value is (loss of the prefix + lag * max(0, expected - k)) /
+    max(1, expected, k). Speech that is not in the text, such as a loop, makes the loss of every prefix large.
+    Silence fits the empty prefix, and costs `lag` for every expected character.
 
     Args:
         losses: of each prefix, see `prefix_losses`.
         expected: characters that should have been said by now, see `expected_units`.
-        lag: price of each that is missing, in nats; the verifier takes the worst end of its scale, so that
-            silence is as bad as a text that does not fit.
+        lag: loss of each missing character, in nats. The verifier takes the worst end of its scale, so that
+            silence is as bad as speech that does not fit the text.
 
     Returns:
-        k, and the value in nats a character.
+        k, and the value in nats per character.
     """
-    said = int(losses.argmin())
-    value = (float(losses[said]) + lag * max(0, expected - said)) / max(1, expected, said)
-    return said, value
+    length = int(losses.argmin())
+    value = (float(losses[length]) + lag * max(0, expected - length)) / max(1, expected, length)
+    return length, value

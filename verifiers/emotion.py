@@ -1,8 +1,9 @@
-"""Emotion: does the speech sound like a reference, or like a named emotion?"""
+"""Emotion by emotion2vec: similarity to a reference, or probability of a named emotion."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from llasa_search.voice import Prompt, Voice
 
 
 class _Emotion(Verifier):
-    """What the two below share: the model, loaded once."""
+    """Common part of the verifiers below: the model, which is loaded once."""
 
     partial = True
     min_seconds = 0.5
@@ -29,32 +30,29 @@ class _Emotion(Verifier):
     family = "emotion2vec"
     part = "emotion"
     model: str
-    _loaded: Emotion2Vec | None = None
+
+    @cached_property
+    def _emotion2vec(self) -> Emotion2Vec:
+        return Emotion2Vec(resolve_name(self.model, self.part))
 
     def load(self) -> None:
-        self._loaded = self._loaded or Emotion2Vec(resolve_name(self.model, self.part))
+        _ = self._emotion2vec
 
     def flops(self, seconds: float) -> float:
         return self._emotion2vec.flops(seconds)
-
-    @property
-    def _emotion2vec(self) -> Emotion2Vec:
-        self.load()
-        assert self._loaded is not None
-        return self._loaded
 
 
 class EmotionSimilarity(_Emotion):
     """Cosine between emotion2vec's embeddings of the speech and of a reference, from -1 to 1.
 
-    In the paper plain samples of Llasa are at .77 (English) and .84 (Chinese), recordings of the same emotion
-    at .94 (arXiv 2502.04128); the ends of the scale, .5 and 1, are our choice around them. A folder's own
-    `scale.json` goes first.
+    The ends of the scale, 0.5 and 1, are our choice around published values: samples of Llasa without search are
+    at 0.77 (English) and 0.84 (Chinese), recordings of the same emotion at 0.94 (arXiv 2502.04128). The
+    `scale.json` of a checkpoint folder takes precedence.
 
     Args:
-        reference: path of a recording in the emotion that is wanted, of any voice; None for the voice prompt.
-        model: "tiny", the package's own for its synthetic voices; or an emotion2vec by hub id or folder, such
-            as "iic/emotion2vec_plus_large".
+        reference: path of a recording with the wanted emotion, of any voice; None for the voice prompt.
+        model: "tiny", the embedded one for its synthetic voices; or an emotion2vec by hub id or folder, such as
+            "iic/emotion2vec_plus_large".
     """
 
     needs = frozenset({"voice"})
@@ -65,23 +63,28 @@ class EmotionSimilarity(_Emotion):
             self.needs = frozenset()
         self.model = str(model)
         self.scale = stored_scale(resolve_name(self.model, self.part)) or (0.5, 1.0)
-        self._recording: Audio | None = None
-        self._references = Embeddings(lambda audio: self._emotion2vec.hear([audio])[0].embedding)
+        self._references = Embeddings(self._embed)
 
     def check(self, prompt: Prompt) -> None:
         super().check(prompt)
-        self._embedded(prompt.voice)
+        self._reference_embedding(prompt.voice)
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
-        references = np.stack([self._embedded(utterance.voice) for utterance in utterances])
-        heard = self._emotion2vec.hear([at_16k(utterance) for utterance in utterances])
-        cosines = (np.stack([each.embedding for each in heard]) * references).sum(axis=1)
+        references = np.stack([self._reference_embedding(utterance.voice) for utterance in utterances])
+        results = self._emotion2vec.predict([at_16k(utterance) for utterance in utterances])
+        cosines = (np.stack([each.embedding for each in results]) * references).sum(axis=1)
         return [Score(float(cosine)) for cosine in cosines]
 
-    def _embedded(self, voice: Voice | None) -> NDArray[np.float64]:
-        if self.reference is not None:
-            if self._recording is None:
-                self._recording = read_speech(self.reference, "the reference of EmotionSimilarity")
+    @cached_property
+    def _recording(self) -> Audio | None:
+        name = "the reference of EmotionSimilarity"
+        return None if self.reference is None else read_speech(self.reference, name)
+
+    def _embed(self, audio: Audio) -> NDArray[np.float64]:
+        return self._emotion2vec.predict([audio])[0].embedding
+
+    def _reference_embedding(self, voice: Voice | None) -> NDArray[np.float64]:
+        if self._recording is not None:
             key, audio = "", self._recording
         elif voice is not None:
             key, audio = voice.id, voice.audio
@@ -95,14 +98,17 @@ class EmotionSimilarity(_Emotion):
 
 
 class EmotionProbability(_Emotion):
-    """Probability, from 0 to 1, that emotion2vec gives to one emotion; the detail is the likeliest one.
+    """Probability of one emotion by emotion2vec, from 0 to 1; the detail is the most probable emotion.
 
-    A probability is its own utility.
+    The utility is the probability.
 
     Args:
-        label: one of the checkpoint's emotions, such as "happy" ("开心" and "开心/happy" are the same).
-        model: "tiny", the package's own for its synthetic voices; or an emotion2vec by hub id or folder, such
-            as "iic/emotion2vec_plus_large".
+        label: one of the checkpoint's emotions, such as "happy" ("开心" and "开心/happy" mean the same one).
+        model: "tiny", the embedded one for its synthetic voices; or an emotion2vec by hub id or folder, such as
+            "iic/emotion2vec_plus_large".
+
+    Raises:
+        InputError: the label is not a string.
     """
 
     needs = frozenset()
@@ -115,23 +121,24 @@ class EmotionProbability(_Emotion):
 
     def check(self, prompt: Prompt) -> None:
         super().check(prompt)
-        self._place()
+        self._index()
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
-        place, labels = self._place(), self._emotion2vec.labels
+        index, labels = self._index(), self._emotion2vec.labels
         scores = []
-        for heard in self._emotion2vec.hear([at_16k(utterance) for utterance in utterances]):
-            best = int(heard.probabilities.argmax())
-            detail = f"likeliest: {labels[best]} {heard.probabilities[best]:.2f}"
-            scores.append(Score(float(heard.probabilities[place]), detail))
+        for result in self._emotion2vec.predict([at_16k(utterance) for utterance in utterances]):
+            best = int(result.probabilities.argmax())
+            detail = f"likeliest: {labels[best]} {result.probabilities[best]:.2f}"
+            scores.append(Score(float(result.probabilities[index]), detail))
         return scores
 
-    def _place(self) -> int:
+    def _index(self) -> int:
+        """Returns the index of the label among the checkpoint's."""
         wanted, names = self.label.strip().lower(), self._emotion2vec.labels
         for i, name in enumerate(names):
             if wanted in (name.lower(), *name.lower().split("/")):
                 return i
         raise InputError(
-            f"{self.model} knows no emotion {self.label!r}; "
+            f"{self.model} has no emotion {self.label!r}; "
             f"{suggest(wanted, [name.split('/')[-1] for name in names])}"
         )

@@ -1,4 +1,4 @@
-"""Seconds a character: is the speech as long as its text?"""
+"""Pace: seconds of speech per character of its text."""
 
 from __future__ import annotations
 
@@ -14,33 +14,34 @@ from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt, Voice
 
 PLAUSIBLE = {"en": (0.035, 0.16), "zh": (0.1, 0.5)}
-"""Seconds a letter (English) or a character (Chinese).
+"""Plausible seconds per letter (English) or per character (Chinese), (shortest, longest).
 
-Reading goes at some 6.2 English and 5.2 Mandarin syllables a second (Pellegrino, Coupé and Marsico 2011, "A
-cross-language perspective on speech information rate"); with about 2.7 letters an English syllable and one
-character a Mandarin one, that is .06 s a letter and .19 s a character. The range is from half to two and a
-half times as much: what lies outside was cut off, skipped, or looped. It is our choice.
+Read speech has about 6.2 English or 5.2 Mandarin syllables per second (Pellegrino, Coupé and Marsico 2011, "A
+cross-language perspective on speech information rate"). With about 2.7 letters per English syllable and one
+character per Mandarin syllable, that is 0.06 s per letter and 0.19 s per character. The range, our choice, is
+about half to two and a half times that; speech outside it was cut off, skips words, or loops.
 """
 
 TOLERANCE = 1.6
-"""How many times faster or slower than the voice itself is still plausible; our choice."""
+"""Largest plausible ratio to the pace of the voice prompt; our choice."""
 
 SLACK_SECONDS = 0.5
-"""Added at the upper end: the shortest texts are spoken slowly."""
+"""Added to the longest plausible length, because the shortest texts are spoken slowly."""
 
 LETTERS_OF_DIGIT = {"en": 4, "zh": 1}
-"""A digit is spoken as a word of about so many letters."""
+"""Letters of the word for a digit, on average."""
 
 
 class Pace(Verifier):
-    """How far the speech is from a plausible length, in doublings: 0 inside, 1 at half or twice as long.
+    """Distance of the speech's length from the plausible range, in doublings: 0 inside, 1 at twice or half as long.
 
-    Free, and blind to what is said: it finds speech that was cut off or that loops, and prefers nothing else.
-    Silence at both ends is left out. The detail tells the seconds a character and the plausible seconds.
+    It needs no model, and does not depend on the words: it finds speech that was cut off or that loops, and does
+    not rank other speech. Silence at both ends is ignored. The detail has the seconds per character and the plausible
+    range.
 
     Args:
-        relative: expect the pace of the voice prompt by its transcript, 1.6 times faster or slower,
-            instead of that of reading in general.
+        relative: takes the range around the pace of the voice prompt by its transcript, up to 1.6 times faster or
+            slower, instead of that of read speech in general.
     """
 
     family = "pace"
@@ -61,9 +62,9 @@ class Pace(Verifier):
 
     def _score(self, utterance: Utterance) -> Score:
         if not np.isfinite(utterance.audio).all():
-            raise InputError(f"{self} cannot judge audio that holds NaN or infinite samples")
+            raise InputError(f"{self} cannot score audio that holds NaN or infinite samples")
         low, high = self._plausible(utterance.text, utterance.language, utterance.voice)
-        # Silence would be infinitely far away.
+        # For silence, the logarithm would be infinite.
         seconds = max(speech_seconds(utterance.audio, utterance.sample_rate), FRAME_SECONDS)
         outside = max(math.log2(low / seconds), math.log2(seconds / high), 0.0)
         pace = seconds / characters(utterance.text, utterance.language)
@@ -71,20 +72,20 @@ class Pace(Verifier):
         return Score(outside, detail)
 
     def _plausible(self, text: str, language: str, voice: Voice | None) -> tuple[float, float]:
-        """The shortest and the longest plausible seconds of `text`."""
-        shortest, longest = self._own(voice, language) if self.relative else PLAUSIBLE[language]
+        """Returns the shortest and the longest plausible seconds of `text`."""
+        shortest, longest = self._range_of_voice(voice, language) if self.relative else PLAUSIBLE[language]
         length = characters(text, language)
         return max(shortest * length, FRAME_SECONDS), longest * length + SLACK_SECONDS
 
-    def _own(self, voice: Voice | None, language: str) -> tuple[float, float]:
+    def _range_of_voice(self, voice: Voice | None, language: str) -> tuple[float, float]:
         if voice is None or not voice.text:
-            raise InputError(f"{self} compares with the voice's own pace: give a prompt with its transcript")
+            raise InputError(f"{self} compares with the pace of the voice: give a prompt with its transcript")
         pace = speech_seconds(voice.audio, voice.sample_rate) / characters(voice.text, language)
         return pace / TOLERANCE, pace * TOLERANCE
 
 
 def characters(text: str, language: str) -> int:
-    """Letters of `text`, without spaces and punctuation; in English a digit counts as four.
+    """Returns the number of letters of `text`, without spaces and punctuation; an English digit counts as four.
 
     Raises:
         InputError: there are none.

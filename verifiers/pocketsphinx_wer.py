@@ -1,4 +1,4 @@
-"""Word error rate by pocketsphinx: a judge, of another family than what a search listens to."""
+"""Word error rate by pocketsphinx: a judge of another model family than `WER`."""
 
 from __future__ import annotations
 
@@ -13,22 +13,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from llasa_search.arrays import Audio
+from llasa_search.audio import is_silent, resampled
 from llasa_search.candidate import Score, Utterance
+from llasa_search.checkpoints.imports import import_from_extra
 from llasa_search.errors import InputError, ModelError
-from llasa_search.verifiers.backends.extras import import_from_extra
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt
 
-SAMPLE_RATE = 16_000
-# Of full scale, -80 dB: in digital silence, pocketsphinx hears a word.
-_SILENCE = 1e-4
-# Wider than pocketsphinx's own, for fewer search errors: with a bigram, 13.1 % WER on clean synthetic speech
-# against 14.2 %, and still more than ten times as fast as speech.
+# Wider than pocketsphinx's defaults, for fewer search errors: with a bigram, a WER of 13.1% instead of 14.2% on
+# clean synthetic speech, and still more than ten times faster than real time.
 _BEAMS = {"beam": 1e-60, "pbeam": 1e-60, "wbeam": 1e-40, "fwdflatbeam": 1e-80, "fwdflatwbeam": 1e-40}
 
 
 class Errors(NamedTuple):
-    """Word errors of one transcript, and the words that there were to say."""
+    """Word errors of one transcript, and the number of words in the text."""
 
     substitutions: int
     deletions: int
@@ -37,24 +35,23 @@ class Errors(NamedTuple):
 
     @property
     def total(self) -> int:
-        """Substitutions, deletions and insertions together."""
+        """Sum of substitutions, deletions and insertions."""
         return self.substitutions + self.deletions + self.insertions
 
 
 class PocketsphinxWER(Verifier):
-    """English word error rate by pocketsphinx: lower case, no punctuation; words that sound alike are one.
+    """English word error rate by pocketsphinx, in lower case and without punctuation; homophones are equal.
 
-    Made to measure a search, not to steer it: conclusions drawn from the verifier that a search has used
-    flatter it. The value can exceed 1; silence is exactly 1. The score's detail is the transcript. Needs the
-    extra `judges`.
+    It is a judge: results measured with the verifier that a search has used are biased. The value can exceed 1;
+    silence is exactly 1. The score's detail is the transcript. Needs the extra `judges`.
 
-    What it hears depends on its language model; one over the words that can occur is far steadier than the
-    general one. A word that the language model or the dictionary lacks is never heard: an error each time.
+    The transcripts depend on the n-gram language model; one over the words that can occur has far less variance
+    than the general one. A word that the language model or the dictionary lacks always counts as an error.
 
     Args:
-        language_model: an n-gram model in a format of pocketsphinx (ARPA, DMP, binary); None for its general
-            English one.
-        dictionary: pronunciations in CMUdict's format; None for CMUdict, as it comes with pocketsphinx.
+        language_model: path of an n-gram model in a format of pocketsphinx (ARPA, DMP, binary); None for its
+            general English one.
+        dictionary: path of pronunciations in CMUdict's format; None for the CMUdict that comes with pocketsphinx.
     """
 
     family = "pocketsphinx"
@@ -94,7 +91,7 @@ class PocketsphinxWER(Verifier):
         return errors.total, errors.words
 
     def transcribe(self, audios: Sequence[Audio], sample_rates: Sequence[int], language: str) -> list[str]:
-        """What the recordings say, "" where nothing.
+        """Returns the transcripts of recordings, "" for one without speech.
 
         Args:
             audios: float32 mono [samples] in [-1, 1], each of its own length.
@@ -102,37 +99,33 @@ class PocketsphinxWER(Verifier):
             language: "en".
 
         Raises:
-            InputError: another language, or audio that holds NaN.
+            InputError: the language is another one, or a recording has NaN samples.
         """
         self._require_english(language)
         return [self._transcribe(audio, rate) for audio, rate in zip(audios, sample_rates, strict=True)]
 
     def errors(self, text: str, transcript: str) -> Errors:
-        """Substitutions, deletions and insertions on the way from `text` to `transcript`.
+        """Counts the substitutions, deletions and insertions that turn `text` into `transcript`.
 
         Raises:
             InputError: the text has no words, or digits.
         """
         import jiwer
 
-        said, heard = (
+        expected, said = (
             [(self._sound(word) or word).replace(" ", "-") for word in words]
             for words in (_words(text), transcript.split())
         )
-        output = jiwer.process_words([" ".join(said)], [" ".join(heard)])
-        return Errors(output.substitutions, output.deletions, output.insertions, len(said))
+        output = jiwer.process_words([" ".join(expected)], [" ".join(said)])
+        return Errors(output.substitutions, output.deletions, output.insertions, len(expected))
 
     def _transcribe(self, audio: Audio, rate: int) -> str:
-        import soxr
-
-        if not np.isfinite(audio).all():
-            raise InputError(f"{self} cannot hear audio that holds NaN or infinite samples")
-        if np.abs(audio).max(initial=0.0) < _SILENCE:
+        samples = resampled(audio, rate)
+        if is_silent(audio):  # pocketsphinx would transcribe digital silence as a word
             return ""
-        samples = audio if rate == SAMPLE_RATE else soxr.resample(audio, rate, SAMPLE_RATE)
         pcm = (np.clip(samples, -1, 1) * 32767).astype(np.int16)
         decoder = _decoder(self.language_model, self.dictionary)
-        # Its front end carries state from one utterance to the next, which would change the score.
+        # The state of its front end would carry over from the utterance before.
         decoder.reinit_feat()
         decoder.start_utt()
         decoder.process_raw(pcm.tobytes(), full_utt=True)
@@ -141,22 +134,24 @@ class PocketsphinxWER(Verifier):
         return "" if hypothesis is None else str(hypothesis.hypstr)
 
     def _sound(self, word: str) -> str | None:
-        """The phones of a word's first pronunciation, or None for a word that the dictionary lacks."""
+        """Returns the phones of a word's first pronunciation; None for a word that is not in the dictionary."""
         phones: str | None = _decoder(self.language_model, self.dictionary).lookup_word(word)
         return phones
 
     def _require_english(self, language: str) -> None:
         if language != "en":
-            raise InputError(f"{self} hears English only, and the text is {language!r}: take another judge")
+            raise InputError(
+                f"{self} transcribes English only, and the text is {language!r}: take another judge"
+            )
 
 
 def _words(text: str) -> list[str]:
-    """Lower-case words without accents and punctuation, apostrophes inside of them kept."""
+    """Returns lower-case words without accents and punctuation, except apostrophes inside them."""
     plain = unicodedata.normalize("NFKD", text.replace("’", "'")).lower()
     plain = "".join(character for character in plain if not unicodedata.combining(character))
     if any(character.isdigit() for character in plain):
         raise InputError(
-            f"the text {text!r} has digits, and pocketsphinx hears words: write numbers as spoken"
+            f"the text {text!r} has digits, and pocketsphinx writes words: write numbers as spoken"
         )
     words = re.findall(r"[^\W_]+(?:'[^\W_]+)*", plain)
     if not words:
@@ -166,7 +161,7 @@ def _words(text: str) -> list[str]:
 
 @cache
 def _decoder(language_model: str | None, dictionary: str | None) -> Any:
-    """One decoder for each pair of files, kept for the life of the process."""
+    """Returns the decoder for a pair of files, loaded once in the life of the process."""
     pocketsphinx = import_from_extra("pocketsphinx", "judges")
     files = {"lm": language_model, "dict": dictionary}
     given = {name: path for name, path in files.items() if path is not None}
@@ -174,7 +169,7 @@ def _decoder(language_model: str | None, dictionary: str | None) -> Any:
         if not Path(path).is_file():
             raise InputError(f"PocketsphinxWER: there is no file {path}")
     try:
-        # "batch": the cepstral mean is that of the utterance, not of what has been heard before.
+        # cmn="batch" takes the cepstral mean of the utterance, not of earlier ones.
         return pocketsphinx.Decoder(loglevel="FATAL", cmn="batch", **_BEAMS, **given)
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"pocketsphinx cannot read {' or '.join(given.values())}: {error}") from error

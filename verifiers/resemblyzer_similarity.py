@@ -1,4 +1,4 @@
-"""Speaker similarity by Resemblyzer: a judge, of another family than what a search listens to."""
+"""Speaker similarity by Resemblyzer: a judge of another model family than `SpeakerSimilarity`."""
 
 from __future__ import annotations
 
@@ -10,28 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llasa_search.arrays import Audio
+from llasa_search.audio import is_silent
 from llasa_search.candidate import Score, Utterance
+from llasa_search.checkpoints.imports import import_from_extra
 from llasa_search.checkpoints.loading import pick_device
 from llasa_search.errors import InputError
 from llasa_search.verifiers.backends.batches import Embeddings, at_16k
-from llasa_search.verifiers.backends.extras import import_from_extra
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt, Voice
-
-_SILENCE = 1e-4
-"""Of full scale, -80 dB: Resemblyzer would divide by its loudness."""
 
 
 class ResemblyzerSimilarity(Verifier):
     """Cosine between Resemblyzer's embeddings of the speech and of the voice prompt, from 0 to 1.
 
-    Made to measure a search, not to steer it: conclusions drawn from the verifier that a search has used
-    flatter it. The network is an LSTM, trained with the generalised end-to-end loss (arXiv 1710.10467), and
-    so unlike any that `SpeakerSimilarity` loads. Pauses are left out; speech in which no voice is detected
-    fails. Needs the extra `judges`.
+    It is a judge: results measured with the verifier that a search has used are biased. The network is an LSTM
+    trained with the generalised end-to-end loss (arXiv 1710.10467), unlike any that `SpeakerSimilarity` loads.
+    Pauses are left out; speech in which no voice is detected fails. Needs the extra `judges`.
 
-    The ends of the scale, .5 and .9, are our choice: of clean synthetic recordings, different speakers were
-    at .46 to .65, and the same one at .81 to .88.
+    The ends of the scale, 0.5 and 0.9, are our choice: with clean synthetic recordings, different speakers were
+    at 0.46 to 0.65, and the same speaker at 0.81 to 0.88.
     """
 
     needs = frozenset({"voice"})
@@ -50,32 +47,31 @@ class ResemblyzerSimilarity(Verifier):
 
     def check(self, prompt: Prompt) -> None:
         super().check(prompt)
-        self._embedded(prompt.voice)
+        self._reference_embedding(prompt.voice)
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         return [
-            Score(float(self._embed(at_16k(utterance)) @ self._embedded(utterance.voice)))
+            Score(float(self._embed(at_16k(utterance)) @ self._reference_embedding(utterance.voice)))
             for utterance in utterances
         ]
 
-    def _embedded(self, voice: Voice | None) -> NDArray[np.float64]:
+    def _reference_embedding(self, voice: Voice | None) -> NDArray[np.float64]:
         if voice is None:
             raise InputError(f"{self} compares with a reference voice: give a prompt recording")
         return self._voices(voice.id, voice.audio)
 
     def _embed(self, audio: Audio) -> NDArray[np.float64]:
-        """Embedding [256] of length 1 of audio [samples] at 16 kHz."""
+        """Returns the embedding [256], of length 1, of audio [samples] at 16 kHz."""
         resemblyzer, encoder = _encoder()
-        voiced = np.zeros(0)
-        if np.abs(audio).max(initial=0.0) >= _SILENCE:
-            voiced = resemblyzer.preprocess_wav(np.clip(audio, -1, 1))
+        # Resemblyzer would divide by the loudness of silence.
+        voiced = np.zeros(0) if is_silent(audio) else resemblyzer.preprocess_wav(np.clip(audio, -1, 1))
         if not len(voiced):
-            raise InputError(f"{self} hears no voice")
+            raise InputError(f"{self} detects no voice")
         return np.asarray(encoder.embed_utterance(voiced), np.float64)
 
 
 @cache
 def _encoder() -> tuple[Any, Any]:
-    """The module, and its network with the weights that its wheel holds."""
+    """Returns the module, and its network with the weights of its wheel."""
     resemblyzer = import_from_extra("resemblyzer", "judges")
     return resemblyzer, resemblyzer.VoiceEncoder(pick_device(), verbose=False)

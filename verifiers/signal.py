@@ -1,4 +1,4 @@
-"""Silence, clipping and repeated codes: faults that need no model to be seen."""
+"""Silence, clipping and repeated codes: faults that are found without a model."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from llasa_search.errors import InputError
 from llasa_search.verifiers.base import Verifier
 
 CLIPPED = 0.999
+"""Samples of at least this absolute value are clipped."""
+
 PARTIAL_SECONDS = 0.5
 NGRAM = 8
-"""Codes, .16 s at 50 a second: as much is not said twice in exactly the same codes unless a decoder loops."""
+"""Length of repeated runs of codes, 0.16 s at 50 per second: only a looping language model repeats as many."""
 
 LIMITS = {"silence": (0.5, 0.9), "clipping": (0.001, 0.02), "repetition": (0.2, 0.6)}
-"""(plausible, hopeless) shares; our choice, far outside of read speech, so as to find what is broken."""
+"""(plausible, unusable) shares. Our choice, far outside the range of read speech, to find only broken speech."""
 
 
 class Signal(Verifier):
-    """How far the worst of three shares lies beyond what is plausible: 0 inside, 1 where hopeless or worse.
+    """The largest excess of three shares over their plausible limits: 0 within them, 1 for unusable speech.
 
-    The shares are those of silent frames, of clipped samples, and of speech codes that were spoken before
-    (left out where there are no codes). Free. The detail lists all three. It finds broken speech, and
-    prefers nothing among speech that is not. Unfinished speech may begin with silence: it abstains until
-    there is half a second.
+    The shares are those of silent frames, of clipped samples, and of runs of speech codes that occurred before
+    (only if there are codes). The detail lists them. It needs no model, finds broken speech, and does not rank other
+    speech. Unfinished speech may begin with silence, so the verifier abstains below half a second.
     """
 
     needs = frozenset()
@@ -45,7 +46,7 @@ class Signal(Verifier):
 
     def _score(self, utterance: Utterance) -> Score:
         if not np.isfinite(utterance.audio).all():
-            raise InputError(f"{self} cannot judge audio that holds NaN or infinite samples")
+            raise InputError(f"{self} cannot score audio that holds NaN or infinite samples")
         if not utterance.final and utterance.seconds < PARTIAL_SECONDS:
             return Score(math.nan, f"unfinished and shorter than {PARTIAL_SECONDS:g} s", "abstained")
         audible = audible_frames(utterance.audio, utterance.sample_rate)
@@ -55,12 +56,12 @@ class Signal(Verifier):
         }
         if utterance.codes is not None:
             shares["repetition"] = repetition(utterance.codes)
-        excess = {name: _beyond(share, *LIMITS[name]) for name, share in shares.items()}
+        excess = {name: _excess(share, *LIMITS[name]) for name, share in shares.items()}
         return Score(max(excess.values()), ", ".join(f"{name} {share:.3g}" for name, share in shares.items()))
 
 
 def repetition(codes: Codes) -> float:
-    """Share of the runs of 8 codes that occurred before in `codes` [frames]; 0 where there are fewer.
+    """Returns the share of runs of 8 codes that occurred before in `codes` [frames]; 0 for fewer codes.
 
     >>> repetition(np.arange(50)), repetition(np.tile(np.arange(10), 5))
     (0.0, 0.7674418604651163)
@@ -71,5 +72,5 @@ def repetition(codes: Codes) -> float:
     return 1.0 - len(np.unique(runs, axis=0)) / len(runs)
 
 
-def _beyond(share: float, plausible: float, hopeless: float) -> float:
-    return float(np.clip((share - plausible) / (hopeless - plausible), 0.0, 1.0))
+def _excess(share: float, plausible: float, unusable: float) -> float:
+    return float(np.clip((share - plausible) / (unusable - plausible), 0.0, 1.0))

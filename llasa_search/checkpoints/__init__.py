@@ -1,1 +1,4 @@
-"""Checkpoints: names, the hub, safe and complete loading, versions. What runs a checkpoint is elsewhere."""
+"""Checkpoints: names, the hub, complete loading that runs no code from files, library versions.
+
+Code that runs a model belongs elsewhere: `llasa`, `engine` and `verifiers.backends`.
+"""

@@ -1,4 +1,4 @@
-"""Checkpoints by name: the package's own, and ids of the Hugging Face hub."""
+"""Finds checkpoints by path or by id on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from llasa_search.errors import InputError, ModelError
 T = TypeVar("T")
 
 HUB_SECONDS = 10.0
-"""How long the hub may take to say that it has a checkpoint; its own clients would retry for a minute."""
+"""Limit for the hub's answer that it has a checkpoint; its own clients would retry for a minute."""
 
 
 def is_id(given: str) -> bool:
-    """Whether this can be a hub id (owner/name)."""
+    """Whether this has the form of a hub id (owner/name)."""
     return given.count("/") == 1 and given[0] not in "./~"
 
 
 def require_id(given: str, what: str, known: Sequence[str] = ()) -> None:
-    """Refuses what is neither a path that exists nor can be a hub id.
+    """Checks that a name is a path that exists or has the form of a hub id.
 
     Args:
         given: by the user.
-        what: it is to be, such as "model".
-        known: names to suggest where one is near.
+        what: what it names, such as "model", for the message.
+        known: names to suggest if one is similar.
 
     Raises:
         InputError: it is neither.
@@ -36,39 +36,39 @@ def require_id(given: str, what: str, known: Sequence[str] = ()) -> None:
         return
     near = difflib.get_close_matches(given, known, n=1, cutoff=0.4)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise InputError(f"unknown {what} {given!r}: no such file or folder, no hub id (owner/name){hint}")
+    raise InputError(f"unknown {what} {given!r}: no such file or folder, and not a hub id (owner/name){hint}")
 
 
 def from_hub(get: Callable[[bool], T], given: str, what: str, instead: str = "give a folder") -> T:
-    """What has been downloaded before, and else what the hub gives, if it answers in time.
+    """Returns a checkpoint from the local cache, or else from the hub if that answers in time.
 
     Args:
-        get: takes whether it may use only what is on this computer.
+        get: loads the checkpoint; its argument is whether it may use local files only.
         given: the hub id.
-        what: it is, for messages.
-        instead: what else can be done.
+        what: what is loaded, for messages.
+        instead: what the user can do instead, for messages.
 
     Raises:
-        ModelError: it is not on this computer, and the hub does not give it.
+        ModelError: it is not on this computer and cannot be downloaded.
     """
     from huggingface_hub import HfApi
 
     try:
         return get(True)
-    except Exception:  # not on this computer: each version has errors of its own for that
+    except Exception:  # not on this computer; the class of this error depends on the library's version
         pass
     try:
         HfApi().model_info(given, timeout=HUB_SECONDS)
         return get(False)
     except Exception as error:
         raise ModelError(
-            f"{what} {given!r} is not on this computer, and the hub did not give it ({first_lines(error)}): "
+            f"{what} {given!r} is not on this computer and cannot be downloaded ({first_lines(error)}): "
             f"download it first (hf download {given}), or {instead}"
         ) from error
 
 
 def find_checkpoint(model: str, files: Sequence[str]) -> Path:
-    """The file or folder `model`, or what the Hugging Face hub has under that id, downloaded once.
+    """Returns the path of a checkpoint, which is downloaded once if `model` is a hub id.
 
     Args:
         model: a path, or a hub id (owner/name).
@@ -76,7 +76,7 @@ def find_checkpoint(model: str, files: Sequence[str]) -> Path:
 
     Raises:
         InputError: it is neither a path that exists nor an id.
-        ModelError: it is not on this computer, and the hub does not give it.
+        ModelError: it is not on this computer and cannot be downloaded.
     """
     path = Path(model).expanduser()
     if path.exists():
@@ -94,6 +94,6 @@ def find_checkpoint(model: str, files: Sequence[str]) -> Path:
 
 
 def first_lines(error: Exception) -> str:
-    """What a library says is wrong; PyTorch lists what does not fit from its second line on."""
+    """Returns the first two lines of an error, where PyTorch names the first weight that does not fit."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:2])[:300] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Where verifiers' checkpoints are, and reading them without running anything that they hold."""
+"""Loads checkpoints completely, without executing anything that they contain."""
 
 from __future__ import annotations
 
@@ -6,14 +6,39 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llasa_search.checkpoints.hub import first_lines
-from llasa_search.errors import LlasaSearchError, ModelError
+from llasa_search.errors import InputError, LlasaSearchError, ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def pick_device(device: str = "auto") -> torch.device:
+    """Returns a torch device; "auto" is the GPU if there is one, else the CPU.
+
+    Raises:
+        InputError: there is no such device on this computer.
+    """
+    import torch
+
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"the device {device!r} cannot be used here: {first_lines(error)}") from error
+    return chosen
 
 
 def read_weights(path: Path) -> dict[str, Any]:
-    """What a PyTorch file holds, tensors and plain containers only: nothing in it is executed."""
+    """Returns the content of a PyTorch file that has only tensors and plain containers.
+
+    Raises:
+        ModelError: the file cannot be read, or contains anything else, which could run as code.
+    """
     from pickle import UnpicklingError
 
     import torch
@@ -21,45 +46,45 @@ def read_weights(path: Path) -> dict[str, Any]:
     with loading(path):
         try:
             weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except UnpicklingError as error:  # PyTorch's own advice is to load it without this safety
+        except UnpicklingError as error:  # PyTorch's message advises to load the file without this check
             raise ModelError(
-                f"{path} is no PyTorch file of tensors alone: what else it holds could run as code"
+                f"{path} is not a PyTorch file of tensors alone: anything else in it could run as code"
             ) from error
     return weights
 
 
 def stated(path: Path, key: str) -> str:
-    """What a configuration file says, "" where there is none; JSON is also YAML."""
+    """Returns the value of a key in a JSON or YAML file; "" if the file or the key is missing."""
     if not path.is_file():
         return ""
-    import yaml
+    import yaml  # JSON is also YAML
 
     with loading(path):
         return str(yaml.safe_load(path.read_text(encoding="utf-8")).get(key, ""))
 
 
 def require_type(folder: Path, kind: str, name: str) -> None:
-    """Refuses a folder that holds no model of transformers, or another one.
+    """Checks that a folder has a transformers model of a type.
 
     Args:
         folder: as `save_pretrained` writes it.
         kind: the `model_type` that its `config.json` must state.
-        name: what was looked for.
+        name: of the expected model, for the message.
 
     Raises:
-        ModelError: there is no such file, or it states another model.
+        ModelError: the file is missing, or states another type.
     """
     found = stated(folder / "config.json", "model_type")
     if found != kind:
         there = f"holds a {found!r}" if found else "has no config.json with a model_type"
-        raise ModelError(f"{folder} is no {name}: it {there}")
+        raise ModelError(f"{folder} is not a {name}: it {there}")
 
 
 def load_strictly(model: Any, weights: dict[str, Any], path: Path) -> None:
     """Loads weights that must fit exactly.
 
     Raises:
-        ModelError: a weight is missing, of another shape, or too many.
+        ModelError: a weight is missing, unexpected, or of another shape.
     """
     with loading(path):
         model.load_state_dict(weights, strict=True)
@@ -67,13 +92,13 @@ def load_strictly(model: Any, weights: dict[str, Any], path: Path) -> None:
 
 
 def pretrained(kind: Any, folder: Path, training: Sequence[str] = (), **options: Any) -> Any:
-    """A model of transformers out of a folder that must hold all of its weights.
+    """Returns a transformers model from a folder that must have all of its weights.
 
     Args:
         kind: its class.
         folder: as `save_pretrained` writes it.
         training: prefixes of weights that only training needs.
-        options: of `from_pretrained`; in float32 unless they say otherwise, whatever the file is in.
+        options: of `from_pretrained`; the default dtype is float32, whatever the file has.
 
     Raises:
         ModelError: the folder cannot be read, or a weight is missing and would be random.
@@ -90,26 +115,26 @@ def pretrained(kind: Any, folder: Path, training: Sequence[str] = (), **options:
 def require_complete(
     report: Mapping[str, Any], kind: str, where: Path | str, unused: Sequence[str] = ()
 ) -> None:
-    """Looks at what transformers' `from_pretrained(..., output_loading_info=True)` reports.
+    """Checks the report of transformers' `from_pretrained(..., output_loading_info=True)`.
 
     Args:
         report: its second value.
-        kind: what was to be loaded.
-        where: from where.
+        kind: name of the expected model.
+        where: what it was loaded from.
         unused: prefixes of weights that only training needs.
 
     Raises:
         ModelError: a weight is missing.
     """
-    # Masks are for training.
+    # Embeddings of masked frames are used in training only.
     wanted = (name for name in report["missing_keys"] if not name.endswith("masked_spec_embed"))
     if missing := sorted(name for name in wanted if not name.startswith(tuple(unused))):
-        raise ModelError(f"{where} is no {kind}: it lacks {missing[0]}, {len(missing)} weights in all")
+        raise ModelError(f"{where} is not a {kind}: it lacks {missing[0]}, {len(missing)} weights in all")
 
 
 @contextmanager
 def without_progress_bars() -> Iterator[None]:
-    """Keeps transformers from drawing bars while it reads weights."""
+    """Hides the progress bars that transformers draws while it reads weights."""
     from transformers.utils import logging
 
     bars: Any = logging  # its functions have no types
@@ -124,20 +149,23 @@ def without_progress_bars() -> Iterator[None]:
 
 @contextmanager
 def loading(path: Path | str) -> Iterator[None]:
-    """Turns whatever goes wrong inside into a `ModelError` that names the checkpoint."""
+    """Turns any exception inside the block into a `ModelError` that names the checkpoint.
+
+    A failed import passes through, for `explain_missing_imports`.
+    """
     try:
         yield
-    except LlasaSearchError:
+    except (LlasaSearchError, ImportError):
         raise
     except Exception as error:
         raise ModelError(f"the checkpoint {path} cannot be loaded: {first_lines(error)}") from error
 
 
 def stored_scale(model: str) -> tuple[float, float] | None:
-    """(worst, best) as the folder's own `scale.json` says, such as `[0.2, 0.8]`; None without that file.
+    """Returns (worst, best) from the `scale.json` of a checkpoint folder, or None without that file.
 
     Raises:
-        ModelError: the file says something else.
+        ModelError: the file does not have two different numbers, such as `[0.2, 0.8]`.
     """
     path = Path(model).expanduser() / "scale.json"
     if not path.is_file():
@@ -147,10 +175,3 @@ def stored_scale(model: str) -> tuple[float, float] | None:
     if worst == best:
         raise ModelError(f"{path}: worst and best are the same number, {worst:g}")
     return worst, best
-
-
-def pick_device() -> str:
-    """Where verifiers run: "cuda" if there is a GPU, else "cpu"."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

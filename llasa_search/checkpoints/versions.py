@@ -1,4 +1,4 @@
-"""The versions that a score depends on."""
+"""Versions of the libraries that a score depends on."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ PACKAGES = ("llasa-search", "torch", "transformers", "openai-whisper", "speechbr
 
 
 def versions(modules: Iterable[str], libraries: Iterable[str] = ()) -> dict[str, str]:
-    """Versions by package: of what this library runs on, and of what the verifiers come from and import.
+    """Returns versions by package name; packages that are not installed are left out.
+
+    They are those of this library, of its model libraries, of the plug-in packages that define the verifiers,
+    and of the libraries that the verifiers import.
 
     Args:
-        modules: where the verifiers are defined; the packages that offer plug-ins from there are found.
-        libraries: other packages; those that are not installed are left out.
+        modules: where the verifiers are defined.
+        libraries: what they import.
     """
-    found = {name: version(name) for name in PACKAGES}
+    found: dict[str, str] = {}
     packages = {module.partition(".")[0] for module in modules}
     for entry in registry.verifiers.entries.values():
         if entry.dist is not None and entry.module.partition(".")[0] in packages:
             found[entry.dist.name] = entry.dist.version
-    for name in libraries:
+    for name in (*PACKAGES, *libraries):
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found

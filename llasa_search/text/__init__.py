@@ -1,1 +1,4 @@
-"""Text: cleaning, language, splitting into sentences, spoken form. No audio, and nothing of a model."""
+"""Text: cleaning, language, splitting into steps, spoken form.
+
+Code that reads audio or needs a tokenizer belongs elsewhere.
+"""

@@ -1,4 +1,4 @@
-"""The text to be spoken: what is left of it, and its language."""
+"""Cleans the text to be spoken."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import warnings
 from llasa_search.errors import InputError
 
 _VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0f]")
-_TERMINAL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # colours and the like, whose letters nobody says
+_TERMINAL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # escape sequences, such as colours
 _MARKER = re.compile(r"<\|[^|<>]*\|>")
 
 
 def clean_text(text: str, what: str = "the text") -> str:
-    """The text as it will be spoken: one line, without what has no sound.
+    """Returns the text on one line, without characters that have no sound.
 
-    Control characters, emoji and other pictures are left out with a warning; white space becomes one space.
+    Control characters, emoji and other symbols are removed with a warning; white space becomes one space.
 
     Args:
-        text: to speak, or spoken by a voice prompt.
-        what: what messages call it.
+        text: the text to speak, or the transcript of a voice prompt.
+        what: what messages call the text.
 
     Raises:
-        InputError: nothing is left to say, or the text holds the model's own markers.
+        InputError: nothing is left to speak, or the text contains markers of the model.
 
     >>> clean_text("  The captain\\n found it. ")
     'The captain found it.'
@@ -39,13 +39,13 @@ def clean_text(text: str, what: str = "the text") -> str:
     if not any(unicodedata.category(c)[0] in "LN" for c in spoken):
         raise InputError(f"{what} {text!r:.60} has nothing to say: no letter, digit or character")
     if spoken != folded:
-        dropped = sorted({c for c in folded if not _has_sound(c)})
-        warnings.warn(f"left out of {what}: {' '.join(map(_name, dropped))}", stacklevel=2)
+        removed = sorted({c for c in folded if not _has_sound(c)})
+        warnings.warn(f"left out of {what}: {' '.join(map(_name, removed))}", stacklevel=2)
     return spoken
 
 
 def _has_sound(character: str) -> bool:
-    """Letters and their marks, digits, punctuation, spaces, currency and mathematical signs."""
+    """Whether this is a letter, mark, digit, punctuation, space, currency or mathematical sign."""
     if _VARIATION_SELECTORS.match(character):
         return False
     category = unicodedata.category(character)
@@ -53,7 +53,8 @@ def _has_sound(character: str) -> bool:
 
 
 def _left_by(character: str) -> str:
-    """Pictures stand between words; control characters, joiners and soft hyphens within one."""
+    """Returns what replaces a removed character: a space, or nothing for one that can be inside a word."""
+    # Control characters, joiners, soft hyphens and variation selectors.
     within = unicodedata.category(character) in ("Cc", "Cf") or _VARIATION_SELECTORS.match(character)
     return "" if within else " "
 

@@ -8,15 +8,19 @@ import unicodedata
 from llasa_search.errors import InputError
 
 LANGUAGES = ("en", "zh")
-# Chinese characters: the unified ideographs, extension A, and the supplementary planes' extensions.
+# The unified ideographs, extension A, and the extensions in the supplementary planes.
 _CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
 def language_of(text: str, language: str | None = None) -> str:
-    """`language` if it is given, else "zh" where most letters are Chinese characters, else "en".
+    """Returns the given language, or detects it: "zh" if most letters are Chinese characters, else "en".
+
+    Args:
+        text: to detect the language of.
+        language: "en", "zh", or None to detect it.
 
     Raises:
-        InputError: a language other than these.
+        InputError: another language was given.
 
     >>> language_of("今天天气很好, OK"), language_of("The word 好 means good.")
     ('zh', 'en')

@@ -1,4 +1,4 @@
-"""Cuts a text into steps to be spoken one after the other: sentences, or parts of those that are long."""
+"""Splits a text into steps that are spoken one after the other: sentences, or parts of long ones."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 LONGEST_SECONDS = 8.0
-"""A longer sentence is cut. Our choice: beside 15 s of voice prompt even dragging speech fits the window."""
+"""Longer sentences are split. Our choice: with 15 s of voice prompt even slow speech fits the window."""
 
 SHORTEST_SECONDS = 1.0
-"""A shorter step goes with its neighbour: few verifiers can judge one word. Our choice."""
+"""Shorter steps are joined to a neighbour: few verifiers can score one word. Our choice."""
 
 _OPENING = "\"'“‘«([「『《（【"
 _CLOSING = "\"'”’»)]」』》）】"
 _CLOSED = f"[{re.escape(_CLOSING)}]*"
-# Latin marks count before a space or a Chinese character: not inside 3.14, 1,000 or 3:30.
+# Latin marks end something only before a space or a Chinese character: not inside 3.14, 1,000 or 3:30.
 _APART = r"(?:\s+|(?=[\u3400-\u9fff]))"
 
 _LATIN_END = re.compile(rf"(?P<mark>[.!?…]+){_CLOSED}{_APART}")
@@ -26,7 +26,7 @@ _PLACES = (
     re.compile(r"\s+"),
     re.compile(r"(?=\w)"),
 )
-"""Where a long sentence may be cut, best first: at a colon and its like, a comma, a space, a character."""
+"""Where a long sentence may be split, best first: at a colon or similar, a comma, a space, any character."""
 
 _ABBREVIATION = re.compile(
     "mr|mrs|ms|mx|dr|prof|st|mt|ft|rev|hon|gen|col|maj|capt|cmdr|lt|sgt|gov|sen|rep|pres|jr|sr|messrs|mme|mlle"
@@ -36,19 +36,19 @@ _BEFORE_NUMBER = re.compile(
     "nos?|pp?|vol|figs?|ch|chap|sec|art|eq|ed|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec"
 )
 _INITIALS = re.compile(r"(?!i$|a\.m$|p\.m$)(?:[^\W\d_]\.)*[^\W\d_]")
-"""Of names, but not what does end sentences."""
+"""Initials of names, but not "I", "a.m." and "p.m.", which can end a sentence."""
 
 
 def split(text: str, seconds: Callable[[str], float]) -> list[str]:
-    """Steps of a text; joined, they are the text again, spaces and all.
+    """Returns the steps of a text. Joined, they are exactly the text, including its spaces.
 
-    A full stop after an abbreviation or an initial, or before a small letter, ends nothing. A sentence of
-    more than 8 s is halved at the best place near its middle until none is; a step of less than 1 s, or with
-    nothing to say, goes with the next one, the last with the one before.
+    A full stop after an abbreviation or an initial, or before a lower-case letter, does not end a sentence. A
+    sentence of more than 8 s is halved at the best place near its middle until no part is longer. A step of less
+    than 1 s, or without a letter or digit, is joined to the next one; the last one, to the one before.
 
     Args:
         text: English, Chinese, or both.
-        seconds: how long speech of a text usually takes.
+        seconds: returns how long speech of a text usually takes.
 
     >>> split("Dr. Smith paid $3.50 for it. “Really?” she asked. No. 5 was free!", lambda text: len(text) / 9)
     ['Dr. Smith paid $3.50 for it. ', '“Really?” she asked. ', 'No. 5 was free!']
@@ -66,14 +66,14 @@ def _sentence_ends(text: str) -> Iterator[int]:
         if not following.islower() and not (match["mark"] == "." and _abbreviates(text, match, following)):
             yield match.end()
     for match in _CHINESE_END.finditer(text):
-        # “…？”他问: what was asked, and by whom, is one sentence.
+        # “…？”他问: a quoted question and the words that introduce its speaker are one sentence.
         quoted = match["closed"] and match["mark"][-1] in "！？" and text[match.end() :][:1] not in _OPENING
         if not quoted:
             yield match.end()
 
 
 def _abbreviates(text: str, stop: re.Match[str], following: str) -> bool:
-    """Whether the full stop belongs to the word before it."""
+    """Whether the full stop belongs to the abbreviation before it."""
     words = text[max(0, stop.start() - 20) : stop.start()].split()
     word = words[-1].lstrip(_OPENING).lower() if words else ""
     kinds = [_ABBREVIATION, _INITIALS, *([_BEFORE_NUMBER] if following.isdigit() else [])]
@@ -81,7 +81,7 @@ def _abbreviates(text: str, stop: re.Match[str], following: str) -> bool:
 
 
 def _halved(piece: str, seconds: Callable[[str], float]) -> list[str]:
-    """The piece, cut until no part is too long or can be cut."""
+    """Returns the piece, split until no part is too long or no place to split is left."""
     if seconds(piece) <= LONGEST_SECONDS:
         return [piece]
     for place in _PLACES:
@@ -93,7 +93,7 @@ def _halved(piece: str, seconds: Callable[[str], float]) -> list[str]:
 
 
 def _together(pieces: list[str], seconds: Callable[[str], float]) -> list[str]:
-    """The pieces, those that are too short joined to a neighbour."""
+    """Returns the pieces, with those that are too short joined to a neighbour."""
     steps: list[str] = []
     for piece in pieces:
         if steps and _too_short(steps[-1], seconds):

@@ -15,7 +15,7 @@ _LARGE = ((1_000_000, "million"), (1_000, "thousand"), (100, "hundred"))
 
 
 def letters(text: str) -> str:
-    """Lower-case words of letters and apostrophes.
+    """Returns English text as lower-case words of letters and apostrophes, with numbers in words.
 
     >>> letters("Café No. 21, isn't it?")
     "cafe no twenty one isn't it"
@@ -28,7 +28,7 @@ def letters(text: str) -> str:
 
 
 def _number(digits: str) -> str:
-    # Codes and telephone numbers are read digit by digit.
+    # Codes and telephone numbers are spoken digit by digit.
     if len(digits) > 9 or (len(digits) > 1 and digits[0] == "0"):
         return " ".join(_ONES[int(digit)] for digit in digits)
     return _words(int(digits))

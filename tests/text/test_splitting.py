@@ -1,4 +1,4 @@
-"""Cutting a text into steps."""
+"""Splitting a text into steps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from llasa_search.text.splitting import LONGEST_SECONDS, SHORTEST_SECONDS, split
 
 
 def seconds(text: str) -> float:
-    """15 Latin or 5 Chinese characters a second, as in `llasa_search.llasa.duration`."""
+    """Returns 1/15 s per Latin and 1/5 s per Chinese character, as in `llasa_search.llasa.duration`."""
     return sum(3 if char >= "\u2e80" else 1 for char in text) / 15
 
 
@@ -21,8 +21,8 @@ def steps(text: str) -> list[str]:
 @given(st.text(alphabet="ab1A .,!?;:…—“”\"'()。！？，、；今天\u0301\n", max_size=400))
 @example("Mr. A. B. said no. 5 " * 30)
 @example("。" * 300)
-def test_the_steps_are_the_text(text: str) -> None:
-    """A word lost or said twice at a cut, or a step with nothing in it to say beside others."""
+def test_the_steps_join_to_the_text(text: str) -> None:
+    """The steps joined are the text; if there are several, each has a letter or digit and lasts long enough."""
     parts = split(text, seconds)
     assert "".join(parts) == text
     if len(parts) > 1:
@@ -31,8 +31,8 @@ def test_the_steps_are_the_text(text: str) -> None:
 
 
 @given(st.lists(st.sampled_from(["coin", "lake,", "captain;", "今天", "好，", "Yes.", "好。"]), max_size=150))
-def test_no_step_is_long(words: list[str]) -> None:
-    """A sentence without an end that passes the model's window."""
+def test_no_step_is_too_long(words: list[str]) -> None:
+    """A sentence without an end is split, so that no step exceeds the limit."""
     longest = LONGEST_SECONDS + 2 * SHORTEST_SECONDS  # with short neighbours on both sides
     assert all(seconds(step) <= longest for step in split(" ".join(words), seconds))
 
@@ -54,8 +54,8 @@ def test_no_step_is_long(words: list[str]) -> None:
         "价格是3.50元，也就是三块五。",
     ],
 )
-def test_what_looks_like_an_end_and_is_none(sentence: str) -> None:
-    """Speech that stops after "Dr."."""
+def test_marks_inside_a_sentence_do_not_end_it(sentence: str) -> None:
+    """Abbreviations, initials, numbers and quoted questions do not end a sentence."""
     another = "今天天气非常好。" if sentence[-1] == "。" else "Another one comes here."
     assert steps(f"{another} {sentence} {another}") == [another, sentence, another]
 
@@ -80,18 +80,18 @@ def test_what_looks_like_an_end_and_is_none(sentence: str) -> None:
         ("I like 北京烤鸭 a lot. 今天我们去吃吧。", ["I like 北京烤鸭 a lot.", "今天我们去吃吧。"]),
     ],
 )
-def test_ends(text: str, expected: list[str]) -> None:
-    """Two sentences taken for one where quotes, brackets or Chinese marks end the first."""
+def test_sentences_end_at_their_marks(text: str, expected: list[str]) -> None:
+    """A sentence also ends at quotes, brackets, several marks and Chinese marks."""
     assert steps(text) == expected
 
 
-def test_short_sentences_go_with_the_next() -> None:
-    """A step of one word, which no verifier can judge."""
+def test_short_sentences_are_joined_to_the_next() -> None:
+    """No step is a single word, which few verifiers can score."""
     assert steps("Yes. No. He did not know what to say. Oh!") == ["Yes. No. He did not know what to say. Oh!"]
 
 
 def test_long_sentences_are_halved_at_the_best_place() -> None:
-    """A cut between any two words where a semicolon stands nearby."""
+    """A long sentence is split at a semicolon, else at a comma, else at a space, else at any character."""
     first = "The captain, who had found a coin near the lake, gave it to the king"
     second = "and the old king, who had never seen one of its kind before, put it away"
     assert steps(f"{first}; {second}.") == [f"{first};", f"{second}."]

@@ -1,4 +1,4 @@
-"""The embedded default, end to end: the trained checkpoints, as a user gets them."""
+"""The embedded default from end to end, with its trained checkpoints."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from llasa_search import Budget, SearchResult, Voice, search
 from llasa_search.checkpoints.names import TINY
 from llasa_search.llasa.model import Llasa
 from llasa_search.verifiers import WER
+from llasa_search.verifiers.word_errors import errors
 
 TEXT = "The captain found a silver coin near the lake."
 
@@ -24,12 +25,12 @@ def result() -> SearchResult:
 
 
 def test_the_package_stays_small() -> None:
-    """Guards the wheel's size: checkpoints are in half precision and nothing of training is packed."""
+    """The embedded files take at most 60 MB."""
     megabytes = sum(path.stat().st_size for path in TINY.rglob("*") if path.is_file()) / 1e6
     assert megabytes <= 60
 
 
-def test_checkpoints_are_in_half_precision_safetensors() -> None:
+def test_checkpoints_are_safetensors_in_half_precision() -> None:
     from safetensors import safe_open
 
     for part in ("language_model", "codec"):
@@ -39,37 +40,33 @@ def test_checkpoints_are_in_half_precision_safetensors() -> None:
         assert kinds == {"torch.float16"}, part
 
 
-def test_the_recogniser_understands_the_built_in_voices() -> None:
-    """Guards spelling, windows and features of the packaged ASR: a broken one hears noise."""
+def test_the_recogniser_transcribes_the_built_in_voices() -> None:
+    """The mean word error rate of the built-in recordings is below 0.4."""
     asr = WER()
     voices = [Voice.builtin(name) for name in Voice.builtins()]
-    heard = asr.transcribe([voice.audio for voice in voices], [16_000] * len(voices), "en")
-    rates = [asr_rate(voice.text or "", transcript) for voice, transcript in zip(voices, heard, strict=True)]
-    assert np.mean(rates) < 0.4, list(zip(rates, heard, strict=True))
+    transcripts = asr.transcribe([voice.audio for voice in voices], [16_000] * len(voices), "en")
+    rates = [
+        errors(voice.text or "", said, "en").rate for voice, said in zip(voices, transcripts, strict=True)
+    ]
+    assert np.mean(rates) < 0.4, list(zip(rates, transcripts, strict=True))
 
 
-def asr_rate(text: str, transcript: str) -> float:
-    from llasa_search.verifiers.word_errors.alignment import errors
-
-    return errors(text, transcript, "en").rate
-
-
-def test_silence_is_heard_as_nothing() -> None:
-    """A recogniser that makes words out of silence would let empty speech win."""
+def test_the_transcript_of_silence_is_empty() -> None:
+    """The recogniser writes nothing for silence, so speech without words does not win."""
     assert WER().transcribe([np.zeros(32_000, np.float32)], [16_000], "en") == [""]
 
 
-def test_the_codec_keeps_what_is_said() -> None:
-    """Guards the codec's pairing with its features: resynthesis stays understandable."""
+def test_resynthesised_speech_is_intelligible() -> None:
+    """A recording has about its length and a word error rate below 0.5 after the codec."""
     llasa, voice = Llasa.from_pretrained("tiny"), Voice.builtin("rms")
     (again,) = llasa.decode([llasa.encode(voice.audio)], None)
     assert abs(len(again) - len(voice.audio)) <= 640
-    (heard,) = WER().transcribe([again], [16_000], "en")
-    assert asr_rate(voice.text or "", heard) < 0.5, heard
+    (transcript,) = WER().transcribe([again], [16_000], "en")
+    assert errors(voice.text or "", transcript, "en").rate < 0.5, transcript
 
 
-def test_a_search_finds_better_than_the_first_sample(result: SearchResult) -> None:
-    """Guards the whole way from text to choice: the chosen one is the best of candidates that differ."""
+def test_a_search_returns_its_best_candidate(result: SearchResult) -> None:
+    """Candidates differ, and the chosen one has the lowest word error rate."""
     rates = [candidate.scores["WER()"].value for candidate in result.candidates]
     assert len(rates) == 8
     assert len(set(rates)) > 1
@@ -77,12 +74,12 @@ def test_a_search_finds_better_than_the_first_sample(result: SearchResult) -> No
     assert result.best.scores["WER()"].value == min(rates)
 
 
-def test_every_candidate_lasts_as_long_as_such_a_text_may(result: SearchResult) -> None:
+def test_every_candidate_has_a_plausible_length(result: SearchResult) -> None:
     assert all(1.0 < len(c.codes) / 50 < 10 for c in result.candidates)
 
 
 def test_the_evaluation_texts_are_distinct() -> None:
-    """A text in two sets would let settings chosen on one leak into the other."""
+    """No text is in two of the sets dev, standard and hard."""
     spoken = [
         json.loads(line)["spoken"]
         for name in ("dev", "standard", "hard")

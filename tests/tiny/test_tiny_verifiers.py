@@ -1,4 +1,4 @@
-"""The embedded verifiers, end to end: the trained checkpoints through the classes that load the real ones."""
+"""The embedded verifiers from end to end, with their trained checkpoints."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def mixed() -> SearchResult:
 
 
 class TestEmbedded(VerifierContract):
-    """The contract, for each checkpoint."""
+    """The contract of verifiers, for each embedded checkpoint."""
 
     @pytest.fixture(
         autouse=True,
@@ -59,28 +59,28 @@ class TestEmbedded(VerifierContract):
         return [spoken(voice) for voice in VOICES[:3]]
 
 
-def test_the_mix_runs_offline(mixed: SearchResult) -> None:
-    """Guards the paper's three aims on the embedded default: each hears the chosen candidate."""
+def test_a_mix_of_three_verifiers_runs(mixed: SearchResult) -> None:
+    """The chosen candidate has scores for WER, speaker and emotion, the paper's three aims."""
     statuses = {name: score.status for name, score in mixed.best.scores.items()}
     assert statuses == {"WER()": "scored", "SpeakerSimilarity()": "scored", "EmotionSimilarity()": "scored"}
 
 
-def test_the_mix_takes_the_best_reward(mixed: SearchResult) -> None:
-    """Guards the cascade under three real verifiers of unequal cost."""
+def test_a_mix_chooses_the_best_reward(mixed: SearchResult) -> None:
+    """The choice with a cascade equals the choice when all candidates get all scores."""
     everything = mixed.rerank(mixed.reward)
     assert everything.best.index == mixed.best.index
     assert everything.best.reward == max(candidate.reward for candidate in everything.candidates)
 
 
-def test_the_cascade_hears_the_cheap_ones_first(mixed: SearchResult) -> None:
-    """Guards against costs by guess: a Whisper is ten times as dear as the other two together."""
+def test_the_cascade_runs_cheap_verifiers_first(mixed: SearchResult) -> None:
+    """WER, which costs ten times as much as the other two together, scores the fewest candidates."""
     calls = mixed.ledger.verifier_calls
     assert calls["WER()"] <= calls["SpeakerSimilarity()"] <= calls["EmotionSimilarity()"]
     assert calls["WER()"] < len(mixed.candidates)
 
 
-def test_the_encoder_tells_voices_apart() -> None:
-    """Guards the encoder's features: with wrong ones all voices are alike, and no search helps."""
+def test_the_speaker_encoder_separates_voices() -> None:
+    """Recordings of one voice have a mean cosine at least 0.3 above that of different voices."""
     cosines = np.array(
         [
             [score.value for score in SpeakerSimilarity().score([spoken(v, prompt=p) for v in VOICES])]
@@ -88,12 +88,12 @@ def test_the_encoder_tells_voices_apart() -> None:
         ]
     )
     same = np.array(NAMES)[:, None] == np.array(NAMES)
-    another_recording = same & ~np.eye(len(VOICES), dtype=bool)
-    assert cosines[another_recording].mean() > cosines[~same].mean() + 0.3
+    other_recording = same & ~np.eye(len(VOICES), dtype=bool)
+    assert cosines[other_recording].mean() > cosines[~same].mean() + 0.3
 
 
-def test_the_emotion_model_names_the_built_in_styles() -> None:
-    """Guards the order of labels: a swapped one would steer to another mood."""
+def test_the_emotion_model_recognises_the_built_in_styles() -> None:
+    """The most probable label is the style of the recording in at least 75% of cases."""
     labels = sorted(set(STYLES))
     found = np.array(
         [
@@ -105,41 +105,41 @@ def test_the_emotion_model_names_the_built_in_styles() -> None:
     assert np.mean([a == b for a, b in zip(named, STYLES, strict=True)]) >= 0.75, named
 
 
-def test_the_aligner_prefers_the_text_that_is_said() -> None:
-    """Guards the order of the CTC model's symbols: with a wrong one no text fits any speech."""
-    aligner = CTCAlignment()
-    said = [score.value for score in aligner.score([spoken(voice) for voice in VOICES])]
+def test_ctc_alignment_prefers_the_spoken_text() -> None:
+    """A recording's own text has a lower loss than another's in at least 90% of cases."""
+    verifier = CTCAlignment()
+    said = [score.value for score in verifier.score([spoken(voice) for voice in VOICES])]
     others = [voice.text for voice in (*VOICES[1:], VOICES[0])]
     unsaid = [
-        score.value for score in aligner.score([spoken(v, t) for v, t in zip(VOICES, others, strict=True)])
+        score.value for score in verifier.score([spoken(v, t) for v, t in zip(VOICES, others, strict=True)])
     ]
     assert np.median(said) < 0.5 * np.median(unsaid)
     assert np.mean(np.array(said) < np.array(unsaid)) >= 0.9
 
 
-def test_the_aligner_follows_unfinished_speech() -> None:
-    """Guards partial scores of trained weights: half a recording fits its text better than another's half."""
+def test_ctc_alignment_prefers_the_text_of_unfinished_speech() -> None:
+    """Half a recording has a lower loss with its own text than with another's in at least 90% of cases."""
     halves = [replace(spoken(v), audio=v.audio[: len(v.audio) // 2], final=False) for v in VOICES]
     other = [replace(half, text=VOICES[i - 1].text or "") for i, half in enumerate(halves)]
     own, wrong = (np.array([score.value for score in CTCAlignment().score(each)]) for each in (halves, other))
     assert np.mean(own < wrong) >= 0.9
 
 
-def test_selecting_by_voice_takes_the_recording_of_that_voice() -> None:
-    """Guards `select` with the voice alone: among takes of three voices in another mood, its own wins."""
+def test_selecting_by_speaker_chooses_the_recording_of_that_voice() -> None:
+    """`select` with speaker similarity alone chooses, among three voices in another style, that of the prompt."""
     prompt, takes = Voice.builtin("rms"), [Voice.builtin(name, "sad") for name in ("slt", "rms", "kal16")]
     wavs = [(take.audio, 16_000) for take in takes]
     chosen = search.select(wavs, TEXT, prompt, verifiers=SpeakerSimilarity(), gate=None)
     assert chosen.best.index == 1
 
 
-def test_a_beam_by_the_voice_hears_unfinished_speech() -> None:
-    """Guards the paper's process reward: the encoder compares rows before they end."""
+def test_a_beam_by_speaker_similarity_scores_unfinished_speech() -> None:
+    """Every row of at least half a second gets a partial score."""
     result = search.generate(
         TEXT, "slt", verifiers="wer", strategy="beam_short:prefix_share=0.5,prefix_verifiers=speaker", seed=0
     )
-    # A row of less than half a second is not heard.
+    # Shorter rows get no score.
     checks = [check for node in result.trace.nodes.values() for check in node.checks if check.tokens >= 25]
-    heard = [check.scores["SpeakerSimilarity()"] for check in checks]
-    assert heard
-    assert {score.status for score in heard} == {"scored"}
+    scores = [check.scores["SpeakerSimilarity()"] for check in checks]
+    assert scores
+    assert {score.status for score in scores} == {"scored"}

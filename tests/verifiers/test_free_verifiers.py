@@ -1,4 +1,4 @@
-"""Verifiers that need no model: pace, signal, and the language model's own likelihood."""
+"""Verifiers without a model of their own: pace, signal, and the language model's likelihood."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TEXT = "The captain found a silver coin near the lake."
 def test_pace_is_0_inside_the_range_and_counts_doublings_outside(
     noise: Noise, seconds: float, doublings: float
 ) -> None:
-    """Guards against truncated or looping speech that passes, and sound speech that is told apart."""
+    """The value is 0 for plausible lengths and the distance in doublings for others; the utility falls with it."""
     found = Pace().score([Utterance(TEXT, "en", noise(seconds), 16_000)])[0]
     assert found.value == pytest.approx(doublings, abs=0.1)
     assert Pace().utility(np.array([found.value]))[0] == pytest.approx(max(0, 1 - doublings), abs=0.1)
@@ -36,21 +36,21 @@ def test_pace_is_0_inside_the_range_and_counts_doublings_outside(
 
 @given(st.integers(0, 40), st.integers(0, 40))
 def test_silence_at_the_ends_does_not_slow_the_pace(before: int, after: int) -> None:
-    """Guards against truncation hidden behind trailing silence."""
+    """Silence before and after the speech does not count as speech."""
     speech = np.full(16_000, 0.1, np.float32)
     padded = np.pad(speech, (320 * before, 320 * after))
     assert speech_seconds(padded, 16_000) == pytest.approx(1.0)
 
 
 def test_pace_of_silence_is_far_outside() -> None:
-    """Guards against an infinite value, which would count as a failure instead of a bad score."""
+    """Silence has a finite value above 1: a bad score, not a failure."""
     for audio in (np.zeros(0, np.float32), np.zeros(16_000, np.float32)):
         found = safe_scores(Pace(), [Utterance(TEXT, "en", audio, 16_000)])[0]
         assert found.status == "scored" and found.value > 1
 
 
-def test_pace_relative_to_the_voice(noise: Noise) -> None:
-    """Guards against a slow voice that is held to a general pace."""
+def test_relative_pace_is_that_of_the_voice(noise: Noise) -> None:
+    """With `relative`, speech at the pace of a slow voice is plausible."""
     voice = Voice(noise(8.0), "ten letters one", sample_rate=16_000)
     slow = Utterance(TEXT, "en", noise(14.0), 16_000, voice=voice)
     assert Pace().score([slow])[0].value > 0
@@ -75,21 +75,21 @@ def signal_of(audio: Audio, codes: list[int] | None = None) -> float:
     return Signal().score([Utterance(TEXT, "en", audio, 16_000, codes=array)])[0].value
 
 
-def test_signal_finds_each_fault_and_nothing_in_sound_speech(noise: Noise) -> None:
-    """Guards against a fault that another measure's innocence hides."""
-    sound, codes = noise(2.0), list(range(100))
-    assert signal_of(sound, codes) == 0
-    assert signal_of(sound) == 0
+def test_signal_finds_each_fault_and_none_in_correct_speech(noise: Noise) -> None:
+    """Each of silence, clipping and repetition alone raises the value; speech without a fault has 0."""
+    speech, codes = noise(2.0), list(range(100))
+    assert signal_of(speech, codes) == 0
+    assert signal_of(speech) == 0
     assert signal_of(np.zeros(32_000, np.float32), codes) == 1
-    assert signal_of(np.concatenate([sound[:6_400], np.zeros(25_600, np.float32)]), codes) > 0.5
-    assert signal_of(np.sign(sound), codes) == 1
-    assert signal_of(sound, [*range(10)] * 10) == 1
-    assert signal_of(sound, [7] * 100) == 1
+    assert signal_of(np.concatenate([speech[:6_400], np.zeros(25_600, np.float32)]), codes) > 0.5
+    assert signal_of(np.sign(speech), codes) == 1
+    assert signal_of(speech, [*range(10)] * 10) == 1
+    assert signal_of(speech, [7] * 100) == 1
 
 
 @given(st.lists(st.integers(0, 65_535), max_size=60))
-def test_repetition_is_a_share(codes: list[int]) -> None:
-    """Guards against shares outside [0, 1] and against a crash on few codes; doubled speech repeats half."""
+def test_repetition_is_between_0_and_1(codes: list[int]) -> None:
+    """Repetition is a share, also for few codes, and doubled speech has a high one."""
     array = np.array(codes, np.int32)
     assert 0 <= repetition(array) < 1
     if len(codes) >= 20:
@@ -97,25 +97,25 @@ def test_repetition_is_a_share(codes: list[int]) -> None:
 
 
 @pytest.mark.parametrize("verifier", [Pace(), Signal()])
-def test_nan_in_the_audio_fails_by_name(verifier: Pace | Signal, noise: Noise) -> None:
-    """Guards against NaN that passes for sound or for silence."""
+def test_audio_with_nan_samples_fails(verifier: Pace | Signal, noise: Noise) -> None:
+    """A NaN sample makes the score fail, and the detail names the reason."""
     audio = noise(1.0)
     audio[5] = np.nan
     found = safe_scores(verifier, [Utterance(TEXT, "en", audio, 16_000)])[0]
     assert found.status == "failed" and "NaN" in found.detail
 
 
-def test_language_model_likelihood_is_the_mean(noise: Noise) -> None:
-    """Guards against a sum, which prefers short speech."""
+def test_language_model_likelihood_is_a_mean(noise: Noise) -> None:
+    """The value is the mean log-probability per code, and the utility grows with it."""
     verifier, logprobs = LanguageModelLikelihood(), np.array([-1.0, -2.0, -6.0], np.float32)
-    heard = Utterance(TEXT, "en", noise(0.5), 16_000, logprobs=logprobs)
-    assert verifier.score([heard])[0].value == pytest.approx(-3.0)
+    speech = Utterance(TEXT, "en", noise(0.5), 16_000, logprobs=logprobs)
+    assert verifier.score([speech])[0].value == pytest.approx(-3.0)
     assert verifier.utility(np.array([-20.0, -3.0, -2.0, 0.0])).tolist() == sorted(
         verifier.utility(np.array([-20.0, -3.0, -2.0, 0.0]))
     )
 
 
-def test_foreign_speech_has_no_language_model_likelihood(noise: Noise) -> None:
-    """Guards against a made-up value where nothing was sampled."""
+def test_recordings_have_no_language_model_likelihood(noise: Noise) -> None:
+    """Speech without log-probabilities fails."""
     found = safe_scores(LanguageModelLikelihood(), [Utterance(TEXT, "en", noise(0.5), 16_000)])[0]
     assert found.status == "failed" and "log-probabilities" in found.detail

@@ -1,4 +1,4 @@
-"""Judges from other packages: what they hear, what they refuse, and what is said where they are missing."""
+"""Judges from other packages: their scores, what they refuse, and the error if they are not installed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from llasa_search.verifiers import Naturalness, ResemblyzerSimilarity, Verifier,
 from llasa_search.voice import Voice
 
 
-def cropped_for(verifier: Verifier, audio: Audio, rate: int = 16_000, voice: Voice | None = None) -> Score:
+def score_of(verifier: Verifier, audio: Audio, rate: int = 16_000, voice: Voice | None = None) -> Score:
     return safe_scores(verifier, [Utterance("one", "en", audio, rate, voice=voice)])[0]
 
 
@@ -34,45 +34,45 @@ def resemblyzer() -> ResemblyzerSimilarity:
     return ResemblyzerSimilarity()
 
 
-def test_noise_and_clipping_sound_less_natural(dnsmos: Naturalness) -> None:
-    """Guards against samples of another scale, and a score that is not the overall one."""
+def test_noise_and_clipping_lower_naturalness(dnsmos: Naturalness) -> None:
+    """Clean speech has a plausible rating, and noisy or clipped speech one that is lower by 0.5 or more."""
     voice = Voice.builtin("rms").audio
     noisy = voice + 0.1 * np.random.default_rng(0).standard_normal(len(voice)).astype(np.float32)
-    clean, worse, clipped = (cropped_for(dnsmos, audio) for audio in (voice, noisy, 50 * voice))
+    clean, worse, clipped = (score_of(dnsmos, audio) for audio in (voice, noisy, 50 * voice))
     assert 2.5 < clean.value < 4 and "signal" in clean.detail and "background" in clean.detail
     assert worse.value < clean.value - 0.5 and clipped.value < clean.value - 0.5
 
 
-def test_another_sample_rate_is_brought_to_16_khz(dnsmos: Naturalness) -> None:
+def test_naturalness_resamples_other_sample_rates(dnsmos: Naturalness) -> None:
     import soxr
 
     voice = Voice.builtin("rms").audio
     resampled = np.asarray(soxr.resample(voice, 16_000, 24_000), np.float32)
-    assert cropped_for(dnsmos, resampled, 24_000).value == pytest.approx(cropped_for(dnsmos, voice).value, abs=0.1)
+    assert score_of(dnsmos, resampled, 24_000).value == pytest.approx(score_of(dnsmos, voice).value, abs=0.1)
 
 
 @pytest.mark.parametrize("samples", [0, 1, 16_000])
-def test_silence_has_no_quality(dnsmos: Naturalness, samples: int) -> None:
-    """Guards against a loop without end for no samples, and silence that DNSMOS likes better than noise."""
-    found = cropped_for(dnsmos, np.zeros(samples, np.float32))
+def test_naturalness_of_silence_fails(dnsmos: Naturalness, samples: int) -> None:
+    """Silence and audio without samples fail, and end at once."""
+    found = score_of(dnsmos, np.zeros(samples, np.float32))
     assert found.status == "failed" and "silence" in found.detail
 
 
-def test_the_same_voice_is_nearer_than_another(resemblyzer: ResemblyzerSimilarity) -> None:
-    """Guards against a mixed-up reference, and one that is kept for the next voice."""
+def test_the_same_speaker_has_a_higher_similarity_than_another(resemblyzer: ResemblyzerSimilarity) -> None:
+    """Each utterance is compared with its own voice prompt."""
     voices = [Voice.builtin(name) for name in ("slt", "kal16")]
     for voice, other in (voices, voices[::-1]):
         half = len(voice.audio) // 2
-        own = cropped_for(resemblyzer, voice.audio[half:], voice=Voice(voice.audio[:half], "one", 16_000))
-        strange = cropped_for(resemblyzer, other.audio, voice=voice)
-        assert own.value > 0.7 > strange.value > 0
-        assert cropped_for(resemblyzer, voice.audio, voice=voice).value == pytest.approx(1.0, abs=1e-5)
+        own = score_of(resemblyzer, voice.audio[half:], voice=Voice(voice.audio[:half], "one", 16_000))
+        different = score_of(resemblyzer, other.audio, voice=voice)
+        assert own.value > 0.7 > different.value > 0
+        assert score_of(resemblyzer, voice.audio, voice=voice).value == pytest.approx(1.0, abs=1e-5)
 
 
-def test_what_has_no_voice_in_it_has_no_speaker(resemblyzer: ResemblyzerSimilarity) -> None:
-    """Guards against NaN from silence, and an embedding of nothing."""
+def test_speaker_similarity_of_silence_fails(resemblyzer: ResemblyzerSimilarity) -> None:
+    """Audio without a detectable voice fails."""
     for audio in (np.zeros(16_000, np.float32), np.full(16_000, 1e-6, np.float32)):
-        found = cropped_for(resemblyzer, audio, voice=Voice.builtin("slt"))
+        found = score_of(resemblyzer, audio, voice=Voice.builtin("slt"))
         assert found.status == "failed" and "no voice" in found.detail
 
 
@@ -84,10 +84,10 @@ def test_what_has_no_voice_in_it_has_no_speaker(resemblyzer: ResemblyzerSimilari
         ("pocketsphinx_wer", "pocketsphinx"),
     ],
 )
-def test_a_judge_that_is_not_installed_names_the_extra(
+def test_loading_a_judge_that_is_not_installed_names_the_extra(
     name: str, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards against a bare ImportError, and a judge that is listed like any verifier."""
+    """The error names the extra that brings the judge's library, and the list marks it as a judge."""
     from llasa_search.verifiers.pocketsphinx_wer import _decoder
 
     for cache in (_decoder, resemblyzer_similarity._encoder):

@@ -1,4 +1,4 @@
-"""Likelihood of the text under Whisper: forced passes, batches, spelling, and speech beyond the window."""
+"""TranscriptLikelihood: teacher forcing, batches, spelling, and speech longer than the window."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ def utterance(audio: Audio, text: str = "One two three.") -> Utterance:
     return Utterance(text, "en", audio, 16_000)
 
 
-def test_equals_stepping_through_the_tokens(asr_path: Path, noise: Noise) -> None:
-    """Guards against an off-by-one in the forced pass: its slow twin asks for one token at a time."""
+def test_the_value_equals_that_of_stepping_through_the_tokens(asr_path: Path, noise: Noise) -> None:
+    """One pass gives the log-probabilities that the model has when it is fed one token at a time."""
     import torch
 
     verifier, audio = TranscriptLikelihood(model=str(asr_path)), noise(1.0)
     verifier.load()
     asr = verifier._asr
-    assert asr is not None
     tokens = list(asr.tokenizer.sot_sequence_including_notimestamps)
     expected = []
     with torch.inference_mode():
@@ -44,39 +43,38 @@ def test_equals_stepping_through_the_tokens(asr_path: Path, noise: Noise) -> Non
     assert verifier.score([utterance(audio)])[0].value == pytest.approx(np.mean(expected), abs=1e-5)
 
 
-def test_batch_equals_single(asr_path: Path, noise: Noise) -> None:
-    """Guards against padding that is heard or counted, and a mixed-up order."""
+def test_a_batch_scores_as_its_utterances_alone(asr_path: Path, noise: Noise) -> None:
+    """Scores do not depend on the other utterances of a batch, nor on their order."""
     verifier = TranscriptLikelihood(model=str(asr_path))
-    heard = [
+    utterances = [
         utterance(noise(1.5, 1), "a longer text than the others have"),
         utterance(np.zeros(0, np.float32)),
         utterance(noise(5.0, 3), "beyond the window of two seconds"),
         utterance(noise(0.4, 2), "one"),
     ]
-    together = [score.value for score in verifier.score(heard)]
-    assert together == pytest.approx([verifier.score([each])[0].value for each in heard], abs=1e-5)
+    together = [score.value for score in verifier.score(utterances)]
+    assert together == pytest.approx([verifier.score([each])[0].value for each in utterances], abs=1e-5)
     assert len(set(together)) == 4
 
 
-def test_speech_that_wer_has_heard_is_not_encoded_again(asr_path: Path, noise: Noise) -> None:
-    """Guards against paying for the encoder twice under the default reward, and a mix-up of what is kept."""
+def test_speech_that_wer_has_scored_is_not_encoded_again(asr_path: Path, noise: Noise) -> None:
+    """WER and the likelihood share the encoder's output of a batch, and its values stay correct."""
     wer, likelihood = WER(model=str(asr_path)), TranscriptLikelihood(model=str(asr_path))
-    heard = [utterance(noise(seconds, seed)) for seed, seconds in enumerate((1.2, 0.4, 0.8))]
-    expected = [likelihood.score([each])[0].value for each in heard]
+    speech = [utterance(noise(seconds, seed)) for seed, seconds in enumerate((1.2, 0.4, 0.8))]
+    expected = [likelihood.score([each])[0].value for each in speech]
     wer.score([utterance(noise(0.5, 8))])
     encoded: list[int] = []
-    assert likelihood._asr is not None
     hook = likelihood._asr.model.encoder.register_forward_hook(lambda *call: encoded.append(len(call[2])))
     for _ in range(2):
-        wer.score(heard)
-        assert [score.value for score in likelihood.score(heard)] == pytest.approx(expected, abs=1e-5)
-    wer.score([*heard[:2], utterance(noise(1.0, 9))])
+        wer.score(speech)
+        assert [score.value for score in likelihood.score(speech)] == pytest.approx(expected, abs=1e-5)
+    wer.score([*speech[:2], utterance(noise(1.0, 9))])
     hook.remove()
     assert encoded == [3, 1]
 
 
-def test_a_spelling_checkpoint_is_given_letters(asr_path: Path, noise: Noise, tmp_path: Path) -> None:
-    """Guards against word pieces that a spelling recogniser never writes."""
+def test_a_checkpoint_that_spells_gets_letters(asr_path: Path, noise: Noise, tmp_path: Path) -> None:
+    """The text of a checkpoint that spells is given in letters, with numbers in words."""
     import torch
 
     state = torch.load(asr_path, weights_only=True)
@@ -85,10 +83,10 @@ def test_a_spelling_checkpoint_is_given_letters(asr_path: Path, noise: Noise, tm
     numbers, spoken = (verifier.score([utterance(noise(1.0), text)])[0] for text in ("Room 7.", "room seven"))
     assert numbers == spoken
     assert words.score([utterance(noise(1.0), "Room 7.")])[0].value != numbers.value
-    assert verifier._asr is not None and verifier._asr.spells
+    assert verifier._asr.spells
 
 
-def test_spelled_words_carry_their_space() -> None:
+def test_the_first_letter_of_a_word_includes_its_space() -> None:
     from whisper.tokenizer import get_tokenizer
 
     tokenizer = get_tokenizer(False)
@@ -106,28 +104,28 @@ def test_spelled_words_carry_their_space() -> None:
         ("", ""),
     ],
 )
-def test_numbers_are_spelled_as_spoken(written: str, spoken: str) -> None:
+def test_numbers_are_written_as_spoken(written: str, spoken: str) -> None:
     assert letters(written) == spoken
 
 
-def test_words_that_were_not_heard_are_shared_by_time() -> None:
-    """Guards long speech whose recogniser drops words: all of them in one piece would be too many for it."""
+def test_words_that_were_not_transcribed_are_divided_by_time() -> None:
+    """Words that no piece's transcript has are divided by the lengths of the pieces, so none gets too many."""
     text = " ".join(f"word{i}" for i in range(100))
-    heard = ["word0 word1", "", "", "word98 word99"]
-    assert [len(part.split()) for part in divide(text, heard, [1, 1, 1, 1], "en")] == [25, 25, 25, 25]
+    transcripts = ["word0 word1", "", "", "word98 word99"]
+    assert [len(part.split()) for part in divide(text, transcripts, [1, 1, 1, 1], "en")] == [25, 25, 25, 25]
 
 
 @given(
     st.lists(st.sampled_from(["one", "two", "three"]), max_size=8), st.lists(st.text("one tw"), min_size=1)
 )
-def test_a_divided_text_is_whole(words: list[str], heard: list[str]) -> None:
-    """Guards against words that are lost or said twice where the speech was cut."""
-    parts = divide(" ".join(words), heard, [len(each) + 1 for each in heard], "en")
-    assert len(parts) == len(heard) and " ".join(parts).split() == words
+def test_a_divided_text_keeps_every_word(words: list[str], transcripts: list[str]) -> None:
+    """The parts of a divided text, in order, have each of its words once."""
+    parts = divide(" ".join(words), transcripts, [len(each) + 1 for each in transcripts], "en")
+    assert len(parts) == len(transcripts) and " ".join(parts).split() == words
 
 
-def test_only_words_that_are_apart_begin_with_a_space() -> None:
-    """Chinese forced with a space that Whisper never writes there: its score would be that token's."""
+def test_only_english_text_begins_with_a_space() -> None:
+    """English is tokenised with a space before the first word, and Chinese, as Whisper writes it, without."""
     from whisper.tokenizer import get_tokenizer
 
     english, chinese = (get_tokenizer(True, language=language) for language in ("en", "zh"))
@@ -135,20 +133,20 @@ def test_only_words_that_are_apart_begin_with_a_space() -> None:
     assert chinese.decode(written("今天很好。", chinese)) == "今天很好。"
 
 
-def test_shares_the_checkpoint_with_wer(asr_path: Path) -> None:
-    """Guards against a large recogniser loaded twice for the default content reward."""
+def test_the_checkpoint_is_shared_with_wer(asr_path: Path) -> None:
+    """WER and the likelihood of the same model load one recogniser."""
     errors, likelihood = WER(model=str(asr_path)), TranscriptLikelihood(model=str(asr_path))
     errors.load()
     likelihood.load()
     assert errors._asr is likelihood._asr
 
 
-def test_english_checkpoint_refuses_chinese(asr_path: Path) -> None:
+def test_an_english_checkpoint_refuses_chinese(asr_path: Path) -> None:
     with pytest.raises(InputError, match="English only"):
         TranscriptLikelihood(model=str(asr_path)).check(Prompt("今天", "zh"))
 
 
-def test_text_beyond_the_decoder_is_refused_by_name(asr_path: Path, noise: Noise) -> None:
-    """Guards against an index error deep in the decoder."""
+def test_a_text_longer_than_the_decoder_is_refused(asr_path: Path, noise: Noise) -> None:
+    """A text with more tokens than the decoder takes is refused, and the error names it."""
     with pytest.raises(InputError, match="tokens for one window"):
         TranscriptLikelihood(model=str(asr_path)).score([utterance(noise(1.0), "word " * 500)])

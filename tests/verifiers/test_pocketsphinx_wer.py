@@ -1,4 +1,4 @@
-"""The judge hears what is said, counts errors right, and no score depends on another recording."""
+"""PocketsphinxWER: transcripts, error counts, independence of recordings, and what is refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytest.importorskip("pocketsphinx")
 
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> PocketsphinxWER:
-    """A judge by a uniform unigram over the words of three built-in voices' recordings."""
+    """A judge with a uniform unigram model over the words of three built-in voices' recordings."""
     model, dictionary = write_unigram(tmp_path_factory.mktemp("judge") / "unigram")
     return PocketsphinxWER(str(model), str(dictionary))
 
@@ -32,16 +32,16 @@ def _score(judge: PocketsphinxWER, text: str, audio: Audio, rate: int = 16_000) 
 
 
 @pytest.mark.parametrize("name", ["rms", "kal16", "slt"])
-def test_the_right_text_scores_far_better_than_another(judge: PocketsphinxWER, name: str) -> None:
-    """A judge that is deaf, or that is fed samples of the wrong scale or rate."""
+def test_the_spoken_text_has_a_lower_error_rate_than_another(judge: PocketsphinxWER, name: str) -> None:
+    """A recording has few errors against its own text, and many against the others."""
     voice = Voice.builtin(name)
     others = [text for text in SPOKEN if text != voice.text]
     assert _score(judge, voice.text or "", voice.audio).value <= 0.2
     assert all(_score(judge, other, voice.audio).value >= 0.5 for other in others)
 
 
-def test_a_transcript_does_not_depend_on_what_was_heard_before(judge: PocketsphinxWER) -> None:
-    """State of pocketsphinx's front end, which carries over; speech backwards is where it shows."""
+def test_a_transcript_does_not_depend_on_earlier_recordings(judge: PocketsphinxWER) -> None:
+    """Transcripts equal those of a new decoder. Reversed speech is sensitive to the front end's state."""
     voices = [Voice.builtin(name).audio[::-1] for name in ("rms", "kal16", "slt", "awb")]
     together = judge.transcribe(voices, [16_000] * 4, "en")
     for audio, transcript in zip(voices, together, strict=True):
@@ -49,8 +49,8 @@ def test_a_transcript_does_not_depend_on_what_was_heard_before(judge: Pocketsphi
         assert judge.transcribe([audio], [16_000], "en") == [transcript]
 
 
-def test_other_sample_rates_are_heard(judge: PocketsphinxWER) -> None:
-    """24 kHz samples taken for 16 kHz ones."""
+def test_other_sample_rates_are_resampled(judge: PocketsphinxWER) -> None:
+    """A recording at 24 kHz is transcribed as well as at 16 kHz."""
     import soxr
 
     voice = Voice.builtin("kal16")
@@ -60,16 +60,16 @@ def test_other_sample_rates_are_heard(judge: PocketsphinxWER) -> None:
 
 @pytest.mark.parametrize("samples", [0, 1, 100, 32_000])
 def test_silence_is_exactly_1(judge: PocketsphinxWER, samples: int) -> None:
-    """A word heard in digital silence, and nothing at all counted as perfect."""
+    """Silence, also without samples, has an empty transcript and an error rate of 1."""
     score = _score(judge, "the captain found a coin", np.zeros(samples, np.float32))
     assert (score.value, score.detail) == (1.0, "")
 
 
 @given(words=st.lists(st.sampled_from(["captain", "coin", "two", "don't"]), min_size=1), data=st.data())
-def test_each_kind_of_error_is_counted_apart(
+def test_each_kind_of_error_is_counted_separately(
     judge: PocketsphinxWER, words: list[str], data: st.DataObject
 ) -> None:
-    """Deletions booked as insertions, or the words counted on the wrong side."""
+    """One substitution, deletion or insertion is counted as such, and the words are those of the text."""
     text = " ".join(words).title() + "."
     assert judge.errors(text, " ".join(words)) == (0, 0, 0, len(words))
     assert judge.errors(text, "") == (0, len(words), 0, len(words))
@@ -79,22 +79,22 @@ def test_each_kind_of_error_is_counted_apart(
     assert judge.errors(text, " ".join([*words[:at], "zebra", *words[at + 1 :]])) == (1, 0, 0, len(words))
 
 
-def test_words_that_sound_alike_are_the_same_word(judge: PocketsphinxWER) -> None:
-    """An acoustic judge that counts spelling: nobody hears "two" from "to"."""
+def test_homophones_are_equal(judge: PocketsphinxWER) -> None:
+    """Words with the same pronunciation, such as "two" and "to", are not errors."""
     assert judge.errors("We knew two of them", "we new to of them").total == 0
     assert judge.errors("We knew two of them", "we new three of them").substitutions == 1
 
 
-def test_a_copy_in_another_process_is_the_same_judge(judge: PocketsphinxWER) -> None:
-    """A loaded decoder that keeps the judge from being sent to worker processes."""
+def test_a_loaded_judge_can_be_pickled(judge: PocketsphinxWER) -> None:
+    """A loaded judge can be sent to another process, and the copy transcribes."""
     judge.load()
     copy = pickle.loads(pickle.dumps(judge))
     assert copy == judge and str(copy) == str(judge)
     assert copy.transcribe([Voice.builtin("rms").audio], [16_000], "en") != [""]
 
 
-def test_it_is_marked_as_a_judge_and_does_not_write_into_the_audio(judge: PocketsphinxWER) -> None:
-    """A judge that a search cannot tell from its own verifiers."""
+def test_it_is_a_judge_and_does_not_write_into_the_audio(judge: PocketsphinxWER) -> None:
+    """The class is marked as a judge, and scoring leaves the audio as it was."""
     audio = Voice.builtin("rms").audio
     before = audio.copy()
     _score(judge, "one two", audio)
@@ -110,30 +110,29 @@ def test_it_is_marked_as_a_judge_and_does_not_write_into_the_audio(judge: Pocket
         ("今天天气好", "zh", "English only"),
     ],
 )
-def test_a_text_that_it_cannot_judge_is_refused(
+def test_a_text_that_it_cannot_score_is_refused(
     judge: PocketsphinxWER, text: str, language: str, message: str
 ) -> None:
-    """Numbers scored against the words they are spoken as, which is always wrong."""
+    """Texts with digits, without words, or in another language are refused by `check` and by `score`."""
     with pytest.raises(InputError, match=message):
         judge.check(Prompt(text, language))
     with pytest.raises(InputError, match=message):
         judge.score([Utterance(text, language, np.zeros(16_000, np.float32), 16_000)])
 
 
-def test_a_word_without_pronunciation_is_named(judge: PocketsphinxWER) -> None:
-    """A word that can never be heard, and silently counts against every candidate."""
+def test_a_word_without_pronunciation_causes_a_warning(judge: PocketsphinxWER) -> None:
+    """The warning names the word, which will count as an error in every candidate."""
     with pytest.warns(UserWarning, match="'qzxv'"):
         judge.check(Prompt("The qzxv found a coin.", "en"))
 
 
-def test_nan_is_refused(judge: PocketsphinxWER) -> None:
-    """NaN turned into samples of some integer."""
+def test_audio_with_nan_samples_is_refused(judge: PocketsphinxWER) -> None:
     with pytest.raises(InputError, match="NaN"):
         judge.transcribe([np.full(16_000, np.nan, np.float32)], [16_000], "en")
 
 
-def test_files_that_are_missing_or_no_language_model_are_named(tmp_path: Path) -> None:
-    """pocketsphinx's own message, which names no file."""
+def test_missing_and_invalid_language_models_are_refused_by_name(tmp_path: Path) -> None:
+    """The error names the file."""
     with pytest.raises(InputError, match=r"no file nowhere\.arpa"):
         PocketsphinxWER("nowhere.arpa").load()
     wrong = tmp_path / "wrong.arpa"

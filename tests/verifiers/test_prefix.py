@@ -1,4 +1,4 @@
-"""Unfinished speech against its text: planted faults score as they should, and sound prefixes score 0."""
+"""Errors of unfinished speech: planted faults have the expected values, and correct prefixes have 0."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llasa_search.verifiers.word_errors.prefix import (
     expected_units,
     nearest_prefix,
     partial_error_rate,
-    units_a_second,
+    units_per_second,
 )
 from llasa_search.voice import Voice
 
@@ -23,12 +23,12 @@ SECONDS, PACE = 4.0, 3.0  # so that six words are expected
 PRIOR = {"en": 3.0, "zh": 5.2}
 
 
-def rate(heard: str, text: list[str] = TEXT) -> float:
-    return partial_error_rate(text, heard.split(), expected_units(SECONDS, PACE))
+def rate(said: str, text: list[str] = TEXT) -> float:
+    return partial_error_rate(text, said.split(), expected_units(SECONDS, PACE))
 
 
 @pytest.mark.parametrize(
-    ("fault", "heard", "value"),
+    ("fault", "said", "value"),
     [
         ("none", "the captain found a silver coin near", 0.0),
         ("the last word is cut", "the captain found a silver coin ne", 0.0),
@@ -42,34 +42,34 @@ def rate(heard: str, text: list[str] = TEXT) -> float:
         ("babble", "um so well then er yes no maybe", 7 / 7),
     ],
 )
-def test_planted_faults(fault: str, heard: str, value: float) -> None:
-    """Guards against silence, loops and skips that score like sound speech which is merely not over."""
-    assert rate(heard) == pytest.approx(value), fault
+def test_planted_faults_have_the_expected_rate(fault: str, said: str, value: float) -> None:
+    """Silence, loops and skipped words have errors; a correct prefix has none, also with a cut last word."""
+    assert rate(said) == pytest.approx(value), fault
 
 
-def test_faults_are_worse_than_sound_speech_of_the_same_length() -> None:
-    sound = rate("the captain found a silver coin near")
+def test_faults_have_a_higher_rate_than_correct_speech_of_the_same_length() -> None:
+    correct = rate("the captain found a silver coin near")
     for faulty in ("", "the captain the captain the captain the", "the captain near the lake and gave"):
-        assert rate(faulty) > sound + 0.3
+        assert rate(faulty) > correct + 0.3
 
 
-def test_nothing_is_expected_at_once() -> None:
-    """Guards against rows that are cut at half a second because nobody has said a word by then."""
+def test_nothing_is_expected_in_the_first_half_second() -> None:
+    """Silence of half a second has no errors."""
     assert partial_error_rate(TEXT, [], expected_units(0.5, PACE)) == 0.0
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=4), st.lists(st.sampled_from("abc"), max_size=4))
-def test_nearest_prefix_equals_trying_all(units: list[str], heard: list[str]) -> None:
-    """Guards against a fault in the table: its slow twin counts the edits of every prefix apart."""
+def test_nearest_prefix_equals_an_exhaustive_search(units: list[str], said: list[str]) -> None:
+    """The prefix and its edits are those found by counting the edits of every prefix."""
 
     def edits(a: list[str], b: list[str]) -> int:
         if not a or not b:
             return len(a) + len(b)
         return min(edits(a[1:], b) + 1, edits(a, b[1:]) + 1, edits(a[1:], b[1:]) + (a[0] != b[0]))
 
-    tried = [(edits(units[:k], heard), abs(k - len(heard)), k) for k in range(len(units) + 1)]
+    tried = [(edits(units[:k], said), abs(k - len(said)), k) for k in range(len(units) + 1)]
     fewest, _, length = min(tried)
-    assert nearest_prefix(units, heard) == (length, fewest)
+    assert nearest_prefix(units, said) == (length, fewest)
 
 
 @given(
@@ -77,26 +77,26 @@ def test_nearest_prefix_equals_trying_all(units: list[str], heard: list[str]) ->
     st.lists(st.sampled_from(TEXT), max_size=12),
     st.integers(0, 12),
 )
-def test_value_is_never_negative_and_0_means_a_prefix(text: list[str], heard: list[str], due: int) -> None:
-    value = partial_error_rate(text, heard, due)
+def test_the_rate_is_0_only_for_a_long_enough_prefix(text: list[str], said: list[str], due: int) -> None:
+    value = partial_error_rate(text, said, due)
     assert value >= 0 and math.isfinite(value)
-    assert (value == 0) == (heard[:-1] == text[: max(0, len(heard) - 1)] and len(heard[:-1]) >= due)
+    assert (value == 0) == (said[:-1] == text[: max(0, len(said) - 1)] and len(said[:-1]) >= due)
 
 
 def voice(text: str | None, seconds: float = 2.0) -> Voice:
     return Voice(np.full(int(seconds * 16_000), 0.1, np.float32), text, sample_rate=16_000)
 
 
-def test_pace_is_that_of_the_voice() -> None:
+def test_the_pace_is_that_of_the_voice() -> None:
     def count(text: str) -> int:
         return len(text.split())
 
-    assert units_a_second(voice("one two three"), "en", count, PRIOR) == 1.5
+    assert units_per_second(voice("one two three"), "en", count, PRIOR) == 1.5
     for silent in (None, voice(None), voice("...")):
-        assert units_a_second(silent, "en", lambda text: 0, PRIOR) == 3.0
+        assert units_per_second(silent, "en", lambda text: 0, PRIOR) == 3.0
 
 
-def test_a_voice_in_another_language_says_nothing_about_pace() -> None:
-    """Guards against English letters counted as Chinese characters."""
-    assert units_a_second(voice("one two three"), "zh", len, PRIOR) == 5.2
-    assert units_a_second(voice("今天天气"), "zh", len, PRIOR) == 2.0
+def test_a_voice_in_another_language_does_not_set_the_pace() -> None:
+    """The default pace of the text's language is used instead."""
+    assert units_per_second(voice("one two three"), "zh", len, PRIOR) == 5.2
+    assert units_per_second(voice("今天天气"), "zh", len, PRIOR) == 2.0

@@ -1,4 +1,4 @@
-"""Recognisers of transformers and funasr: equality with their own loaders, windows, and what is refused."""
+"""Recognisers of transformers and funasr: equality with those libraries, windows, and what is refused."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def folder(request: pytest.FixtureRequest, whisper: Path, paraformer: Path) -> P
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_whisper_equals_the_generate_of_transformers(whisper: Path, noise: Noise, language: str) -> None:
-    """Guards against another prompt, other features or other suppressed tokens than theirs."""
+def test_whisper_transcribes_as_transformers_does(whisper: Path, noise: Noise, language: str) -> None:
+    """The transcript equals that of transformers' own `generate` and processor."""
     from transformers import WhisperForConditionalGeneration, WhisperProcessor
 
     audio = noise(1.5)
@@ -56,8 +56,8 @@ def test_whisper_equals_the_generate_of_transformers(whisper: Path, noise: Noise
     assert load_asr(str(whisper)).transcribe([audio], language) == [expected] != [""]
 
 
-def test_paraformer_equals_the_loader_of_funasr(paraformer: Path, noise: Noise) -> None:
-    """Guards against other features, weights or post-processing than theirs; its slow twin is AutoModel."""
+def test_paraformer_transcribes_as_funasr_does(paraformer: Path, noise: Noise) -> None:
+    """The transcripts equal those of funasr's AutoModel."""
     from funasr import AutoModel
 
     audios = [noise(1.5, 1), noise(0.4, 2)]
@@ -71,8 +71,8 @@ def test_paraformer_equals_the_loader_of_funasr(paraformer: Path, noise: Noise) 
     assert all(expected)
 
 
-def test_batch_equals_single(folder: Path, noise: Noise) -> None:
-    """Guards against padding that is heard, a limit that is the batch's, and a mixed-up order."""
+def test_a_batch_is_transcribed_as_its_recordings_alone(folder: Path, noise: Noise) -> None:
+    """Transcripts do not depend on the other recordings of a batch, nor on their order."""
     asr = load_asr(str(folder))
     audios = [noise(1.5, 1), 0.01 * noise(0.4, 2), noise(5.0, 3), np.zeros(0, np.float32), noise(1.5, 4)]
     together = asr.transcribe(audios, "zh")
@@ -80,8 +80,8 @@ def test_batch_equals_single(folder: Path, noise: Noise) -> None:
     assert len(set(together)) > 2 and together[3] == ""
 
 
-def test_long_audio_is_windowed_and_not_trimmed(whisper: Path, noise: Noise) -> None:
-    """Guards against a feature extractor that leaves out all after its window, and says nothing of it."""
+def test_all_of_long_audio_is_transcribed(whisper: Path, noise: Noise) -> None:
+    """Audio longer than the window is cut into pieces, whose transcripts are joined."""
     asr, audio = load_asr(str(whisper)), noise(5.0)
     assert isinstance(asr, TransformersWhisper) and asr.window == 32_000
     pieces = [asr.transcribe([piece], "en")[0] for piece in windows(audio, asr.window)]
@@ -94,14 +94,14 @@ def test_long_chinese_is_joined_without_spaces(paraformer: Path, noise: Noise) -
     assert len(pieces) == 2 and asr.transcribe([audio], "zh") == ["".join(pieces)]
 
 
-def test_silence_may_be_answered_with_nothing(tmp_path: Path, noise: Noise) -> None:
-    """Guards against `begin_suppress_tokens`, which makes Whisper say a word whatever it hears."""
+def test_a_transcript_can_be_empty(tmp_path: Path, noise: Noise) -> None:
+    """`begin_suppress_tokens`, which forbids an empty transcript, has no effect."""
     asr = load_asr(str(write_whisper(tmp_path / "silent", silent=True)))
     assert asr.transcribe([noise(1.0)], "en") == [""]
 
 
-def test_paraformer_hears_the_same_twice(paraformer: Path, tmp_path: Path, noise: Noise) -> None:
-    """Guards against dither, funasr's default, which draws noise into the features."""
+def test_paraformer_is_deterministic(paraformer: Path, tmp_path: Path, noise: Noise) -> None:
+    """A checkpoint's dither, which adds noise to the features, has no effect."""
     copy = shutil.copytree(paraformer, tmp_path / "copy")
     config = (copy / "config.yaml").read_text()
     (copy / "config.yaml").write_text(config.replace("dither: 0.0", "dither: 1000.0"))
@@ -109,8 +109,8 @@ def test_paraformer_hears_the_same_twice(paraformer: Path, tmp_path: Path, noise
     assert Paraformer(copy).transcribe([noise(2.0)] * 2, "zh") == expected * 2
 
 
-def test_loading_disturbs_nothing(paraformer: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Guards against funasr's habits: seeds, threads, logging, and lines on standard output."""
+def test_loading_changes_no_global_state(paraformer: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Random states, the number of threads and the level of logging stay, and nothing is printed."""
     import torch
 
     state, level, threads = torch.get_rng_state(), logging.getLogger().level, torch.get_num_threads()
@@ -121,8 +121,8 @@ def test_loading_disturbs_nothing(paraformer: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == ""
 
 
-def test_characters_are_counted(paraformer: Path, noise: Noise) -> None:
-    """Guards against Paraformer's transcript compared as words."""
+def test_chinese_errors_are_counted_by_character(paraformer: Path, noise: Noise) -> None:
+    """One wrong character in a Chinese transcript is one error among the text's characters."""
     verifier, audio = WER(model=str(paraformer)), noise(1.5)
     (transcript,) = verifier.transcribe([audio], [16_000], "zh")
     text = transcript[:-1] + "海"
@@ -131,8 +131,8 @@ def test_characters_are_counted(paraformer: Path, noise: Noise) -> None:
     assert verifier.family == "paraformer"
 
 
-def test_ctc_writes_what_transformers_decodes(tmp_path: Path, noise: Noise) -> None:
-    """Guards against a CTC model taken for a Whisper; its slow twin is transformers' own pipeline by hand."""
+def test_ctc_transcribes_as_transformers_does(tmp_path: Path, noise: Noise) -> None:
+    """A Wav2Vec2 with CTC is recognised by its folder, and its transcript equals that of transformers."""
     import torch
     from transformers import AutoModelForCTC, AutoTokenizer
 
@@ -140,31 +140,31 @@ def test_ctc_writes_what_transformers_decodes(tmp_path: Path, noise: Noise) -> N
     verifier = WER(model=str(folder))
     assert verifier.family == "ctc" == WER(model="facebook/wav2vec2-base-960h").family
     model, tokenizer = AutoModelForCTC.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
-    heard = torch.from_numpy((audio - audio.mean()) / np.sqrt(audio.var() + 1e-7))
+    inputs = torch.from_numpy((audio - audio.mean()) / np.sqrt(audio.var() + 1e-7))
     with torch.inference_mode():
-        expected = tokenizer.decode(model(heard[None]).logits[0].argmax(-1))
+        expected = tokenizer.decode(model(inputs[None]).logits[0].argmax(-1))
     assert verifier.transcribe([audio], [16_000], "en") == [expected] != [""]
     with pytest.raises(InputError, match="English only"):
         verifier.check(Prompt("今天", "zh"))
 
 
-def test_the_embedded_ctc_model_hears_a_built_in_voice() -> None:
-    """Guards against a name that means another model, or whose scores nobody can trace to its files."""
+def test_the_embedded_ctc_model_transcribes_a_built_in_voice() -> None:
+    """`tiny-ctc` is the embedded CTC model, and its error rate on a built-in voice is below 0.8."""
     verifier, voice = WER(model="tiny-ctc"), Voice.builtin("slt")
     score = verifier.score([Utterance(voice.text or "", "en", voice.audio, 16_000)])[0]
     assert verifier.family == "ctc" and 0 <= score.value < 0.8
     assert verifier.counts(voice.text or "", "en", score.detail)[1] == len((voice.text or "").split())
 
 
-def test_recogniser_is_shared(whisper: Path) -> None:
-    """Guards against a large checkpoint loaded once for each protocol."""
+def test_verifiers_share_a_recogniser(whisper: Path) -> None:
+    """Verifiers of one model that are used at the same time load it once."""
     verifiers = [WER(model=str(whisper)), WER(model=str(whisper), protocol="seed-tts-eval")]
     for verifier in verifiers:
         verifier.load()
     assert verifiers[0]._asr is verifiers[1]._asr
 
 
-def test_languages_that_are_not_understood(tmp_path: Path, paraformer: Path) -> None:
+def test_unsupported_languages_are_refused(tmp_path: Path, paraformer: Path) -> None:
     english = WER(model=str(write_whisper(tmp_path / "en", multilingual=False)))
     english.check(Prompt("today", "en"))
     with pytest.raises(InputError, match=r"English only.*paraformer-zh"):
@@ -178,8 +178,8 @@ def test_languages_that_are_not_understood(tmp_path: Path, paraformer: Path) -> 
 
 
 @pytest.mark.parametrize("change", ["missing", "shape", "file", "kind"])
-def test_paraformers_that_do_not_fit(paraformer: Path, tmp_path: Path, change: str) -> None:
-    """Guards against random weights where a checkpoint lacks some, as funasr would keep them."""
+def test_paraformers_that_do_not_fit_are_refused(paraformer: Path, tmp_path: Path, change: str) -> None:
+    """A missing file or weight, a weight of another shape, and another model are refused by name."""
     import torch
 
     copy = shutil.copytree(paraformer, tmp_path / "copy")
@@ -204,8 +204,8 @@ def test_paraformers_that_do_not_fit(paraformer: Path, tmp_path: Path, change: s
         WER(model=str(copy)).load()
 
 
-def test_whisper_without_a_weight_is_refused(whisper: Path, tmp_path: Path) -> None:
-    """Guards against a random layer in a checkpoint that was saved in part."""
+def test_a_whisper_without_one_weight_is_refused(whisper: Path, tmp_path: Path) -> None:
+    """The error names the missing weight."""
     from safetensors.torch import load_file, save_file
 
     copy = shutil.copytree(whisper, tmp_path / "copy")
@@ -217,15 +217,17 @@ def test_whisper_without_a_weight_is_refused(whisper: Path, tmp_path: Path) -> N
 
 
 def test_folders_of_another_kind_are_refused(pair_path: Path, tmp_path: Path) -> None:
-    """Guards against a traceback from the wrong back-end."""
+    """A folder that no back-end can load is refused with the kinds that can be loaded."""
     for folder in (pair_path / "language_model", tmp_path):
-        with pytest.raises(ModelError, match="no speech recogniser: neither a Whisper nor a Wav2Vec2"):
+        with pytest.raises(ModelError, match="not a speech recogniser: neither a Whisper nor a Wav2Vec2"):
             WER(model=str(folder)).load()
 
 
 @pytest.mark.parametrize("model", ["openai/whisper-large-v3", "paraformer-zh"])
-def test_offline_says_what_to_do(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards against minutes of retries, and an URL error without advice."""
+def test_without_network_the_error_says_what_to_do(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint that cannot be downloaded is refused soon, with the command that downloads it."""
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(
@@ -234,6 +236,6 @@ def test_offline_says_what_to_do(model: str, tmp_path: Path, monkeypatch: pytest
         WER(model=model).load()
 
 
-def test_likelihood_needs_openai_checkpoints(whisper: Path) -> None:
+def test_the_likelihood_refuses_checkpoints_of_transformers(whisper: Path) -> None:
     with pytest.raises(InputError, match="openai-whisper checkpoints only"):
         TranscriptLikelihood(model=str(whisper)).load()

@@ -1,4 +1,4 @@
-"""Speaker similarity: three kinds of checkpoints, of random weights, and what is refused."""
+"""SpeakerSimilarity: three kinds of checkpoints, with random weights, and what is refused."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("kind", ["ecapa", "xvector", "unispeech"])
-def test_batch_equals_single_and_the_voice_itself_is_1(
+def test_a_batch_scores_as_its_utterances_alone(
     checkpoints: dict[str, Path], noise: Noise, kind: str
 ) -> None:
-    """Guards against padding that changes embeddings, a mixed-up order, and a training mode left on."""
+    """Scores do not depend on the other utterances of a batch; the voice itself has a cosine of 1."""
     verifier = SpeakerSimilarity(model=str(checkpoints[kind]))
     voice = Voice(noise(1.2), "one", sample_rate=16_000)
     audios = [voice.audio, noise(0.6, 1) ** 3, noise(0.8, 2), noise(0.6, 3), np.zeros(16_000, np.float32)]
-    heard = [Utterance("one", "en", audio, 16_000, voice=voice, final=False) for audio in audios]
-    together = [found.value for found in verifier.score(heard)]
-    assert together == pytest.approx([verifier.score([each])[0].value for each in heard], abs=1e-5)
+    speech = [Utterance("one", "en", audio, 16_000, voice=voice, final=False) for audio in audios]
+    together = [found.value for found in verifier.score(speech)]
+    assert together == pytest.approx([verifier.score([each])[0].value for each in speech], abs=1e-5)
     assert together[0] == pytest.approx(1.0, abs=1e-6)
     assert len({round(value, 5) for value in together}) == 5
     assert all(-1 <= value <= 1.000001 for value in together)
 
 
-def test_ecapa_equals_the_loader_of_speechbrain(checkpoints: dict[str, Path], noise: Noise) -> None:
-    """Guards against features, normalisation or sizes other than those of the folder's settings."""
+def test_ecapa_embeddings_equal_those_of_speechbrain(checkpoints: dict[str, Path], noise: Noise) -> None:
+    """Embeddings equal those of speechbrain's own loader."""
     import torch
     from speechbrain.inference.classifiers import EncoderClassifier
 
@@ -62,7 +62,7 @@ def test_ecapa_equals_the_loader_of_speechbrain(checkpoints: dict[str, Path], no
 
 
 def test_nothing_in_the_settings_is_executed(tmp_path: Path) -> None:
-    """Guards against tags that call whatever function a downloaded file names."""
+    """A tag in hyperparams.yaml that calls a function has no effect."""
     folder = write_ecapa(tmp_path / "ecapa")
     settings = folder / "hyperparams.yaml"
     evil = tmp_path / "evil"
@@ -73,8 +73,8 @@ def test_nothing_in_the_settings_is_executed(tmp_path: Path) -> None:
     assert not evil.exists()
 
 
-def test_unispeech_names_reach_the_weights_they_name(checkpoints: dict[str, Path], noise: Noise) -> None:
-    """Guards against a renaming that loads one weight in another's place: each must change the embedding."""
+def test_each_unispeech_weight_affects_the_embedding(checkpoints: dict[str, Path], noise: Noise) -> None:
+    """A change of any weight in the file changes the embedding, so the renaming reaches it."""
     import torch
 
     path, audio = checkpoints["unispeech"], noise(0.5)
@@ -101,7 +101,7 @@ def test_unispeech_names_reach_the_weights_they_name(checkpoints: dict[str, Path
     ("change", "message"),
     [
         (lambda weights: weights.pop("linear.bias"), "linear.bias"),
-        (lambda weights: weights.update(stranger=weights["linear.bias"]), "stranger"),
+        (lambda weights: weights.update(unknown=weights["linear.bias"]), "unknown"),
         (lambda weights: weights.pop("feature_weight"), "UniSpeech's layout"),
         (lambda weights: weights.update({"bn.bias": weights["linear.bias"]}), "bn.bias"),
     ],
@@ -109,7 +109,7 @@ def test_unispeech_names_reach_the_weights_they_name(checkpoints: dict[str, Path
 def test_unispeech_weights_must_fit(
     checkpoints: dict[str, Path], tmp_path: Path, change: Callable[[dict[str, object]], object], message: str
 ) -> None:
-    """Guards against a checkpoint that is half loaded, the rest random, and scores all the same."""
+    """A missing, unexpected or misshapen weight is refused by name."""
     import torch
 
     weights = torch.load(checkpoints["unispeech"], weights_only=True)["model"]
@@ -119,8 +119,8 @@ def test_unispeech_weights_must_fit(
         SpeakerSimilarity(model=str(tmp_path / "changed.pth")).load()
 
 
-def test_folders_whose_weights_do_not_fit(checkpoints: dict[str, Path], tmp_path: Path) -> None:
-    """Guards against random weights in the place of missing ones, in each kind of folder."""
+def test_folders_without_all_weights_are_refused(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    """A missing weight is refused in each kind of folder, not replaced by random values."""
     import torch
     from transformers import WavLMForXVector
 
@@ -134,26 +134,26 @@ def test_folders_whose_weights_do_not_fit(checkpoints: dict[str, Path], tmp_path
     (tmp_path / "headless" / "preprocessor_config.json").write_bytes(
         (checkpoints["xvector"] / "preprocessor_config.json").read_bytes()
     )
-    with pytest.raises(ModelError, match="no WavLMForXVector"):
+    with pytest.raises(ModelError, match="not a WavLMForXVector"):
         SpeakerSimilarity(model=str(tmp_path / "headless")).load()
 
 
-def test_file_that_is_no_checkpoint(tmp_path: Path) -> None:
-    """Guards against unpickling whatever a file holds, and against PyTorch's advice to do so."""
+def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    """The file is not unpickled, and the error does not repeat PyTorch's advice to do so."""
     (tmp_path / "model.pth").write_bytes(b"not a checkpoint")
-    with pytest.raises(ModelError, match="no PyTorch file of tensors alone") as caught:
+    with pytest.raises(ModelError, match="not a PyTorch file of tensors alone") as caught:
         SpeakerSimilarity(model=str(tmp_path / "model.pth")).load()
     assert "weights_only" not in str(caught.value)
 
 
-def test_folder_that_is_no_checkpoint(tmp_path: Path) -> None:
-    """Guards against advice about a hub, where a folder of another kind was given."""
-    with pytest.raises(ModelError, match=r"nor an ECAPA-TDNN .*: it has no config.json"):
+def test_a_folder_that_is_not_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    """The error names what the folder lacks."""
+    with pytest.raises(ModelError, match=r"or an ECAPA-TDNN .*: it has no config.json"):
         SpeakerSimilarity(model=str(tmp_path)).load()
 
 
-def test_unknown_checkpoint_and_hub_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards against minutes of retries, and an error without advice."""
+def test_unknown_checkpoints_are_refused_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is not a path is refused at once; without network, the error has the download command."""
     with pytest.raises(InputError, match="no such file or folder"):
         SpeakerSimilarity(model="nowhere").load()
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -162,8 +162,8 @@ def test_unknown_checkpoint_and_hub_without_network(tmp_path: Path, monkeypatch:
         SpeakerSimilarity(model="owner/name").load()
 
 
-def test_scale_belongs_to_the_checkpoint(tmp_path: Path) -> None:
-    """Guards against one scale for embeddings whose cosines differ."""
+def test_the_scale_depends_on_the_checkpoint(tmp_path: Path) -> None:
+    """Each kind of checkpoint has its own scale, and the scale.json of a folder takes precedence."""
     folder = write_ecapa(tmp_path / "ecapa")
     ecapa = SpeakerSimilarity("speechbrain/spkrec-ecapa-voxceleb").scale
     assert SpeakerSimilarity(model=str(folder)).scale == ecapa
@@ -180,8 +180,8 @@ def test_scale_belongs_to_the_checkpoint(tmp_path: Path) -> None:
         SpeakerSimilarity(model=str(folder))
 
 
-def test_references(checkpoints: dict[str, Path], noise: Noise) -> None:
-    """Guards against a comparison with nothing, and with the original where the resynthesis is asked for."""
+def test_the_reference_is_the_original_or_the_resynthesis(checkpoints: dict[str, Path], noise: Noise) -> None:
+    """Speech equal to the chosen reference has a cosine of 1; a missing reference is refused."""
     model = str(checkpoints["ecapa"])
     voice = Voice(noise(1.0), "one", sample_rate=16_000)
     resynthesis = SpeakerSimilarity(model, reference="resynthesis")
@@ -192,13 +192,13 @@ def test_references(checkpoints: dict[str, Path], noise: Noise) -> None:
     with pytest.raises(InputError, match="take 'original' or"):
         SpeakerSimilarity(model, reference="copy")  # type: ignore[arg-type]
     voice.resynthesis = noise(1.0, 5) ** 3
-    heard = [Utterance("one", "en", voice.resynthesis, 16_000, voice=voice)]
-    assert resynthesis.score(heard)[0].value == pytest.approx(1.0, abs=1e-6)
-    assert SpeakerSimilarity(model).score(heard)[0].value < 0.9999
+    speech = [Utterance("one", "en", voice.resynthesis, 16_000, voice=voice)]
+    assert resynthesis.score(speech)[0].value == pytest.approx(1.0, abs=1e-6)
+    assert SpeakerSimilarity(model).score(speech)[0].value < 0.9999
 
 
 def test_a_search_makes_the_resynthesis(checkpoints: dict[str, Path], pair_path: Path, noise: Noise) -> None:
-    """Guards against sim-r that only works where somebody has set the resynthesis by hand."""
+    """A search computes the resynthesis of its voice for a verifier that needs it."""
     from llasa_search import Budget, Sampling, search
 
     verifier = SpeakerSimilarity(str(checkpoints["ecapa"]), reference="resynthesis")
@@ -216,15 +216,15 @@ def test_a_search_makes_the_resynthesis(checkpoints: dict[str, Path], pair_path:
 
 
 def test_speech_under_half_a_second_abstains(checkpoints: dict[str, Path], noise: Noise) -> None:
-    """Guards against rows that are cut on an embedding of a syllable."""
-    heard = Utterance(
+    """Unfinished speech shorter than half a second gets no score."""
+    short = Utterance(
         "one", "en", noise(0.4), 16_000, voice=Voice(noise(1.0), sample_rate=16_000), final=False
     )
-    assert score(SpeakerSimilarity(str(checkpoints["ecapa"])), [heard])[0].status == "abstained"
+    assert safe_scores(SpeakerSimilarity(str(checkpoints["ecapa"])), [short])[0].status == "abstained"
 
 
-def test_every_module_can_be_looked_at_afterwards(tmp_path: Path) -> None:
-    """speechbrain leaves modules behind that raise ImportError as soon as anything walks over all modules."""
+def test_loading_leaves_no_broken_modules(tmp_path: Path) -> None:
+    """Attributes of all loaded modules can be read; speechbrain's lazy modules would raise ImportError."""
     SpeakerEncoder(str(write_ecapa(tmp_path / "ecapa"))).embed([np.zeros(16_000, np.float32)])
     for module in list(sys.modules.values()):
         getattr(module, "__file__", None)

@@ -1,4 +1,4 @@
-"""Counting errors under each protocol: the unit, what is folded, and what is not."""
+"""Word errors under each protocol: units, normalisation, and what is refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from llasa_search.errors import InputError
 from llasa_search.verifiers import WER
-from llasa_search.verifiers.word_errors.alignment import Errors, ProtocolName, errors, normaliser
+from llasa_search.verifiers.word_errors import Errors, errors
+from llasa_search.verifiers.word_errors.normalise import ProtocolName, normaliser
 
 WORDS = st.lists(
     st.sampled_from(["captain", "coin", "21", "don't", "um", "Mr.", "well-known"]), min_size=1, max_size=8
@@ -20,14 +21,14 @@ WORDS = st.lists(
 @pytest.mark.parametrize("protocol", ["whisper", "seed-tts-eval"])
 @given(words=WORDS)
 def test_silence_is_exactly_1(protocol: ProtocolName, words: list[str]) -> None:
-    """Guards against an empty transcript that counts as perfect, as peers have had it."""
+    """An empty transcript has an error rate of 1, and the text itself has no errors."""
     text = " ".join(words)
     assert errors(text, "", "en", protocol).rate == 1.0
     assert errors(text, text, "en", protocol).edits == 0
 
 
 @pytest.mark.parametrize(
-    ("text", "heard", "language", "rate"),
+    ("text", "said", "language", "rate"),
     [
         ("The captain found a coin.", "the captain found the coin", "en", 0.2),
         ("Stop.", "stop it now please", "en", 3.0),
@@ -44,13 +45,13 @@ def test_silence_is_exactly_1(protocol: ProtocolName, words: list[str]) -> None:
         ("今天天气好", "今天天氣好", "zh", 0.0),
     ],
 )
-def test_whisper_protocol(text: str, heard: str, language: str, rate: float) -> None:
-    """Guards against errors in normalisation, in the unit (word or character), and a rate capped at 1."""
-    assert errors(text, heard, language).rate == pytest.approx(rate)
+def test_the_whisper_protocol(text: str, said: str, language: str, rate: float) -> None:
+    """Spellings and numbers are normalised, Chinese is counted by character, and the rate can exceed 1."""
+    assert errors(text, said, language).rate == pytest.approx(rate)
 
 
 @pytest.mark.parametrize(
-    ("text", "heard", "language", "expected"),
+    ("text", "said", "language", "expected"),
     [
         ("The captain's coin.", "the captain's coin", "en", Errors(0, 3)),
         ("It cost 21 dollars", "it cost twenty one dollars", "en", Errors(2, 4)),
@@ -63,13 +64,13 @@ def test_whisper_protocol(text: str, heard: str, language: str, rate: float) -> 
         ("我有ABC", "我有abc", "zh", Errors(3, 5)),
     ],
 )
-def test_seed_tts_eval_protocol(text: str, heard: str, language: str, expected: Errors) -> None:
-    """Guards against numbers that are not those of the benchmark's run_wer.py."""
-    assert errors(text, heard, language, "seed-tts-eval") == expected
+def test_the_seed_tts_eval_protocol(text: str, said: str, language: str, expected: Errors) -> None:
+    """Edits and lengths are those of the benchmark's run_wer.py."""
+    assert errors(text, said, language, "seed-tts-eval") == expected
 
 
 def by_hand(text: str, language: str) -> list[str]:
-    """The benchmark's rules, one replacement after another."""
+    """Applies the benchmark's rules one after the other."""
     from zhon.hanzi import punctuation
 
     for mark in punctuation + string.punctuation:
@@ -79,30 +80,30 @@ def by_hand(text: str, language: str) -> list[str]:
 
 
 @given(st.text("aB'’“”,.;:!?-—$% 今天好，。、《》…～", max_size=30), st.sampled_from(["en", "zh"]))
-def test_seed_tts_eval_equals_its_rules_one_by_one(text: str, language: str) -> None:
-    """Guards against a table of punctuation that lacks a mark; its slow twin deletes one after another."""
+def test_seed_tts_eval_normalises_by_its_rules(text: str, language: str) -> None:
+    """The normaliser equals the benchmark's rules, applied one after the other."""
     assert normaliser(text, language, "seed-tts-eval")(text) == by_hand(text, language)
 
 
-def test_corpus_value_is_not_the_mean_of_rates() -> None:
+def test_a_corpus_error_rate_is_the_ratio_of_sums() -> None:
     counts = [errors("a silver coin sank", "a silver coin", "en"), errors("coin", "spoon", "en")]
     assert sum(each.edits for each in counts) / sum(each.length for each in counts) == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize("protocol", ["whisper", "seed-tts-eval"])
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_text_without_words_has_no_rate(protocol: ProtocolName, language: str) -> None:
+def test_a_text_without_words_is_refused(protocol: ProtocolName, language: str) -> None:
     with pytest.raises(InputError, match="no words"):
         errors("...", "hello", language, protocol)
 
 
-def test_unknown_protocol_names_those_there_are() -> None:
-    """Guards against a misspelt protocol that is found out after sampling."""
+def test_an_unknown_protocol_is_refused_with_the_known_ones() -> None:
+    """The verifier refuses it when it is made."""
     with pytest.raises(InputError, match="'whisper' and 'seed-tts-eval'"):
         WER(protocol="seed-tts")  # type: ignore[arg-type]
 
 
-def test_protocol_is_part_of_the_identity() -> None:
-    """Guards against values of two protocols that share one name in a stored run."""
+def test_the_protocol_is_part_of_the_printed_form() -> None:
+    """Scores of two protocols have different names in a stored run."""
     assert str(WER(protocol="seed-tts-eval")) == "WER(protocol='seed-tts-eval')"
     assert str(WER(protocol="whisper")) == "WER()"

@@ -1,1 +1,1 @@
-"""Recognisers and encoders: the models that verifiers run. One file for each kind of checkpoint."""
+"""Models that verifiers run: recognisers, encoders, and what they share. Scores are made by the verifiers."""

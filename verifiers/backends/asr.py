@@ -1,4 +1,4 @@
-"""Speech recognisers: the one thing that WER asks of them, and which back-end a checkpoint needs."""
+"""Speech recognisers: their common interface, and the back-end that each checkpoint needs."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from weakref import WeakValueDictionary
 
 from llasa_search.arrays import Audio
 from llasa_search.checkpoints.hub import find_checkpoint
+from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.loading import stated
 from llasa_search.checkpoints.names import EMBEDDED, resolve_name
 from llasa_search.errors import InputError, ModelError
 from llasa_search.registry import suggest
+from llasa_search.verifiers.backends import ctc_model, openai_whisper, paraformer, transformers_whisper
 
 FUNASR = {"paraformer-zh": "funasr/paraformer-zh", "paraformer-en": "funasr/paraformer-en"}
-"""funasr's short names, and their places on the Hugging Face hub."""
+"""Hub ids by funasr's short names."""
 
 
 def family_of(model: str) -> str:
-    """What kind of model hears, as far as its name or folder tells; the loaded recogniser knows it surely."""
-    said = stated(Path(resolve_name(model, "")) / "config.json", "model_type")
-    if said == "wav2vec2" or "wav2vec2" in Path(model).name:
+    """Returns the model family that a name or folder suggests; only the loaded recogniser knows it for certain."""
+    kind = stated(Path(resolve_name(model, "")) / "config.json", "model_type")
+    if kind == "wav2vec2" or "wav2vec2" in Path(model).name:
         return "ctc"
     known = (*FUNASR, *FUNASR.values())
     return "paraformer" if model in known or (Path(model) / "config.yaml").is_file() else "whisper"
@@ -31,34 +33,35 @@ class ASR(Protocol):
     """A loaded recogniser.
 
     Attributes:
-        family: what kind of model hears, as a verifier's.
+        family: of the model, as a verifier's.
     """
 
     family: str
 
-    def understands(self, language: str) -> bool:
+    def supports(self, language: str) -> bool:
         """Whether it can write `language` ("en" or "zh")."""
 
     def flops(self, seconds: float) -> float:
-        """Floating-point operations for one recording of so many seconds."""
+        """Returns the FLOPs for one recording of this length."""
 
     def transcribe(self, audios: Sequence[Audio], language: str) -> list[str]:
-        """What recordings of any length say, "" where nothing.
+        """Returns the transcripts of recordings, "" for one without speech.
 
         Args:
-            audios: float32 mono [samples] at 16 kHz, each of its own length.
+            audios: float32 mono [samples] at 16 kHz, each of any length.
             language: "en" or "zh".
         """
 
-    def forget(self) -> None:
-        """Forgets what it keeps of speech: a search costs the same, whatever has been heard before it."""
+    def clear_cache(self) -> None:
+        """Drops what it caches of speech, so that the cost of a search does not depend on earlier ones."""
 
 
 _loaded: WeakValueDictionary[str, Any] = WeakValueDictionary()
 
 
+@explain_missing_imports()
 def load_asr(model: str) -> ASR:
-    """The recogniser, loaded once for all verifiers that hold it at the time.
+    """Returns the recogniser; verifiers that use it at the same time share one.
 
     Args:
         model: "tiny" or "tiny-ctc" (those in this package); one of openai-whisper's names, or the path of its
@@ -67,24 +70,23 @@ def load_asr(model: str) -> ASR:
 
     Raises:
         InputError: there is no such recogniser.
-        ModelError: it is not on this computer and cannot be downloaded, or cannot be read.
+        ModelError: it is not on this computer and cannot be downloaded, or cannot be read, or its library is
+            not installed.
     """
-    asr: ASR = _loaded.get(model) or _open(model)
+    asr: ASR = _loaded.get(model) or _load(model)
     _loaded[model] = asr
     return asr
 
 
-def _open(model: str) -> ASR:
-    from llasa_search.verifiers.backends import ctc_model, paraformer, transformers_whisper
-    from llasa_search.verifiers.backends import openai_whisper as whisper_asr
-
-    names = whisper_asr.names()
+def _load(model: str) -> ASR:
+    names = openai_whisper.names()
     if model in names or Path(model).is_file():
-        return whisper_asr.WhisperASR(model)
+        return openai_whisper.WhisperASR(model)
     if model not in (*FUNASR, *EMBEDDED) and "/" not in model and not Path(model).exists():
         hint = suggest(model, [*names, *EMBEDDED, *FUNASR])
         raise InputError(f"no speech recogniser {model!r}: neither a path nor a known name; {hint}")
-    folder = find_checkpoint(resolve_name(FUNASR.get(model, model), ""), [*transformers_whisper.FILES, *paraformer.FILES])
+    files = [*transformers_whisper.FILES, *paraformer.FILES]
+    folder = find_checkpoint(resolve_name(FUNASR.get(model, model), ""), files)
     kind = stated(folder / "config.json", "model_type")
     if kind == "wav2vec2":
         return ctc_model.CTCModel(str(folder))
@@ -93,7 +95,7 @@ def _open(model: str) -> ASR:
     if "Paraformer" in stated(folder / "config.yaml", "model"):
         return paraformer.Paraformer(folder)
     raise ModelError(
-        f"{model} is no speech recogniser: neither a Whisper nor a Wav2Vec2 with CTC of transformers "
+        f"{model} is not a speech recogniser: neither a Whisper nor a Wav2Vec2 with CTC of transformers "
         "(config.json with model_type 'whisper' or 'wav2vec2'), nor a Paraformer of funasr (config.yaml), "
         "nor an openai-whisper .pt file"
     )

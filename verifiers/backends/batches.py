@@ -1,4 +1,4 @@
-"""What verifiers with a model share: speech at the rate models hear, windows, and batches."""
+"""What verifiers with a model share: audio at 16 kHz, cached embeddings, batches, windows."""
 
 from __future__ import annotations
 
@@ -13,43 +13,45 @@ from llasa_search.candidate import Utterance
 
 BATCH = 16
 HOP = 160
-KEPT = 64
+"""Samples between two frames, 10 ms."""
+
+CACHED_EMBEDDINGS = 64
 
 
 def at_16k(utterance: Utterance) -> Audio:
-    """The utterance's audio, float32 mono [samples] at 16 kHz.
+    """Returns the utterance's audio, float32 mono [samples] at 16 kHz.
 
     Raises:
-        InputError: it holds NaN or infinite samples.
+        InputError: it has NaN or infinite samples.
     """
     return resampled(utterance.audio, utterance.sample_rate)
 
 
 class Embeddings:
-    """Embeddings of reference recordings, each computed once: those of the last `KEPT` voices stay.
+    """Embeddings of reference recordings, each computed once; the 64 used last are kept.
 
     Args:
-        embed: gives the embedding of audio, float32 mono [samples] at 16 kHz.
+        embed: returns the embedding of audio, float32 mono [samples] at 16 kHz.
     """
 
     def __init__(self, embed: Callable[[Audio], NDArray[np.float64]]) -> None:
         self._embed = embed
-        self._known: dict[str, NDArray[np.float64]] = {}
+        self._cache: dict[str, NDArray[np.float64]] = {}
 
     def __call__(self, key: str, audio: Audio) -> NDArray[np.float64]:
-        """The embedding of `audio`, whose content `key` stands for."""
-        if key not in self._known:
-            self._known[key] = self._embed(audio)
-        found = self._known[key] = self._known.pop(key)
-        for old in list(self._known)[:-KEPT]:
-            del self._known[old]
+        """Returns the embedding of `audio`, which `key` identifies."""
+        if key not in self._cache:
+            self._cache[key] = self._embed(audio)
+        found = self._cache[key] = self._cache.pop(key)  # moves it to the end
+        for old in list(self._cache)[:-CACHED_EMBEDDINGS]:
+            del self._cache[old]
         return found
 
 
-def of_one_length(audios: Sequence[Audio]) -> Iterator[list[int]]:
-    """Places of at most 16 recordings of exactly one length: padding would change what models hear.
+def equal_length_batches(audios: Sequence[Audio]) -> Iterator[list[int]]:
+    """Yields the indices of at most 16 recordings of equal length: padding would change the results.
 
-    >>> list(of_one_length([np.zeros(n, np.float32) for n in (3, 5, 3)]))
+    >>> list(equal_length_batches([np.zeros(n, np.float32) for n in (3, 5, 3)]))
     [[0, 2], [1]]
     """
     places: dict[int, list[int]] = {}
@@ -61,12 +63,12 @@ def of_one_length(audios: Sequence[Audio]) -> Iterator[list[int]]:
 
 
 def windows(audio: Audio, size: int, piece: int | None = None) -> Iterator[Audio]:
-    """Cuts audio [samples] longer than `size` in pieces, at the quietest point of a piece's last quarter.
+    """Yields the pieces of audio [samples], cut at the quietest point in the last quarter of each piece.
 
     Args:
-        audio: yielded whole where it is short enough.
-        size: samples that may stay whole.
-        piece: samples of the longest piece; None takes `size`.
+        audio: yielded whole if it has at most `size` samples.
+        size: in samples.
+        piece: samples of the longest piece of longer audio; None takes `size`.
 
     >>> [len(piece) for piece in windows(np.zeros(20_000, np.float32), 16_000)]
     [12000, 8000]
@@ -75,7 +77,7 @@ def windows(audio: Audio, size: int, piece: int | None = None) -> Iterator[Audio
     while len(audio) > size:
         frames = audio[size - size // 4 : size]
         frames = frames[: len(frames) // HOP * HOP].reshape(-1, HOP)
-        # Energies of 50 ms around each frame: a pause, not a zero crossing.
+        # Energy of 50 ms around each frame, whose minimum is in a pause and not at a zero crossing.
         energies = np.convolve(np.square(frames, dtype=np.float64).sum(axis=1), np.ones(5), mode="same")
         cut = size - size // 4 + HOP * int(energies.argmin())
         yield audio[:cut]
@@ -88,26 +90,26 @@ def transcribe_windows(
     audios: Sequence[Audio],
     language: str,
     window: int,
-    decode: Callable[[list[Audio]], list[str]],
+    transcribe: Callable[[list[Audio]], list[str]],
     piece: int | None = None,
 ) -> list[str]:
-    """Transcripts of recordings of any length by a recogniser that hears a window at once.
+    """Transcribes recordings of any length with a recogniser that reads one window at a time.
 
     Args:
-        audios: float32 mono [samples] at 16 kHz, each of its own length; nothing of them is left out.
+        audios: float32 mono [samples] at 16 kHz, each of its own length. All of it is transcribed.
         language: "en" or "zh".
-        window: samples that the recogniser hears.
-        decode: gives the transcripts of at most 16 pieces, none longer than the window.
-        piece: samples of the longest piece of what is longer than the window; None takes the window.
+        window: samples that the recogniser reads at once.
+        transcribe: returns the transcripts of at most 16 pieces, none longer than the window.
+        piece: samples of the longest piece of a recording that exceeds the window; None takes the window.
     """
     pieces = [(i, part) for i, audio in enumerate(audios) for part in windows(audio, window, piece)]
     texts = [""] * len(pieces)
-    # A batch of similar lengths stops decoding at about the same step.
+    # The recordings of a batch of similar lengths end at about the same step.
     order = sorted(range(len(pieces)), key=lambda j: len(pieces[j][1]))
     for batch in (order[start : start + BATCH] for start in range(0, len(order), BATCH)):
-        for j, text in zip(batch, decode([pieces[j][1] for j in batch]), strict=True):
+        for j, text in zip(batch, transcribe([pieces[j][1] for j in batch]), strict=True):
             texts[j] = text
-    heard: list[list[str]] = [[] for _ in audios]
+    parts: list[list[str]] = [[] for _ in audios]
     for (i, _), text in zip(pieces, texts, strict=True):
-        heard[i].append(text)
-    return [("" if language == "zh" else " ").join(filter(None, each)) for each in heard]
+        parts[i].append(text)
+    return [("" if language == "zh" else " ").join(filter(None, each)) for each in parts]

@@ -1,4 +1,4 @@
-"""A `Wav2Vec2ForCTC` of transformers: what each frame of speech sounds like, in characters."""
+"""A `Wav2Vec2ForCTC` of transformers, which gives the probability of each character in each frame of speech."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import numpy as np
 from llasa_search.arrays import Audio, FloatArray
 from llasa_search.audio import SAMPLE_RATE
 from llasa_search.checkpoints.hub import find_checkpoint
+from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.loading import loading, pick_device, pretrained, require_type
 from llasa_search.checkpoints.names import resolve_name
 from llasa_search.errors import InputError
 from llasa_search.text.spoken_form import letters
-from llasa_search.verifiers.backends.batches import of_one_length
-from llasa_search.verifiers.backends.flops import Line
+from llasa_search.verifiers.backends.batches import equal_length_batches
+from llasa_search.verifiers.backends.flops import LinearFlops
 
 FILES = (
     "config.json",
@@ -30,18 +31,19 @@ FILES = (
 
 
 class CTCModel:
-    """A loaded checkpoint with its characters; by its greedy transcripts also a recogniser (`asr.ASR`).
+    """A loaded checkpoint and its characters. By its greedy transcripts it is also a recogniser (`asr.ASR`).
 
     Args:
-        model: "tiny" for the package's own, a folder or a hub id.
+        model: "tiny" for the embedded one, a folder or a hub id.
 
     Raises:
         InputError: there is no such checkpoint.
-        ModelError: it is not on this computer and cannot be downloaded, or is no `Wav2Vec2ForCTC`.
+        ModelError: it is not on this computer and cannot be downloaded, or is not a `Wav2Vec2ForCTC`.
     """
 
     family = "ctc"
 
+    @explain_missing_imports()
     def __init__(self, model: str) -> None:
         from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
@@ -53,58 +55,58 @@ class CTCModel:
         self.device = pick_device()
         self.model = pretrained(Wav2Vec2ForCTC, folder).to(self.device)
         self.name = model
-        self.flops = Line(lambda audio: self._logprobs(audio[None]))
+        self.flops = LinearFlops(lambda audio: self._logprobs(audio[None]))
         self.vocabulary: dict[str, int] = self.tokenizer.get_vocab()
-        # What padding is to the tokenizer is CTC's blank to the model.
+        # The tokenizer's padding is CTC's blank.
         self.blank = int(self.tokenizer.pad_token_id)
 
     def spell(self, text: str, language: str) -> list[int]:
-        """Tokens of the text's characters.
+        """Returns the tokens of the text's characters.
 
         Raises:
             InputError: the checkpoint cannot write one of them, or there are none.
         """
-        plain = written(text, language)
+        spelled = characters(text, language)
         if "A" in self.vocabulary and "a" not in self.vocabulary:
-            plain = plain.upper()
-        plain = plain.replace(" ", self.tokenizer.word_delimiter_token)
-        if unknown := sorted({character for character in plain if character not in self.vocabulary}):
+            spelled = spelled.upper()
+        spelled = spelled.replace(" ", self.tokenizer.word_delimiter_token)
+        if unknown := sorted({character for character in spelled if character not in self.vocabulary}):
             raise InputError(
                 f"{self.name} cannot write {' '.join(unknown[:5])} of the text {text!r:.60}: "
                 "take a CTC checkpoint of that language"
             )
-        if not plain:
-            raise InputError(f"the text {text!r} has no letters to hear")
-        return [self.vocabulary[character] for character in plain]
+        if not spelled:
+            raise InputError(f"the text {text!r} has no letters to score")
+        return [self.vocabulary[character] for character in spelled]
 
-    def hear(self, audios: Sequence[Audio]) -> list[tuple[FloatArray, str]]:
-        """Log-probabilities [frames, vocabulary] of each recording, and its greedy transcript."""
-        heard: dict[int, tuple[FloatArray, str]] = {}
-        for places in of_one_length(audios):
-            # Less than one frame of speech.
+    def recognise(self, audios: Sequence[Audio]) -> list[tuple[FloatArray, str]]:
+        """Returns the log-probabilities [frames, vocabulary] of each recording, and its greedy transcript."""
+        results: dict[int, tuple[FloatArray, str]] = {}
+        for places in equal_length_batches(audios):
+            # Audio shorter than one frame.
             if int(self.model._get_feat_extract_output_lengths(len(audios[places[0]]))) < 1:
-                heard |= dict.fromkeys(places, (np.zeros((0, len(self.vocabulary))), ""))
+                results |= dict.fromkeys(places, (np.zeros((0, len(self.vocabulary))), ""))
                 continue
             logprobs = self._logprobs(np.stack([audios[i] for i in places]))
             transcripts = self.tokenizer.batch_decode(logprobs.argmax(-1))
             for i, frames, transcript in zip(places, logprobs.double().numpy(), transcripts, strict=True):
-                heard[i] = frames, transcript
-        return [heard[i] for i in range(len(audios))]
+                results[i] = frames, transcript
+        return [results[i] for i in range(len(audios))]
 
-    def forget(self) -> None:
-        """It keeps nothing of speech."""
+    def clear_cache(self) -> None:
+        """Does nothing: it caches no speech."""
 
-    def understands(self, language: str) -> bool:
+    def supports(self, language: str) -> bool:
         """Whether it can write letters of `language` ("en" or "zh")."""
-        likely = "eE" if language == "en" else "的"
-        return any(letter in self.vocabulary for letter in likely)
+        frequent = "eE" if language == "en" else "的"
+        return any(letter in self.vocabulary for letter in frequent)
 
     def transcribe(self, audios: Sequence[Audio], language: str) -> list[str]:
-        """What recordings say, without a language model; "" where nothing."""
-        return [transcript.strip() for _, transcript in self.hear(audios)]
+        """Returns the greedy transcripts of recordings, "" for one without speech."""
+        return [transcript.strip() for _, transcript in self.recognise(audios)]
 
     def _logprobs(self, batch: Audio) -> Any:
-        """Log-probabilities [batch, frames, vocabulary] of audio [batch, samples]."""
+        """Returns the log-probabilities [batch, frames, vocabulary] of audio [batch, samples]."""
         import torch
 
         inputs = self.features(list(batch), sampling_rate=SAMPLE_RATE, return_tensors="pt")
@@ -113,6 +115,6 @@ class CTCModel:
             return logits.float().log_softmax(-1).cpu()
 
 
-def written(text: str, language: str) -> str:
-    """What a checkpoint over characters has to write: letters and spaces, Chinese without spaces."""
+def characters(text: str, language: str) -> str:
+    """Returns what a checkpoint over characters has to write: letters and spaces, Chinese without spaces."""
     return letters(text) if language == "en" else "".join(filter(str.isalnum, text))

@@ -1,4 +1,4 @@
-"""emotion2vec by funasr's own classes."""
+"""emotion2vec, by funasr's model classes: embeddings and probabilities of emotions."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from numpy.typing import NDArray
 
 from llasa_search.arrays import Audio
 from llasa_search.checkpoints.hub import find_checkpoint
+from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.loading import loading, pick_device
 from llasa_search.errors import ModelError
-from llasa_search.verifiers.backends.batches import of_one_length
-from llasa_search.verifiers.backends.flops import Line
+from llasa_search.verifiers.backends.batches import equal_length_batches
+from llasa_search.verifiers.backends.flops import LinearFlops
 from llasa_search.verifiers.backends.funasr_folder import load_weights, quiet, read_config
 
 FILES = ("config.yaml", "model.pt", "tokens.txt")
 
 
-class Heard(NamedTuple):
-    """What emotion2vec finds in a recording.
+class Prediction(NamedTuple):
+    """Output of emotion2vec for one recording.
 
     Attributes:
-        embedding: of length 1, [dim].
-        probabilities: of each label, [labels], sum 1.
+        embedding: [dim], of length 1.
+        probabilities: of the labels, [labels]; their sum is 1.
     """
 
     embedding: NDArray[np.float64]
@@ -37,17 +38,18 @@ class Emotion2Vec:
     """A loaded checkpoint.
 
     Args:
-        model: a folder with config.yaml, model.pt and tokens.txt, or a hub id. ModelScope's `iic/...` is
-            taken from the authors' copy on the Hugging Face hub, `emotion2vec/...`.
+        model: a folder with config.yaml, model.pt and tokens.txt, or a hub id. ModelScope's `iic/...` means
+            the authors' copy on the Hugging Face hub, `emotion2vec/...`.
 
     Attributes:
         labels: the emotions, such as "开心/happy".
 
     Raises:
         InputError: there is no such checkpoint.
-        ModelError: it is no emotion2vec, or its weights do not fit.
+        ModelError: it is not an emotion2vec, or its weights do not fit.
     """
 
+    @explain_missing_imports()
     def __init__(self, model: str) -> None:
         folder = find_checkpoint(re.sub("^iic/", "emotion2vec/", model), FILES)
         config = read_config(folder, FILES, "emotion2vec")
@@ -55,21 +57,21 @@ class Emotion2Vec:
         self.labels = (folder / "tokens.txt").read_text(encoding="utf-8").split("\n")
         self.labels = [label.strip() for label in self.labels if label.strip()]
         self._model = _load(folder, config, len(self.labels)).to(self.device).eval()
-        self.flops = Line(lambda audio: self.hear([audio]))
-        # Places that training left unused, as funasr marks them.
+        self.flops = LinearFlops(lambda audio: self.predict([audio]))
+        # Labels that funasr marks as not used in training.
         self._unused = [i for i, label in enumerate(self.labels) if label.startswith("unuse")]
 
-    def hear(self, audios: Sequence[Audio]) -> list[Heard]:
-        """What each recording sounds like.
+    def predict(self, audios: Sequence[Audio]) -> list[Prediction]:
+        """Returns the embedding and the probabilities of each recording.
 
         Args:
-            audios: float32 mono [samples] at 16 kHz, each of its own length, at least .1 s.
+            audios: float32 mono [samples] at 16 kHz, each of its own length, at least 0.1 s.
         """
         import torch
         import torch.nn.functional as F
 
-        heard: dict[int, Heard] = {}
-        for places in of_one_length(audios):
+        results: dict[int, Prediction] = {}
+        for places in equal_length_batches(audios):
             batch = torch.from_numpy(np.stack([audios[i] for i in places])).to(self.device)
             with torch.inference_mode():
                 if self._model.cfg.normalize:
@@ -79,8 +81,8 @@ class Emotion2Vec:
                 logits[:, self._unused] = -torch.inf
                 probabilities = logits.double().softmax(-1).cpu().numpy()
             for i, embedding, row in zip(places, pooled.double().cpu().numpy(), probabilities, strict=True):
-                heard[i] = Heard(embedding / max(float(np.linalg.norm(embedding)), 1e-12), row)
-        return [heard[i] for i in range(len(audios))]
+                results[i] = Prediction(embedding / max(float(np.linalg.norm(embedding)), 1e-12), row)
+        return [results[i] for i in range(len(audios))]
 
 
 def _load(folder: Path, config: dict[str, Any], labels: int) -> Any:
@@ -89,7 +91,7 @@ def _load(folder: Path, config: dict[str, Any], labels: int) -> Any:
 
         if config["model"] != "Emotion2vec":
             raise ModelError(f"{folder} holds a {config['model']!r}, not an 'Emotion2vec'")
-        # funasr evaluates this text as Python.
+        # funasr runs this text with eval().
         spec = config["model_conf"]["modalities"]["audio"]["feature_encoder_spec"]
         if not re.fullmatch(r"[\d\s\[\](),+*]+", spec):
             raise ModelError(

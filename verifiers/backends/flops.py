@@ -1,4 +1,4 @@
-"""Floating-point operations of a model, by torch's own counter: matrix products and convolutions."""
+"""FLOPs of a model as a function of the speech's length, by torch's counter of products and convolutions."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from llasa_search.arrays import Audio
 from llasa_search.audio import SAMPLE_RATE
 
 LENGTHS = (2.0, 4.0)
-"""Seconds at which `Line` counts: those of ordinary utterances."""
+"""Seconds at which `LinearFlops` counts: those of ordinary utterances."""
 
 TOKENS = 32
-LETTERS_A_SECOND, TOKENS_A_SECOND = 17.0, 4.0
-"""Of what a recogniser writes: three words a second (see `WER`), each 5.7 letters or 1.3 tokens long."""
+"""Tokens for which `WindowFlops` counts the decoder."""
+
+LETTERS_PER_SECOND, TOKENS_PER_SECOND = 17.0, 4.0
+"""Length of a transcript: three words per second (see `WER`), each of 5.7 letters or 1.3 tokens."""
 
 
-def counted(run: Callable[[], object]) -> float:
-    """Floating-point operations of one call; a multiplication and an addition are two."""
+def count_flops(run: Callable[[], object]) -> float:
+    """Returns the FLOPs of one call; a multiplication and an addition are two."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
@@ -28,37 +30,38 @@ def counted(run: Callable[[], object]) -> float:
     return float(counter.get_total_flops())
 
 
-class Line:
-    """Operations of a model that hears speech at its own length, as a straight line in its seconds.
+class LinearFlops:
+    """FLOPs of a model that reads speech without padding, as a linear function of its seconds.
 
-    Counted on noise, once, at the first question.
+    They are counted on noise, at the first call.
 
     Args:
-        hear: runs the model on audio, float32 mono [samples] at 16 kHz.
+        run: runs the model on audio, float32 mono [samples] at 16 kHz.
     """
 
-    def __init__(self, hear: Callable[[Audio], object]) -> None:
-        self._hear = hear
+    def __init__(self, run: Callable[[Audio], object]) -> None:
+        self._run = run
         self._line: tuple[float, float] | None = None
 
     def __call__(self, seconds: float) -> float:
+        """Returns the FLOPs for one recording."""
         if self._line is None:
-            short, long = (counted(lambda s=s: self._hear(_noise(s))) for s in LENGTHS)  # type: ignore[misc]
+            short, long = (count_flops(lambda s=s: self._run(_noise(s))) for s in LENGTHS)  # type: ignore[misc]
             slope = (long - short) / (LENGTHS[1] - LENGTHS[0])
             self._line = short - slope * LENGTHS[0], slope
         return max(0.0, self._line[0] + self._line[1] * seconds)
 
 
-class Windows:
-    """Operations of a recogniser that hears whole windows and writes one token after the other.
+class WindowFlops:
+    """FLOPs of a recogniser that encodes whole windows and writes one token after the other.
 
-    Counted once, at the first question.
+    They are counted at the first call.
 
     Args:
-        encode: hears one window, and returns what is to be written from.
-        decode: writes `TOKENS` tokens from that.
-        window: seconds that it hears at once.
-        pace: tokens that it writes a second of speech.
+        encode: encodes one window, and returns the decoder's input.
+        decode: runs the decoder on that for `TOKENS` tokens.
+        window: seconds that are encoded at once.
+        pace: tokens written per second of speech.
     """
 
     def __init__(
@@ -71,10 +74,10 @@ class Windows:
         self._counted: tuple[float, float] | None = None
 
     def __call__(self, seconds: float, new: float = 1.0) -> float:
-        """Operations for one recording, of which a share of `new` has not been heard before."""
+        """Returns the FLOPs for one recording, where a share of `new` has to be encoded."""
         if self._counted is None:
-            heard = self._encode()
-            self._counted = counted(self._encode), counted(lambda: self._decode(heard))
+            features = self._encode()
+            self._counted = count_flops(self._encode), count_flops(lambda: self._decode(features))
         window, tokens = self._counted
         return new * math.ceil(seconds / self._window) * window + self._pace * seconds / TOKENS * tokens
 

@@ -1,7 +1,7 @@
-"""funasr's folders without funasr's loader.
+"""Reads funasr's checkpoint folders without funasr's loader.
 
-That loader reseeds everything, sets the number of threads, makes all logging verbose, and keeps random
-weights where a checkpoint's do not fit. Here they must fit, and nothing else is touched.
+That loader sets all random seeds and the number of threads, makes all logging verbose, and keeps random weights
+where those of a checkpoint do not fit. Here all weights must fit, and no global state changes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from llasa_search.errors import ModelError
 
 
 def read_config(folder: Path, files: tuple[str, ...], kind: str) -> dict[str, Any]:
-    """What the folder's config.yaml says.
+    """Returns the content of the folder's config.yaml.
 
     Args:
         folder: of the checkpoint.
-        files: that it must hold.
-        kind: of model, for the error.
+        files: that it must have.
+        kind: of model, for the message.
 
     Raises:
         ModelError: one of the files is missing.
@@ -32,22 +32,22 @@ def read_config(folder: Path, files: tuple[str, ...], kind: str) -> dict[str, An
 
     for name in files:
         if not (folder / name).is_file():
-            raise ModelError(f"{folder} is no {kind} folder: it lacks {name}")
+            raise ModelError(f"{folder} is not a {kind} folder: it lacks {name}")
     config: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     return config
 
 
 def load_weights(model: Any, path: Path, config: dict[str, Any]) -> None:
-    """Loads the weights of a funasr file that the model has; the file may hold more, from its training.
+    """Loads a model's weights from a funasr file, which may also have weights that only training needs.
 
     Raises:
-        ModelError: one is missing or has another shape.
+        ModelError: a weight is missing or has another shape.
     """
     content = read_weights(path)
     given = next(
         (content[key] for key in ("state_dict", "model_state_dict", "model") if key in content), content
     )
-    # (prefix in the file, prefix in the model) pairs; what has gone through fairseq has "d2v_model.".
+    # scope_map lists pairs: prefix in the file, prefix in the model. fairseq's prefix is "d2v_model.".
     prefixes = ["", "module.", *config.get("scope_map", [])[::2]]
     weights = {
         name: given[prefix + name]
@@ -60,7 +60,7 @@ def load_weights(model: Any, path: Path, config: dict[str, Any]) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps the level of logging and standard output, which an import of funasr changes and writes to."""
+    """Hides what funasr prints when it is imported, and restores the level of logging, which it changes."""
     root = logging.getLogger()
     level = root.level
     try:

@@ -1,10 +1,10 @@
-"""Speech recognition with openai-whisper checkpoints: loading, batched greedy decoding."""
+"""Speech recognition with openai-whisper checkpoints: loading, and greedy transcription in batches."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,14 +15,19 @@ from llasa_search.checkpoints.names import TINY
 from llasa_search.errors import ModelError
 from llasa_search.text.spoken_form import letters
 from llasa_search.verifiers.backends.batches import HOP, transcribe_windows
-from llasa_search.verifiers.backends.flops import LETTERS_A_SECOND, TOKENS, TOKENS_A_SECOND, Windows
+from llasa_search.verifiers.backends.flops import LETTERS_PER_SECOND, TOKENS, TOKENS_PER_SECOND, WindowFlops
 
-# More than the letters of the fastest speech: where a decoder that loops is stopped.
-TOKENS_PER_SECOND = 25
+if TYPE_CHECKING:
+    import torch
+
+MAX_TOKENS_PER_SECOND = 25
+"""More than the letters of the fastest speech: transcripts that loop are cut there."""
 
 SPELLING_SHARE = 0.7
-"""Of its window: the longest piece of longer speech, for a speller. Ours may loop on more: recordings of
-the dev set's sentences in a row have a word error rate of .52 in pieces of 10 s, of .15 in pieces of 7 s.
+"""Longest piece of longer speech as a share of the window, for a checkpoint that spells.
+
+The embedded one may loop on longer pieces: concatenated recordings of the dev set have a word error rate of 0.52
+in pieces of 10 s, and of 0.15 in pieces of 7 s.
 """
 
 
@@ -30,11 +35,12 @@ class WhisperASR:
     """A loaded checkpoint.
 
     Args:
-        model: "tiny" (the one in this package), a path to a `.pt` file, or one of openai-whisper's names.
+        model: "tiny" (the embedded one), the path of a `.pt` file, or one of openai-whisper's names.
 
     Attributes:
-        spells: whether it writes one token a letter, as ours does; its file then holds `"spelling": True`.
-        window: samples that it hears at once.
+        spells: whether it writes one token per letter, as the embedded one does; its file has the entry
+            `"spelling": True`.
+        window: samples that it encodes at once.
         piece: samples of the longest piece that longer speech is cut into.
 
     Raises:
@@ -52,26 +58,26 @@ class WhisperASR:
         # The encoder halves the number of mel frames.
         self.window = 2 * self.model.dims.n_audio_ctx * HOP
         self.piece = int(SPELLING_SHARE * self.window) if self.spells else self.window
-        self._half = self.device == "cuda"
+        self._half = self.device.type == "cuda"
         self._encoded: dict[bytes, Any] = {}
-        pace = LETTERS_A_SECOND if self.spells else TOKENS_A_SECOND
-        self._price = Windows(self._hear_silence, self._write, self.window / SAMPLE_RATE, pace)
-        self._new = 1.0
+        pace = LETTERS_PER_SECOND if self.spells else TOKENS_PER_SECOND
+        self._flops = WindowFlops(self._encode_silence, self._run_decoder, self.window / SAMPLE_RATE, pace)
+        self._new_share = 1.0
 
     def flops(self, seconds: float) -> float:
-        """Floating-point operations for one recording; the encoder's as far as the last batch needed it."""
-        return self._price(seconds, self._new)
+        """Returns the FLOPs for one recording; those of the encoder by the share that the last batch had to encode."""
+        return self._flops(seconds, self._new_share)
 
-    def forget(self) -> None:
-        """Forgets the last batch."""
+    def clear_cache(self) -> None:
+        """Drops the encoded speech of the last batch."""
         self._encoded = {}
 
-    def understands(self, language: str) -> bool:
-        """Whether the checkpoint can hear `language` ("en" or "zh")."""
+    def supports(self, language: str) -> bool:
+        """Whether it can write `language` ("en" or "zh")."""
         return language == "en" or bool(self.model.is_multilingual)
 
     def tokenizer_of(self, language: str) -> Any:
-        """openai-whisper's tokenizer whose prefix asks for a transcript in `language`."""
+        """Returns openai-whisper's tokenizer whose prefix asks for a transcript in `language`."""
         from whisper.tokenizer import get_tokenizer
 
         return get_tokenizer(
@@ -82,30 +88,30 @@ class WhisperASR:
         )
 
     def transcribe(self, audios: Sequence[Audio], language: str) -> list[str]:
-        """Transcripts of recordings, "" where nothing is said.
+        """Returns the transcripts of recordings, "" for one without speech.
 
-        What is longer than the checkpoint's window is cut at quiet points, and nothing is left out.
+        Recordings longer than the window are cut at quiet points, and all of them is transcribed.
 
         Args:
             audios: float32 mono [samples] at 16 kHz, each of its own length.
             language: "en" or "zh".
         """
         return transcribe_windows(
-            audios, language, self.window, lambda pieces: self._decode(pieces, language), self.piece
+            audios, language, self.window, lambda pieces: self._transcribe(pieces, language), self.piece
         )
 
-    def _decode(self, pieces: Sequence[Audio], language: str) -> list[str]:
-        """Transcripts of pieces no longer than the window, in one batch."""
+    def _transcribe(self, pieces: Sequence[Audio], language: str) -> list[str]:
+        """Returns the transcripts of pieces no longer than the window, in one batch."""
         import whisper
 
         dims = self.model.dims
-        limits = [8 + TOKENS_PER_SECOND * len(piece) // SAMPLE_RATE for piece in pieces]
+        limits = [8 + MAX_TOKENS_PER_SECOND * len(piece) // SAMPLE_RATE for piece in pieces]
         options = whisper.DecodingOptions(
             language=language,
             without_timestamps=True,
-            # Otherwise it may not answer silence with nothing.
+            # True would forbid an empty transcript of silence.
             suppress_blank=False,
-            # Without it, whisper divides by the length of an empty transcript.
+            # None would divide by the length of an empty transcript.
             length_penalty=1.0,
             sample_len=min(max(limits), dims.n_text_ctx - 8),
             fp16=self._half,
@@ -118,9 +124,9 @@ class WhisperASR:
         ]
 
     def encode(self, pieces: Sequence[Audio]) -> Any:
-        """The encoder's output [pieces, frames, width] for pieces no longer than the window.
+        """Returns the encoder's output [pieces, frames, width] for pieces no longer than the window.
 
-        The last batch is kept: `WER` and `TranscriptLikelihood` hear the same speech one after the other.
+        The last batch is cached: `WER` and `TranscriptLikelihood` score the same speech one after the other.
         """
         import torch
 
@@ -128,22 +134,22 @@ class WhisperASR:
         new = {key: piece for key, piece in zip(keys, pieces, strict=True) if key not in self._encoded}
         known = {key: self._encoded[key] for key in keys if key not in new}
         if new:
-            # One at a time: the loudest frame of a spectrogram sets its floor.
+            # One at a time, because the floor of a spectrogram depends on its loudest frame.
             mels = torch.stack([self.mel(piece) for piece in new.values()])
             with torch.no_grad():
                 known |= zip(new, self.model.encoder(mels.half() if self._half else mels), strict=True)
         self._encoded = known
-        self._new = len(new) / max(1, len(known))
+        self._new_share = len(new) / max(1, len(known))
         return torch.stack([known[key] for key in keys])
 
-    def _hear_silence(self) -> Any:
+    def _encode_silence(self) -> Any:
         import torch
 
         with torch.no_grad():
             mel = self.mel(np.zeros(0, np.float32))[None]
             return self.model.encoder(mel.half() if self._half else mel)
 
-    def _write(self, features: Any) -> None:
+    def _run_decoder(self, features: Any) -> None:
         import torch
 
         with torch.no_grad():
@@ -151,7 +157,7 @@ class WhisperASR:
             self.model.decoder(tokens, features.float())
 
     def mel(self, piece: Audio) -> Any:
-        """Log-mel spectrogram of audio [samples], at most one window, padded to the window with silence."""
+        """Returns the log-mel spectrogram of audio [samples], at most one window, padded with silence to the window."""
         import torch
         import whisper
 
@@ -163,29 +169,24 @@ class WhisperASR:
 
 
 def names() -> list[str]:
-    """Names that openai-whisper knows, and "tiny", which here is the one in this package."""
+    """Returns openai-whisper's names, where "tiny" is the embedded checkpoint."""
     import whisper
 
     return ["tiny", *(name for name in whisper.available_models() if name != "tiny")]
 
 
-def _load(model: str, device: str) -> tuple[Any, bool]:
-    """The model, and whether it spells."""
+def _load(model: str, device: torch.device) -> tuple[Any, bool]:
+    """Returns the model, and whether it spells."""
     import torch
     import whisper
 
     if model == "tiny":
-        source, advice = (
-            str(TINY / "asr.pt"),
-            "it should have come with this package; install the package again",
-        )
+        source, advice = str(TINY / "asr.pt"), "it is missing from this package; install the package again"
     elif Path(model).is_file():
         source, advice = model, "it is not an openai-whisper checkpoint ({'dims', 'model_state_dict'})"
     else:
-        source, advice = (
-            model,
-            "it is not on this disk and cannot be downloaded; give the path of its .pt file",
-        )
+        source = model
+        advice = "it is not on this computer and cannot be downloaded; give the path of its .pt file"
     try:
         # openai-whisper loads with weights_only=True and checks the hash of what it downloads.
         loaded = whisper.load_model(source, device=device).eval()
@@ -198,14 +199,14 @@ def _load(model: str, device: str) -> tuple[Any, bool]:
 
 
 def _why(error: Exception) -> str:
-    """What a library says, but for PyTorch's advice to read a file that may run code."""
+    """Returns a library's message, except PyTorch's advice to load a file that may run code."""
     from pickle import UnpicklingError
 
     return "" if isinstance(error, UnpicklingError) else f" ({error})"
 
 
 def spelled(text: str, tokenizer: Any) -> list[int]:
-    """Tokens of `text` in lower-case letters and apostrophes, numbers in words, all else left out.
+    """Returns the tokens of `text` in lower-case letters and apostrophes, with numbers in words.
 
     Args:
         text: English.

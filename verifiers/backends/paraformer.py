@@ -1,4 +1,4 @@
-"""Speech recognition with Paraformer (arXiv 2206.08317) by funasr's own classes."""
+"""Speech recognition with Paraformer (arXiv 2206.08317), by funasr's model classes."""
 
 from __future__ import annotations
 
@@ -10,38 +10,40 @@ from typing import Any
 
 from llasa_search.arrays import Audio
 from llasa_search.audio import SAMPLE_RATE
+from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.loading import loading, pick_device
 from llasa_search.errors import ModelError
-from llasa_search.verifiers.backends.batches import of_one_length, transcribe_windows
-from llasa_search.verifiers.backends.flops import Line
+from llasa_search.verifiers.backends.batches import equal_length_batches, transcribe_windows
+from llasa_search.verifiers.backends.flops import LinearFlops
 from llasa_search.verifiers.backends.funasr_folder import load_weights, quiet, read_config
 
 FILES = ("config.yaml", "model.pt", "tokens.json", "am.mvn")
 MODELS = ("Paraformer", "BiCifParaformer", "SeacoParaformer")
 CHINESE = "[\u4e00-\u9fff]"
 WINDOW_SECONDS = 30
-"""It would hear longer speech at once, but is trained on utterances, and its memory grows with the square."""
+"""It accepts longer speech, but is trained on utterances, and its memory grows with the square of the length."""
 
 FRAME = 400
-"""Samples of one frame of its spectrogram, 25 ms: in less there is nothing to hear."""
+"""Samples of one frame of its spectrogram, 25 ms; shorter audio cannot be transcribed."""
 
 
 class Paraformer:
-    """A loaded checkpoint, decoded without a language model or hot words.
+    """A loaded checkpoint, used without a language model or hot words.
 
     Args:
-        folder: as funasr keeps one: config.yaml, model.pt, tokens.json and am.mvn.
+        folder: in funasr's layout: config.yaml, model.pt, tokens.json and am.mvn.
 
     Raises:
-        ModelError: a file is missing, it holds another model, or its weights do not fit.
+        ModelError: a file is missing, the model is another one, or its weights do not fit.
     """
 
     family = "paraformer"
 
+    @explain_missing_imports()
     def __init__(self, folder: Path) -> None:
         self.device = pick_device()
         with loading(folder), quiet():
-            import funasr  # noqa: F401 - fills the register
+            import funasr  # noqa: F401 - registers its models
             from funasr.frontends.wav_frontend import WavFrontend
             from funasr.register import tables
             from funasr.tokenizer.char_tokenizer import CharTokenizer
@@ -51,9 +53,9 @@ class Paraformer:
                 raise ModelError(f"{folder} holds a {config['model']!r}; known are {', '.join(MODELS)}")
             self.tokens: list[str] = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
             self._tokenizer = CharTokenizer(token_list=self.tokens, **config["tokenizer_conf"])
-            # Dither, which is noise, would give the same speech another transcript.
-            sounds = {**config["frontend_conf"], "dither": 0.0}
-            self._frontend: Any = WavFrontend(cmvn_file=str(folder / "am.mvn"), **sounds)
+            # Dither is random noise, which would change the transcript from call to call.
+            frontend = {**config["frontend_conf"], "dither": 0.0}
+            self._frontend: Any = WavFrontend(cmvn_file=str(folder / "am.mvn"), **frontend)
             model: Any = tables.model_classes[config["model"]](
                 **config,
                 **config["model_conf"],
@@ -62,30 +64,32 @@ class Paraformer:
             )
             load_weights(model, folder / "model.pt", config)
         self._model = model.to(self.device).eval()
-        self.flops = Line(lambda audio: self._decode([audio]))
+        self.flops = LinearFlops(lambda audio: self._transcribe([audio]))
 
-    def forget(self) -> None:
-        """It keeps nothing of speech."""
+    def clear_cache(self) -> None:
+        """Does nothing: it caches no speech."""
 
-    def understands(self, language: str) -> bool:
-        """Whether its tokens can write `language` ("en" or "zh")."""
+    def supports(self, language: str) -> bool:
+        """Whether it has tokens of `language` ("en" or "zh")."""
         letter = CHINESE if language == "zh" else "^[a-z]+(@@)?$"
         return any(re.search(letter, token) for token in self.tokens)
 
     def transcribe(self, audios: Sequence[Audio], language: str) -> list[str]:
-        """Transcripts of recordings, "" where nothing is said; beyond 30 s they are cut at quiet points.
+        """Returns the transcripts of recordings, "" for one without speech.
+
+        Recordings of more than 30 s are cut at quiet points.
 
         Args:
             audios: float32 mono [samples] at 16 kHz, each of its own length.
             language: "en" or "zh"; the checkpoint has one vocabulary for both.
         """
-        return transcribe_windows(audios, language, WINDOW_SECONDS * SAMPLE_RATE, self._decode)
+        return transcribe_windows(audios, language, WINDOW_SECONDS * SAMPLE_RATE, self._transcribe)
 
-    def _decode(self, pieces: Sequence[Audio]) -> list[str]:
+    def _transcribe(self, pieces: Sequence[Audio]) -> list[str]:
         import torch
 
         texts = [""] * len(pieces)
-        for places in of_one_length(pieces):
+        for places in equal_length_batches(pieces):
             if len(pieces[places[0]]) < FRAME:
                 continue
             with torch.inference_mode():
@@ -96,7 +100,7 @@ class Paraformer:
                     frontend=self._frontend,
                     device=self.device,
                 )
-            # Empty where the whole batch says nothing.
+            # Empty if no recording of the batch has speech.
             for each in found:
                 texts[int(each["key"])] = re.sub(f"(?<={CHINESE}) (?={CHINESE})", "", each["text"])
         return texts

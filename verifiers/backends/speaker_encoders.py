@@ -1,4 +1,4 @@
-"""Speaker embeddings: three kinds of checkpoints behind one function."""
+"""Speaker embeddings from three kinds of checkpoints."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from llasa_search.arrays import Audio
 from llasa_search.audio import SAMPLE_RATE
 from llasa_search.checkpoints.hub import find_checkpoint
+from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.loading import (
     load_strictly,
     loading,
@@ -23,10 +24,11 @@ from llasa_search.checkpoints.loading import (
     require_type,
 )
 from llasa_search.errors import ModelError
-from llasa_search.verifiers.backends.batches import of_one_length
-from llasa_search.verifiers.backends.flops import Line
+from llasa_search.verifiers.backends.batches import equal_length_batches
+from llasa_search.verifiers.backends.flops import LinearFlops
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Kind = Literal["ecapa", "xvector", "wavlm_ecapa"]
@@ -42,7 +44,7 @@ FILES = (
 
 
 def kind_of(model: str) -> Kind:
-    """What kind of checkpoint has this path or hub id."""
+    """Returns the kind of checkpoint that has this path or hub id."""
     path = Path(model).expanduser()
     if path.is_file():
         return "wavlm_ecapa"
@@ -67,16 +69,17 @@ class SpeakerEncoder:
         ModelError: it cannot be loaded, or its weights do not fit.
     """
 
+    @explain_missing_imports()
     def __init__(self, model: str) -> None:
         self.device = pick_device()
         where = find_checkpoint(model, FILES)
         self.kind = kind_of(str(where))
         load = {"ecapa": _ecapa, "xvector": _xvector, "wavlm_ecapa": _wavlm_ecapa}[self.kind]
         self._encode = load(where, self.device)
-        self.flops = Line(lambda audio: self.embed([audio]))
+        self.flops = LinearFlops(lambda audio: self.embed([audio]))
 
     def embed(self, audios: Sequence[Audio]) -> NDArray[np.float64]:
-        """Embeddings [recordings, dim] of length 1.
+        """Returns embeddings [recordings, dim] of length 1.
 
         Args:
             audios: float32 mono [samples] at 16 kHz, each of its own length.
@@ -84,7 +87,7 @@ class SpeakerEncoder:
         import torch
 
         embeddings: list[NDArray[np.float64]] = [np.empty(0)] * len(audios)
-        for places in of_one_length(audios):
+        for places in equal_length_batches(audios):
             batch = torch.from_numpy(np.stack([audios[i] for i in places]))
             with torch.inference_mode():
                 found = self._encode(batch.to(self.device)).double().cpu().numpy()
@@ -93,9 +96,8 @@ class SpeakerEncoder:
         return np.stack(embeddings)
 
 
-def _ecapa(folder: Path, device: str) -> Callable[[Tensor], Tensor]:
-    """A speechbrain folder, without executing its hyperparams.yaml as speechbrain's own loader does."""
-    import torch
+def _ecapa(folder: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Loads a speechbrain folder without executing its hyperparams.yaml, as speechbrain's loader would."""
     from speechbrain.lobes.features import Fbank
     from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
     from speechbrain.processing.features import InputNormalization
@@ -104,7 +106,7 @@ def _ecapa(folder: Path, device: str) -> Callable[[Tensor], Tensor]:
 
     settings = read_hyperparams(folder / "hyperparams.yaml")
     if not str(settings.get("embedding_model", {}).get("!", "")).endswith("ECAPA_TDNN"):
-        raise ModelError(f"{folder}: its embedding_model is no ECAPA_TDNN of speechbrain")
+        raise ModelError(f"{folder}: its embedding_model is not an ECAPA_TDNN of speechbrain")
     parts = {
         name: {key: value for key, value in settings.get(name, {}).items() if key != "!"}
         for name in ("compute_features", "mean_var_norm", "embedding_model")
@@ -117,7 +119,7 @@ def _ecapa(folder: Path, device: str) -> Callable[[Tensor], Tensor]:
     model.to(device).eval()
 
     def encode(audio: Tensor) -> Tensor:
-        lengths = torch.ones(len(audio), device=audio.device)
+        lengths = audio.new_ones(len(audio))
         embedding: Tensor = model(normalise(features(audio), lengths), lengths)
         return embedding[:, 0]
 
@@ -125,13 +127,13 @@ def _ecapa(folder: Path, device: str) -> Callable[[Tensor], Tensor]:
 
 
 def read_hyperparams(path: Path) -> dict[str, Any]:
-    """A speechbrain settings file as plain data: what its tags would make is not made.
+    """Returns a speechbrain settings file as plain data; objects that its tags describe are not made.
 
     Args:
-        path: `hyperparams.yaml`. A tagged mapping keeps its tag under "!", and `!ref <name>` is looked up.
+        path: `hyperparams.yaml`. The tag of a mapping is stored under "!", and `!ref <name>` is resolved.
 
     Raises:
-        ModelError: it is missing, or no YAML.
+        ModelError: it is missing, or not YAML.
     """
     import yaml
 
@@ -147,20 +149,20 @@ def read_hyperparams(path: Path) -> dict[str, Any]:
     Loader.add_multi_constructor("!", plain)
     with loading(path):
         settings = yaml.load(path.read_text(encoding="utf-8"), Loader)
-        return {name: _looked_up(value, settings) for name, value in settings.items()}
+        return {name: _resolved(value, settings) for name, value in settings.items()}
 
 
-def _looked_up(value: Any, settings: dict[str, Any]) -> Any:
+def _resolved(value: Any, settings: dict[str, Any]) -> Any:
     if isinstance(value, dict):
-        return {key: _looked_up(each, settings) for key, each in value.items()}
+        return {key: _resolved(each, settings) for key, each in value.items()}
     reference = re.fullmatch(r"<(\w+)>", value) if isinstance(value, str) else None
     return settings.get(reference[1], value) if reference else value
 
 
-def _xvector(folder: Path, device: str) -> Callable[[Tensor], Tensor]:
+def _xvector(folder: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
     from transformers import Wav2Vec2FeatureExtractor, WavLMForXVector
 
-    require_type(folder, "wavlm", "WavLMForXVector of transformers, nor an ECAPA-TDNN (embedding_model.ckpt)")
+    require_type(folder, "wavlm", "WavLMForXVector of transformers or an ECAPA-TDNN (embedding_model.ckpt)")
     with loading(folder):
         features = Wav2Vec2FeatureExtractor.from_pretrained(folder)
     # The objective is the training head.
@@ -174,17 +176,17 @@ def _xvector(folder: Path, device: str) -> Callable[[Tensor], Tensor]:
     return encode
 
 
-def _wavlm_ecapa(path: Path, device: str) -> Callable[[Tensor], Tensor]:
+def _wavlm_ecapa(path: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
     from llasa_search.verifiers.backends.wavlm_ecapa import load
 
     return load(path).to(device)
 
 
 def forget_lazy_modules() -> None:
-    """Takes out of `sys.modules` what speechbrain has put there and cannot be imported.
+    """Removes speechbrain's lazy modules from `sys.modules`.
 
-    These stand-ins raise ImportError when anything looks at them, as whatever walks over all modules does
-    (hypothesis, IPython's autoreload).
+    They raise ImportError when one of their attributes is read, for example by hypothesis or IPython's autoreload,
+    which visit all modules.
     """
     importutils = sys.modules.get("speechbrain.utils.importutils")
     if importutils is not None:

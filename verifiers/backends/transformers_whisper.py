@@ -8,12 +8,13 @@ from typing import Any
 
 from llasa_search.arrays import Audio
 from llasa_search.audio import SAMPLE_RATE
+from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.loading import loading, pick_device, pretrained
 from llasa_search.verifiers.backends.batches import HOP, transcribe_windows
-from llasa_search.verifiers.backends.flops import TOKENS, TOKENS_A_SECOND, Windows
-from llasa_search.verifiers.backends.openai_whisper import TOKENS_PER_SECOND
+from llasa_search.verifiers.backends.flops import TOKENS, TOKENS_PER_SECOND, WindowFlops
+from llasa_search.verifiers.backends.openai_whisper import MAX_TOKENS_PER_SECOND
 
-# Of the copies of the weights that a repository may hold, one.
+# Of the copies of the weights that a repository may have, only the safetensors.
 FILES = (
     "config.json",
     "generation_config.json",
@@ -35,17 +36,18 @@ MULTILINGUAL_VOCABULARY = 51_865
 
 
 class TransformersWhisper:
-    """A loaded `WhisperForConditionalGeneration`, decoding greedily.
+    """A loaded `WhisperForConditionalGeneration`, which transcribes greedily.
 
     Args:
         folder: with config.json, weights, tokenizer and feature extractor, as `save_pretrained` writes them.
 
     Raises:
-        ModelError: something is missing, or is no Whisper.
+        ModelError: something is missing, or it is not a Whisper.
     """
 
     family = "whisper"
 
+    @explain_missing_imports()
     def __init__(self, folder: Path) -> None:
         import torch
         from transformers import (
@@ -56,17 +58,19 @@ class TransformersWhisper:
         )
 
         self.device = pick_device()
-        self.dtype = torch.float16 if self.device == "cuda" else torch.float32
+        self.dtype = torch.float16 if self.device.type == "cuda" else torch.float32
         with loading(folder):
             self.features: Any = WhisperFeatureExtractor.from_pretrained(folder)
             self.tokenizer: Any = WhisperTokenizer.from_pretrained(folder)
         self.model = pretrained(WhisperForConditionalGeneration, folder, dtype=self.dtype).to(self.device)
         self.window = 2 * self.model.config.max_source_positions * HOP
         stored = self.model.generation_config
-        self.flops = Windows(self._hear_silence, self._write, self.window / SAMPLE_RATE, pace=TOKENS_A_SECOND)
+        self.flops = WindowFlops(
+            self._encode_silence, self._run_decoder, self.window / SAMPLE_RATE, pace=TOKENS_PER_SECOND
+        )
         vocabulary = self.model.config.vocab_size
         self.multilingual = bool(getattr(stored, "is_multilingual", vocabulary >= MULTILINGUAL_VOCABULARY))
-        # Without `begin_suppress_tokens`, which would forbid to answer silence with nothing.
+        # Without `begin_suppress_tokens`, which would forbid an empty transcript of silence.
         settings: Any = GenerationConfig  # has no types
         self.model.generation_config = settings(
             suppress_tokens=stored.suppress_tokens,
@@ -75,33 +79,33 @@ class TransformersWhisper:
             decoder_start_token_id=self.tokenizer.convert_tokens_to_ids("<|startoftranscript|>"),
         )
 
-    def forget(self) -> None:
-        """It keeps nothing of speech."""
+    def clear_cache(self) -> None:
+        """Does nothing: it caches no speech."""
 
-    def understands(self, language: str) -> bool:
-        """Whether the checkpoint can hear `language` ("en" or "zh")."""
+    def supports(self, language: str) -> bool:
+        """Whether it can write `language` ("en" or "zh")."""
         return language == "en" or self.multilingual
 
     def transcribe(self, audios: Sequence[Audio], language: str) -> list[str]:
-        """Transcripts of recordings, "" where nothing is said.
+        """Returns the transcripts of recordings, "" for one without speech.
 
-        What is longer than the window is cut at quiet points; left to itself, the feature extractor would
-        leave out all after 30 s.
+        Recordings longer than the window are cut at quiet points; the feature extractor alone would drop
+        everything after 30 s.
 
         Args:
             audios: float32 mono [samples] at 16 kHz, each of its own length.
             language: "en" or "zh".
         """
         return transcribe_windows(
-            audios, language, self.window, lambda pieces: self._decode(pieces, language)
+            audios, language, self.window, lambda pieces: self._transcribe(pieces, language)
         )
 
-    def _decode(self, pieces: Sequence[Audio], language: str) -> list[str]:
-        """Transcripts of pieces no longer than the window, in one batch."""
+    def _transcribe(self, pieces: Sequence[Audio], language: str) -> list[str]:
+        """Returns the transcripts of pieces no longer than the window, in one batch."""
         import torch
         from transformers import GenerationMixin
 
-        limits = [8 + TOKENS_PER_SECOND * len(piece) // SAMPLE_RATE for piece in pieces]
+        limits = [8 + MAX_TOKENS_PER_SECOND * len(piece) // SAMPLE_RATE for piece in pieces]
         inputs = self.features(
             list(pieces),
             sampling_rate=SAMPLE_RATE,
@@ -112,7 +116,7 @@ class TransformersWhisper:
         prompt = self._prompt(language)
         room = self.model.config.max_target_positions - len(prompt)
         with torch.inference_mode():
-            # Whisper's own `generate` is about speech longer than a window, and about timestamps.
+            # Not Whisper's own `generate`, which handles speech longer than a window, and timestamps.
             rows = GenerationMixin.generate(
                 self.model,
                 inputs["input_features"].to(self.dtype),
@@ -127,7 +131,7 @@ class TransformersWhisper:
             texts.append(self.tokenizer.decode(words).strip())
         return texts
 
-    def _hear_silence(self) -> Any:
+    def _encode_silence(self) -> Any:
         import torch
 
         frames, bands = self.window // HOP, self.model.config.num_mel_bins
@@ -135,15 +139,15 @@ class TransformersWhisper:
             mel = torch.zeros(1, bands, frames, dtype=self.dtype, device=self.device)
             return self.model.get_encoder()(mel)
 
-    def _write(self, heard: Any) -> None:
+    def _run_decoder(self, features: Any) -> None:
         import torch
 
         with torch.inference_mode():
             tokens = torch.zeros(1, TOKENS, dtype=torch.long, device=self.device)
-            self.model(encoder_outputs=heard, decoder_input_ids=tokens, use_cache=False)
+            self.model(encoder_outputs=features, decoder_input_ids=tokens, use_cache=False)
 
     def _prompt(self, language: str) -> list[int]:
-        """Tokens that ask for a transcript in `language` without timestamps."""
+        """Returns the tokens that ask for a transcript in `language` without timestamps."""
         asked = (f"<|{language}|>", "<|transcribe|>") if self.multilingual else ()
         ids = self.tokenizer.convert_tokens_to_ids(["<|startoftranscript|>", *asked, "<|notimestamps|>"])
         return [int(token) for token in ids]

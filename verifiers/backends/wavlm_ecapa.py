@@ -1,9 +1,9 @@
 """WavLM with an ECAPA-TDNN on its hidden states: the speaker model of seed-tts-eval, in UniSpeech's layout.
 
-The released checkpoint, `wavlm_large_finetune.pth`, holds the WavLM of the original implementation under
-`feature_extract.model.`, the ECAPA-TDNN beside it, and a training head. The names of attributes here are the
-checkpoint's. The ECAPA-TDNN differs from speechbrain's in its order of ReLU and normalisation, and in pooling
-without global context. Sources: Chen et al. 2022 (arXiv 2110.13900), Desplanques et al. 2020 (arXiv
+The released checkpoint, `wavlm_large_finetune.pth`, has the original implementation of WavLM under
+`feature_extract.model.`, the ECAPA-TDNN beside it, and a training head. The attributes here have the names of
+the checkpoint. Unlike speechbrain's, this ECAPA-TDNN applies ReLU before normalisation, and pools without
+global context. Sources: Chen et al. 2022 (arXiv 2110.13900), Desplanques et al. 2020 (arXiv
 2005.07143), and microsoft/UniSpeech, `downstreams/speaker_verification`.
 """
 
@@ -23,10 +23,10 @@ from llasa_search.errors import ModelError
 HEAD = "loss_calculator."
 WAVLM = "feature_extract.model."
 STRIDES = (5, 2, 2, 2, 2, 2, 2)
-"""Of WavLM's convolutions; a checkpoint does not tell them."""
+"""Strides of WavLM's convolutions, which a checkpoint does not state."""
 
 MAX_DISTANCE = 800
-"""Of WavLM's relative positions, in frames; a checkpoint does not tell it."""
+"""Largest relative position of WavLM in frames, which a checkpoint does not state."""
 
 RES2NET_SCALE = 8
 _RENAMED = (
@@ -46,7 +46,7 @@ _RENAMED = (
     (r"\.fc1\.", ".feed_forward.intermediate_dense."),
     (r"\.fc2\.", ".feed_forward.output_dense."),
 )
-"""From the original WavLM's names to those of transformers."""
+"""Patterns of the original WavLM's names, and their replacements for transformers."""
 
 
 class WavLMECAPA(nn.Module):
@@ -76,7 +76,7 @@ class WavLMECAPA(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         normal = F.layer_norm(audio, audio.shape[-1:])
         out = self.wavlm(normal, output_hidden_states=True)
-        # UniSpeech mixes what enters each layer, and what leaves the encoder behind its last normalisation.
+        # UniSpeech mixes the input of each layer, and the output of the encoder after its last normalisation.
         hidden = torch.stack((*out.hidden_states[:-1], out.last_hidden_state))
         mixed = torch.einsum("l,lbtd->bdt", self.feature_weight.softmax(0), hidden)
         x = self.layer1(F.instance_norm(mixed + 1e-6))
@@ -102,7 +102,7 @@ class ConvReluNorm(nn.Module):
 
 
 class Res2Conv(nn.Module):
-    """Convolves groups of channels one after the other, each with the result of the one before added."""
+    """Convolves groups of channels in turn; each one's input includes the result of the one before."""
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class Res2Conv(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Weighs channels by what they hold on average over time."""
+    """Weights channels by a function of their averages over time."""
 
     def __init__(self, channels: int, bottleneck: int) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class Block(nn.Module):
 
 
 class AttentivePooling(nn.Module):
-    """Mean and standard deviation over time, weighted by attention: [batch, d, frames] to [batch, 2 d]."""
+    """Computes mean and standard deviation over time, weighted by attention: [batch, d, frames] to [batch, 2 d]."""
 
     def __init__(self, channels: int, attention: int) -> None:
         super().__init__()
@@ -164,17 +164,17 @@ class AttentivePooling(nn.Module):
 
 
 def load(path: Path) -> WavLMECAPA:
-    """The model of a checkpoint in UniSpeech's layout, every size of which is read off its weights.
+    """Loads a checkpoint in UniSpeech's layout; the sizes of the model are those of its weights.
 
     Raises:
-        ModelError: the file is no such checkpoint, or a weight is missing or too many.
+        ModelError: the file is not such a checkpoint, or a weight is missing or unexpected.
     """
     content = read_weights(path)
     given = content.get("model", content)
     weights = {name: weight for name, weight in given.items() if not name.startswith(HEAD)}
     if "feature_weight" not in weights or f"{WAVLM}post_extract_proj.weight" not in weights:
         raise ModelError(
-            f"{path} is no WavLM speaker checkpoint in UniSpeech's layout (feature_extract.model.*)"
+            f"{path} is not a WavLM speaker checkpoint in UniSpeech's layout (feature_extract.model.*)"
         )
     with loading(path):
         original = {name.removeprefix(WAVLM): weight for name, weight in weights.items() if WAVLM in name}
@@ -194,7 +194,7 @@ def load(path: Path) -> WavLMECAPA:
 
 
 def _wavlm(weights: dict[str, Tensor]) -> Any:
-    """A transformers WavLM of the checkpoint's sizes, in WavLM-large's shape (norms before sublayers)."""
+    """Returns a transformers WavLM of the checkpoint's sizes, with norms before sublayers as in WavLM-large."""
     from transformers import WavLMConfig, WavLMModel
 
     layers = {match[1] for name in weights if (match := re.match(r"encoder\.layers\.(\d+)\.", name))}

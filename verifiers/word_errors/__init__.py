@@ -1,1 +1,8 @@
-"""Word errors: normalisers, and the alignment of a text with a transcript."""
+"""Word errors: normalisation of text and transcript, their alignment, and errors of unfinished speech.
+
+Code that transcribes speech belongs in `verifiers.backends`.
+"""
+
+from llasa_search.verifiers.word_errors.alignment import Errors, errors
+
+__all__ = ["Errors", "errors"]

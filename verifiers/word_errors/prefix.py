@@ -1,4 +1,4 @@
-"""Judging unfinished speech: how much of the text has been said, and how much should have been by now?"""
+"""Errors of unfinished speech: its transcript is compared with the nearest prefix of the text."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from llasa_search.text.language import language_of
 from llasa_search.voice import Voice
 
 MIN_SECONDS = 0.5
-"""Shorter unfinished speech says too little of its text to be judged by it."""
+"""Shorter unfinished speech contains too little of its text to be scored."""
 
-SHARE_EXPECTED = 0.5
-"""Of what the pace says should have been said by now: speech may begin late, and pause."""
+EXPECTED_SHARE = 0.5
+"""Share of the units at the voice's pace that is expected: speech may begin late, and pause."""
 
 
-def units_a_second(
-    voice: Voice | None, language: str, count: Callable[[str], int], prior: dict[str, float]
+def units_per_second(
+    voice: Voice | None, language: str, count: Callable[[str], int], default: dict[str, float]
 ) -> float:
-    """Pace of the voice prompt by its transcript, in words or characters a second.
+    """Returns the pace of the voice prompt by its transcript, in words or characters per second.
 
     Args:
         voice: the voice prompt.
-        language: what is being spoken; a prompt in another language says nothing about it.
-        count: number of units in a text.
-        prior: by language, for speech without such a prompt.
+        language: of the text to be spoken; a prompt in another language is ignored.
+        count: returns the number of units in a text.
+        default: pace by language, for speech without such a prompt.
     """
     if voice is None or not voice.text or language_of(voice.text) != language:
-        return prior[language]
-    return count(voice.text) / voice.seconds or prior[language]
+        return default[language]
+    return count(voice.text) / voice.seconds or default[language]
 
 
-def expected_units(seconds: float, units_a_second: float) -> int:
-    """Units that speech must have reached after `seconds`: half of what its pace would make.
+def expected_units(seconds: float, units_per_second: float) -> int:
+    """Returns the units that speech must have reached after `seconds`: half of those at its pace.
 
     >>> expected_units(4.0, 3.2)
     6
     """
-    return math.floor(SHARE_EXPECTED * seconds * units_a_second)
+    return math.floor(EXPECTED_SHARE * seconds * units_per_second)
 
 
-def nearest_prefix(units: Sequence[str], heard: Sequence[str]) -> tuple[int, int]:
-    """The prefix of `units` with the fewest edits to `heard`; of equals, the nearest in length.
+def nearest_prefix(units: Sequence[str], said: Sequence[str]) -> tuple[int, int]:
+    """Finds the prefix of `units` with the fewest edits to `said`; among equals, the nearest in length.
 
     Returns:
         Its length, and the edits.
@@ -49,26 +49,27 @@ def nearest_prefix(units: Sequence[str], heard: Sequence[str]) -> tuple[int, int
     >>> nearest_prefix("the captain found a coin".split(), "the captain phoned".split())
     (3, 1)
     """
-    # Levenshtein's table, row by row: edits[k] from units[:k] to what has been read of `heard`.
+    # Levenshtein's table, row by row: edits[k] from units[:k] to the words of `said` so far.
     edits = list(range(len(units) + 1))
-    for i, word in enumerate(heard, 1):
+    for i, word in enumerate(said, 1):
         above, edits[0] = edits[:], i
         for k, unit in enumerate(units, 1):
             edits[k] = min(above[k] + 1, edits[k - 1] + 1, above[k - 1] + (word != unit))
-    length = min(range(len(edits)), key=lambda k: (edits[k], abs(k - len(heard))))
+    length = min(range(len(edits)), key=lambda k: (edits[k], abs(k - len(said))))
     return length, edits[length]
 
 
-def partial_error_rate(units: Sequence[str], heard: Sequence[str], expected: int) -> float:
-    """Errors of unfinished speech, as a share of what it has said or should have said.
+def partial_error_rate(units: Sequence[str], said: Sequence[str], expected: int) -> float:
+    """Returns the errors of unfinished speech as a share of the words that it has or should have.
 
-    The last word heard may have been cut, and is left out. With k, the length of the nearest prefix of the
-    text, it is (edits + max(0, expected - k)) / max(1, expected, k): silence, loops and skips score badly.
+    The last word of the transcript may have been cut, and is ignored. The value is
+    (edits + max(0, expected - k)) / max(1, expected, k), where k is the length of the nearest prefix of the text.
+    Silence, loops and skipped words get a high value.
 
     Args:
         units: words of the text.
-        heard: words of the transcript.
-        expected: how many should have been said by now, see `expected_units`.
+        said: words of the transcript.
+        expected: words that should have been said by now, see `expected_units`.
 
     >>> text = "the captain found a silver coin".split()
     >>> partial_error_rate(text, "the captain found a sil".split(), 3)
@@ -76,5 +77,5 @@ def partial_error_rate(units: Sequence[str], heard: Sequence[str], expected: int
     >>> partial_error_rate(text, [], 3)
     1.0
     """
-    said, edits = nearest_prefix(units, heard[:-1])
-    return (edits + max(0, expected - said)) / max(1, expected, said)
+    length, edits = nearest_prefix(units, said[:-1])
+    return (edits + max(0, expected - length)) / max(1, expected, length)

@@ -1,0 +1,49 @@
+"""Imports of the libraries that models need; a missing one is named with the command that installs it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from llasa_search.errors import ModelError
+
+DISTRIBUTIONS = {"whisper": "openai-whisper"}
+"""Names for pip of the modules that are called otherwise."""
+
+
+@contextmanager
+def explain_missing_imports(extra: str = "") -> Iterator[None]:
+    """Turns a failed import into an error that names the command which installs the library.
+
+    Also a decorator, for a function that imports a library when it is called.
+
+    Args:
+        extra: the extra of this package that brings the library; "" for a library of the package itself.
+
+    Raises:
+        ModelError: an import inside the block failed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        module = error.name or "a library"
+        top = module.partition(".")[0]
+        package = f"'llasa-search[{extra}]'" if extra else DISTRIBUTIONS.get(top, top)
+        raise ModelError(f"{module} cannot be imported ({error}): pip install {package}") from error
+
+
+def import_from_extra(module: str, extra: str) -> Any:
+    """Returns a module that an extra of this package brings, imported without its warnings.
+
+    Args:
+        module: its name.
+        extra: as in `pip install 'llasa-search[extra]'`.
+
+    Raises:
+        ModelError: it, or a library that it needs, is not installed.
+    """
+    with explain_missing_imports(extra), warnings.catch_warnings(action="ignore"):
+        return import_module(module)
