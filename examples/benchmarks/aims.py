@@ -16,7 +16,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from examples.benchmarks import listening, prosody, sections, speaking
+from examples.benchmarks import prosody, sections, speaking
 from examples.benchmarks.material import SAMPLE_RATE, STRENGTH
 from examples.train_tiny import speech, texts
 from llasa_search import Sampling
@@ -26,9 +26,10 @@ from llasa_search.checkpoints.names import TINY
 from llasa_search.evaluation.statistics import Estimate, share_within
 from llasa_search.storage.files import write_wav
 from llasa_search.study import Arm, Case, Row, Study, curves, outcomes, read_cases
+from llasa_search.study.digests import fingerprint
+from llasa_search.study.embedded_judges import pocketsphinx_judges
 from llasa_search.study.outcomes import Outcome
-from llasa_search.study.plan import fingerprint
-from llasa_search.study.report import signed
+from llasa_search.study.tables import signed
 from llasa_search.verifiers.specification import as_reward
 from llasa_search.voice import Voice
 
@@ -57,7 +58,7 @@ def main(
     """Writes the section on what a search moves."""
     accuracy = prosody.train(folder)
     judges = {
-        **listening.judges(folder),
+        **pocketsphinx_judges(folder),
         "voice": "resemblyzer_similarity",
         "style": prosody.StyleByProsody(str(folder / "prosody.joblib")),
     }

@@ -1,4 +1,4 @@
-"""What forking costs: a beam of 4 x 4 beside best-of-16, verifiers aside; the table is in docs/benchmarks.md.
+"""What forking costs: a beam of 4 x 4 beside best-of-16, verifiers aside; the table is in docs/results/benchmarks.md.
 
 Both have 16 rows at a time, of which the beam re-arranges the caches every half second. Seconds are divided
 by row-steps, so both are compared at equal row-steps.

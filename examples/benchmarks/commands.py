@@ -1,4 +1,4 @@
-"""How long a command takes as a whole, from start to end; the table goes into docs/benchmarks.md."""
+"""How long a command takes as a whole, from start to end; the table goes into docs/results/benchmarks.md."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Checks that two checkouts give the same searches: codes, scores, rewards, choice and counted cost.
 
-    python examples/benchmarks/compare_searches.py path/to/other/checkout
+    python -m examples.benchmarks.compare_searches path/to/other/checkout
 
 Every strategy runs with three seeds, with and without a voice prompt. Both checkouts run in this Python environment, on
 this machine. Times are not compared.
@@ -31,7 +31,10 @@ STRATEGIES = (
 )
 SEEDS = (0, 1, 2)
 VOICES = (None, "slt:sad")
-VERIFIERS = {None: "0.6 * wer + 0.4 * ctc + 0 * likelihood", "slt:sad": "Harmonic(wer, speaker).given(pace <= 0)"}
+VERIFIERS = {
+    None: "0.6 * wer + 0.4 * ctc + 0 * likelihood",
+    "slt:sad": "Harmonic(wer, speaker).given(pace <= 0)",
+}
 PREFIX = {None: "0.6 * wer + 0.4 * ctc", "slt:sad": "speaker"}
 
 
@@ -78,7 +81,9 @@ def run(checkout: Path) -> list[dict[str, Any]]:
     """The searches of one checkout, in a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
     command = [sys.executable, str(Path(__file__).resolve()), "--dump"]
-    done = subprocess.run(command, cwd=checkout, env=environment, stdout=subprocess.PIPE, check=True, text=True)
+    done = subprocess.run(
+        command, cwd=checkout, env=environment, stdout=subprocess.PIPE, check=True, text=True
+    )
     found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return found
 

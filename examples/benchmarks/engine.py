@@ -1,10 +1,10 @@
 """How fast the decoding engine is, beside plain `transformers.generate` and what the machine could do.
 
 Both sample N candidates of one prompt, in turns: the same weights, the same number of tokens (END is
-forbidden). The table goes into docs/benchmarks.md, between its markers.
+forbidden). The table goes into docs/results/benchmarks.md, between its markers.
 
-    python examples/benchmark_engine.py                                     # the embedded model
-    python examples/benchmark_engine.py --shape llasa-1b                    # random weights, on a GPU
+    python -m examples.benchmarks.engine                                     # the embedded model
+    python -m examples.benchmarks.engine --shape llasa-1b                    # random weights, on a GPU
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import typer
 from transformers import LlamaConfig, LlamaForCausalLM, LogitsProcessor
 
 from examples.benchmarks import sections
+from llasa_search.checkpoints.loading import pick_device
 from llasa_search.engine.batch import Batch, Task
 from llasa_search.engine.cache import KeyValueCache
 from llasa_search.engine.language_model import LanguageModel
@@ -35,7 +36,6 @@ from llasa_search.llasa.loading import (
     find_model,
     load_language_model,
     load_tokenizer,
-    pick_device,
     pick_dtype,
 )
 from llasa_search.llasa.prompt_format import PromptFormat
@@ -201,7 +201,9 @@ def machine_rates(device: torch.device, dtype: torch.dtype) -> tuple[float, floa
     return products, copied
 
 
-def least_seconds(decoder: LanguageModel, prompt: int, steps: int, n: int, rates: tuple[float, float]) -> float:
+def least_seconds(
+    decoder: LanguageModel, prompt: int, steps: int, n: int, rates: tuple[float, float]
+) -> float:
     """What a search must take: each step's operations at the matrix rate or its bytes at the copy's rate.
 
     Bytes are the weights, the prompt's keys and values, and the rows' own, each read once a step.

@@ -19,7 +19,7 @@ import numpy as np
 import typer
 from tqdm import tqdm
 
-from examples.benchmarks import listening, sections
+from examples.benchmarks import sections
 from llasa_search import Sampling, Searcher
 from llasa_search.arrays import FloatArray
 from llasa_search.checkpoints.names import TINY
@@ -27,9 +27,10 @@ from llasa_search.evaluation.statistics import Estimate, estimate
 from llasa_search.generation.trace import Node
 from llasa_search.result import SearchResult
 from llasa_search.study import Case, read_cases
-from llasa_search.study.judging import digest, judged
-from llasa_search.study.plan import fingerprint
-from llasa_search.study.report import signed
+from llasa_search.study.digests import digest, fingerprint
+from llasa_search.study.embedded_judges import embedded_judges
+from llasa_search.study.judging import judged
+from llasa_search.study.tables import signed
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.specification import as_reward
 
@@ -66,7 +67,7 @@ def main(
     page: Annotated[Path, typer.Option(help="Where the table goes.")] = sections.BENCHMARKS,
 ) -> None:
     """Writes the section on foresight, and `foresight.jsonl`."""
-    judges = listening.families(folder)
+    judges = embedded_judges(folder)
     early = as_reward(" + ".join(EARLY))
     # That nothing is cut makes this best-of-n which listens on its way.
     searcher = Searcher(verifiers="wer", strategy=f"rejection:n={n},alpha=0,prefix_verifiers={early}")

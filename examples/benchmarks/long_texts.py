@@ -20,7 +20,7 @@ import librosa
 import numpy as np
 import typer
 
-from examples.benchmarks import listening, sections
+from examples.benchmarks import sections
 from examples.benchmarks.material import SAMPLE_RATE
 from examples.train_tiny import texts
 from llasa_search import Sampling, Searcher
@@ -31,6 +31,7 @@ from llasa_search.evaluation.statistics import Estimate, estimate
 from llasa_search.generation.joining import joined, trimmed
 from llasa_search.llasa.duration import typical_seconds
 from llasa_search.strategies import BestOfN, InContextSteps
+from llasa_search.study.embedded_judges import pocketsphinx_judges
 from llasa_search.study.processes import run_jobs
 from llasa_search.text.splitting import split
 from llasa_search.verifiers import ResemblyzerSimilarity
@@ -97,7 +98,7 @@ def main(
 ) -> None:
     """Writes the section on long texts, its figure, and `long_texts.jsonl`."""
     sampling = Sampling(temperature=temperature, top_p=top_p)
-    judges = listening.judges(folder)
+    judges = pocketsphinx_judges(folder)
     jobs = [
         Job(number, written, said, n, sampling, judges)
         for number, (written, said) in enumerate(long_texts(count))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,8 +17,6 @@ ROOT = Path(__file__).resolve().parents[2]
 CHANNELS = ("original", "codec")
 SAMPLE_RATE = 16_000
 STRENGTH = 0.8  # of the style, as in the built-in voices' own recordings
-
-
 
 
 @dataclass(frozen=True)
@@ -62,25 +59,6 @@ def items(name: str, limit: int | None = None) -> list[Item]:
         Item(**json.loads(line), voice=voice, style=style, prompted=prompted)
         for line, (voice, style, prompted) in islice(zip(lines, turns(name), strict=False), limit)
     ]
-
-
-def training_sentences(count: int) -> list[list[str]]:
-    """The words of `count` generated training texts, less those that are evaluation texts."""
-    from examples.train_tiny import texts
-
-    forbidden = {text.spoken for group in texts.evaluation_sets().values() for text in group}
-    rng = random.Random("judges")
-    # Of an earlier training, and kept: judges that change cannot be compared.
-    mix = {texts.sentence: 45, texts.word_string: 38, texts.numbers: 10, texts.names: 7}
-    made = (texts.training_text(rng, mix).spoken for _ in range(count))
-    return [spoken.split() for spoken in made if spoken not in forbidden]
-
-
-def vocabulary() -> list[str]:
-    """The words that texts are drawn from, also those that are held out of training."""
-    from examples.train_tiny import words
-
-    return sorted({*words.common(), *words.HAND_WRITTEN})
 
 
 def record(text: str, voice: str, style: str, pace: float = 1.0) -> Audio:

@@ -17,11 +17,12 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from examples.benchmarks import listening, material, sections, speaking
+from examples.benchmarks import material, sections, speaking
 from examples.benchmarks.material import Item, items
 from llasa_search.arrays import Audio
 from llasa_search.study import Row as StudyRow
 from llasa_search.study import Study, read_cases
+from llasa_search.study.embedded_judges import pocketsphinx_judges
 from llasa_search.verifiers import WER
 
 INTACT, AGAIN = "intact", "intact, again"
@@ -88,7 +89,7 @@ def main(
     page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
 ) -> None:
     """Writes `planted.jsonl` to the folder, and the tables to a Markdown page."""
-    judges = {**listening.judges(folder), "asr": WER(asr)}
+    judges = {**pocketsphinx_judges(folder), "asr": WER(asr)}
     study = Study(folder / "study", judges, model=model, processes=processes)
     group = [item for name in sets.split(",") for item in items(name, limit)]
     made = speaking.recordings(group, recorded, model, folder / "planted", processes)

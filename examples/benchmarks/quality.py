@@ -14,11 +14,12 @@ from typing import Annotated, Any
 
 import typer
 
-from examples.benchmarks import listening, sections, speaking, summary
+from examples.benchmarks import sections, speaking, summary
 from examples.benchmarks.material import CHANNELS, Item, items, record
 from llasa_search import Sampling
 from llasa_search.arrays import Audio
 from llasa_search.study import Arm, Study, read_cases
+from llasa_search.study.embedded_judges import N_GRAMS, pocketsphinx_judges
 from llasa_search.study.plan import Row
 from llasa_search.verifiers.pocketsphinx_wer import PocketsphinxWER
 
@@ -42,7 +43,7 @@ def main(
 ) -> None:
     """Writes `quality.jsonl` to the folder, tables to a Markdown page, and one in brief to the README."""
     names = sets.split(",")
-    judges = listening.judges(folder)
+    judges = pocketsphinx_judges(folder)
     study = Study(folder / "study", judges, model=model, processes=processes)
     grid = [Sampling(temperature=t, top_p=p) for t, p in product(TEMPERATURES, TOP_PS)]
     rates = {
@@ -59,7 +60,7 @@ def main(
     (folder / "quality.jsonl").write_text(lines, encoding="utf-8")
     how = f"temperature {sampling.temperature:g}, top-p {sampling.top_p:g}"
     about = f"Model {model!r}, {n} candidates a text at {how}, scored by `{reward}`"
-    tables = [summary.Judged.of(rows, name, judge) for name in names for judge in listening.ORDERS]
+    tables = [summary.Judged.of(rows, name, judge) for name in names for judge in N_GRAMS]
     text = section(tables, about, n, rates)
     sections.write(page, "quality", text)
     if page == sections.BENCHMARKS:
@@ -113,7 +114,7 @@ def pooled_rates(rows: Sequence[summary.Row]) -> dict[str, float]:
     return {
         judge: sum(sum(summary.errors_of(row, judge)) for row in rows)
         / sum(row[judge]["words"] for row in rows)
-        for judge in listening.ORDERS
+        for judge in N_GRAMS
     }
 
 

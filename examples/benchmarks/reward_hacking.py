@@ -13,12 +13,13 @@ from typing import Annotated, Any
 
 import typer
 
-from examples.benchmarks import listening, prosody, sections
+from examples.benchmarks import prosody, sections
 from llasa_search import Sampling
 from llasa_search.arrays import FloatArray
 from llasa_search.study import Arm, Case, Row, Study, curves, outcomes, read_cases
+from llasa_search.study.embedded_judges import pocketsphinx_judges
 from llasa_search.study.plots import COLOURS
-from llasa_search.study.report import signed
+from llasa_search.study.tables import signed
 
 HEARD = "wer + 0 * likelihood + 0 * speaker + 0 * emotion + 0 * ctc + 0 * pace + 0 * signal"
 REWARDS = {
@@ -54,7 +55,7 @@ def main(
     """Writes the section on reward hacking, and its figure."""
     prosody.train(folder)
     judges = {
-        **listening.judges(folder),
+        **pocketsphinx_judges(folder),
         "voice": "resemblyzer_similarity",
         "style": prosody.StyleByProsody(str(folder / "prosody.joblib")),
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from llasa_search.evaluation.statistics import Estimate
 from llasa_search.study import Row, costs, curves, outcomes
 from llasa_search.study.outcomes import Outcome
-from llasa_search.study.report import signed
+from llasa_search.study.tables import signed
 
 WORD_JUDGES = ("bigram", "ctc")
 JUDGES = (*WORD_JUDGES, "voice")

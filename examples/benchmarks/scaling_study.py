@@ -16,17 +16,18 @@ from typing import Annotated
 
 import typer
 
-from examples.benchmarks import choosing, sections
-from examples.benchmarks.options import numbers
+from examples.benchmarks import sections
 from examples.benchmarks.scaling_claims import ALPHA, JUDGES, WORD_JUDGES, Runs, claims, heard, said_of
 from examples.benchmarks.scaling_models import CODEC, SIZES, find_language_model
 from llasa_search import Sampling
 from llasa_search.llasa.loading import find_model
 from llasa_search.scoring.loading import load_verifiers
-from llasa_search.study import Arm, Case, Row, Study, costs, outcomes, read_cases
+from llasa_search.study import Arm, Case, Row, Study, costs, outcomes, read_cases, temperature
+from llasa_search.study.ablation import make_folder, numbers
+from llasa_search.study.embedded_judges import embedded_judges
 from llasa_search.study.plots import plot
 from llasa_search.study.points import Point, arm_point, pool_points
-from llasa_search.study.report import as_csv, as_jsonl
+from llasa_search.study.tables import as_csv, as_jsonl
 from llasa_search.verifiers.specification import as_reward
 
 WORDS = "Lexicographic(wer, likelihood)"
@@ -55,8 +56,8 @@ def main(
 ) -> None:
     """Runs every size, and writes the page with its figures."""
     load_verifiers(as_reward(f"{WORDS} + speaker").verifiers)  # what is missing is to be known now
-    sections.make_folder(folder)
-    page = (folder if limit else sections.ROOT / "docs") / "scaling_study.md"
+    make_folder(folder)
+    page = (folder if limit else sections.RESULTS) / "scaling_study.md"
     judges = {**_word_judges(folder), "voice": "resemblyzer_similarity"}
     given = {"small": small, "base": "", "large": large}
     models = {size: given[size] or find_language_model(size, folder / "models") for size in SIZES}
@@ -72,9 +73,9 @@ def main(
     for study in studies.values():
         study.check(everything, planned)  # before hours are spent on the choice of temperatures
     dev = _voiced("dev", limit)
-    tried = {size: choosing.pools(study, dev, choices, WORDS) for size, study in studies.items()}
+    tried = {size: temperature.pools(study, dev, choices, WORDS) for size, study in studies.items()}
     chosen = {
-        size: tuple(choosing.fewest_errors(pools, WORD_JUDGES, n) for n in (1, choosing.SIZE))
+        size: tuple(temperature.fewest_errors(pools, WORD_JUDGES, n) for n in (1, temperature.SIZE))
         for size, pools in tried.items()
     }
     by_set, points = dict[str, Runs](), list[Point]()
@@ -184,7 +185,7 @@ def introduction(
 Language models: {models}; they share
 a codec and the kind of their data; the large one began as the base one (see the model card). Texts with a
 voice prompt: {texts}.
-Temperatures chosen on the dev set, for single samples and for the best of {choosing.SIZE}: {settled}; top-p
+Temperatures chosen on the dev set, for single samples and for the best of {temperature.SIZE}: {settled}; top-p
 {chosen["base"][0].top_p:g}. Direct: the mean over {SAMPLES} samples, which no verifier hears. Best of {n}: by
 `{WORDS}`. PRM + ORM:
 `{BEAM}`, then the same
@@ -244,9 +245,7 @@ def _voiced(name: str, limit: int | None) -> list[Case]:
 
 
 def _word_judges(folder: Path) -> dict[str, str]:
-    from examples.benchmarks import listening
-
-    return {name: str(judge) for name, judge in listening.families(folder / "judges").items()}
+    return {name: str(judge) for name, judge in embedded_judges(folder / "judges").items()}
 
 
 if __name__ == "__main__":

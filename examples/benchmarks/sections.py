@@ -18,7 +18,8 @@ from llasa_search.errors import LlasaSearchError
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 CARD = ROOT / "llasa_search" / "tiny" / "README.md"
-BENCHMARKS = ROOT / "docs" / "benchmarks.md"
+RESULTS = ROOT / "docs" / "results"
+BENCHMARKS = RESULTS / "benchmarks.md"
 INTERRUPTED = 130  # typer's exit status after Ctrl-C
 PACKAGES = ("llasa-search", "torch", "transformers", "openai-whisper", "pocketsphinx")
 
@@ -42,9 +43,9 @@ def made_by() -> str:
     Options that say where to keep things are left out: they change nothing in the section.
     """
     script = Path(sys.argv[0]).resolve()
-    shown = script.relative_to(ROOT) if script.is_relative_to(ROOT) else script.name
+    module = f"examples.benchmarks.{script.stem}" if script.is_relative_to(ROOT) else script.stem
     arguments = re.sub(r"--(folder|page)(=| )\S+ ?", "", shlex.join(sys.argv[1:]))
-    command = f"python {shown} {arguments}".strip()
+    command = f"python -m {module} {arguments}".strip()
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     machine = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
     return f"Made by `{command}` ({versions}; {machine})."
@@ -62,15 +63,3 @@ def run(main: Callable[..., None]) -> None:
         if end.code == INTERRUPTED:
             typer.echo("Interrupted. What was made is kept: the same command goes on from there.", err=True)
         raise
-
-
-def make_folder(folder: Path) -> None:
-    """Makes it, with its parents.
-
-    Raises:
-        typer.BadParameter: it cannot be, such as where a file has that name.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise typer.BadParameter(f"--folder {folder}: {error.strerror}") from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from examples.benchmarks.material import CHANNELS, SAMPLE_RATE, Item
 from llasa_search.arrays import Audio
 from llasa_search.storage.files import new_folder, write_wav
-from llasa_search.study.plan import fingerprint
+from llasa_search.study.digests import fingerprint
 from llasa_search.study.processes import run_jobs
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def codec_of(model: str) -> str:
 
 @cache
 def load_codec_of(model: str) -> Codec:
-    from llasa_search.llasa.loading import load_codec, pick_device
+    from llasa_search.checkpoints.loading import pick_device
+    from llasa_search.llasa.loading import load_codec
 
     return load_codec(codec_of(model), pick_device("auto"))

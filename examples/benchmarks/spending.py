@@ -17,13 +17,14 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from examples.benchmarks import listening, sections
+from examples.benchmarks import sections
 from llasa_search import Sampling
 from llasa_search.scoring.loading import load_verifiers
 from llasa_search.study import Arm, Case, Row, Study, costs, curves, outcomes, read_cases
+from llasa_search.study.embedded_judges import embedded_judges, pocketsphinx_judges
 from llasa_search.study.plots import plot
 from llasa_search.study.points import Point, arm_point, pool_points
-from llasa_search.study.report import corrected, markdown, signed
+from llasa_search.study.tables import corrected, markdown, signed
 from llasa_search.verifiers.specification import as_reward
 
 WORDS = "Lexicographic(wer, likelihood)"
@@ -61,7 +62,7 @@ def main(
 ) -> None:
     """Writes the section on strategies, its figure, and `spending.jsonl`."""
     load_verifiers(as_reward(f"{WORDS} + speaker").verifiers)  # what is missing is to be known now
-    judges = {**listening.judges(folder), **listening.families(folder), "voice": "resemblyzer_similarity"}
+    judges = {**pocketsphinx_judges(folder), **embedded_judges(folder), "voice": "resemblyzer_similarity"}
     study = Study(folder / "spending", judges, processes=processes)
     sampling = Sampling(temperature=temperature, top_p=top_p)
     dev = tried(study, read_cases("dev", limit), sampling)

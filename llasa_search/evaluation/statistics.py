@@ -1,17 +1,17 @@
-"""Figures that hold: ratios of totals over texts, with 95 % bootstrap intervals.
+"""Ratios of totals over texts, with 95% bootstrap intervals.
 
-A corpus word error rate is a ratio of totals (all errors, all words), so texts are resampled, then totals are
-taken again; comparisons resample the same texts on both sides. Needs scipy (extra `judges`).
+A corpus word error rate is a ratio of totals: all errors over all words. Texts are resampled, and the totals
+are taken again from each resample; comparisons resample the same texts on both sides.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from llasa_search.arrays import FloatArray
 from llasa_search.errors import InputError
@@ -21,7 +21,13 @@ RESAMPLES = 9999
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with the ends of its 95 % interval, NaN where there is none (one text; a ratio of 0 to 0)."""
+    """A value with its 95% interval.
+
+    Attributes:
+        value: the ratio.
+        low: lower end of the interval; NaN where there is none (one text, or 0 divided by 0).
+        high: upper end, likewise.
+    """
 
     value: float
     low: float
@@ -31,50 +37,62 @@ class Estimate:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def estimate(ratio: Callable[..., FloatArray], *columns: ArrayLike, seed: int = 0) -> Estimate:
-    """A function of column totals, with its percentile bootstrap interval over texts.
+def estimate(
+    ratio: Callable[..., FloatArray],
+    *columns: ArrayLike,
+    seed: int = 0,
+    quantile: Literal["linear", "closest_observation"] = "linear",
+) -> Estimate:
+    """Returns a function of column totals, with its percentile bootstrap interval over texts.
 
-    Resamples in which it is 0 to 0, and has no value, are left out.
+    Texts are resampled first. In a column with several seeds per text, the seeds of each drawn text are then
+    resampled too, and their mean counts. Resamples whose ratio is 0 divided by 0 are left out.
 
     Args:
         ratio: takes one total for each column (arrays of resampled totals) and returns their ratio.
-        columns: [texts] each; all are resampled together.
+        columns: [texts] or [texts, seeds] each; the same texts are drawn from all.
         seed: of the resampling.
+        quantile: how the ends of the interval are found, as in `numpy.quantile`; "closest_observation" for
+            ratios that can be infinite, between which nothing can be interpolated.
 
     Raises:
-        InputError: no texts, or columns of different lengths.
+        InputError: there are no texts, or the columns have different lengths.
     """
-    from scipy.stats import DegenerateDataWarning, bootstrap
-
     data = [np.asarray(column, np.float64) for column in columns]
-    shapes = {column.shape for column in data}
-    if len(shapes) != 1 or len(data[0].shape) != 1 or not data[0].size:
-        raise InputError(f"columns of shapes {sorted(shapes)}: give each one value a text")
-
-    def of_totals(*drawn: FloatArray, axis: int) -> FloatArray:
-        return np.asarray(ratio(*(column.sum(axis=axis) for column in drawn)))
-
-    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
-        value = float(of_totals(*data, axis=0))
-        if data[0].size == 1:
-            return Estimate(value, np.nan, np.nan)
-        warnings.simplefilter("ignore", DegenerateDataWarning)
-        values = bootstrap(
-            data,
-            of_totals,
-            paired=True,
-            vectorized=True,
-            method="percentile",
-            n_resamples=RESAMPLES,
-            rng=np.random.default_rng(seed),
-        ).bootstrap_distribution
-        known = values[~np.isnan(values)]
-        low, high = np.quantile(known, [0.025, 0.975]) if known.size else (np.nan, np.nan)
+    texts = {column.shape[0] if column.ndim in (1, 2) else 0 for column in data}
+    if len(texts) != 1 or not (count := texts.pop()):
+        shapes = sorted(column.shape for column in data)
+        raise InputError(
+            f"columns of shapes {shapes}: give each one value per text, or one per text and seed"
+        )
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(count, size=(RESAMPLES, count))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = float(ratio(*(_per_text(column).sum() for column in data)))
+        values = np.asarray(ratio(*(_resampled_totals(column, drawn, rng) for column in data)))
+    known = values[~np.isnan(values)]
+    if count == 1 or not known.size:
+        return Estimate(value, np.nan, np.nan)
+    with np.errstate(invalid="ignore"):  # between two infinite ratios
+        low, high = np.quantile(known, [0.025, 0.975], method=quantile)
     return Estimate(value, float(low), float(high))
 
 
+def _per_text(column: FloatArray) -> FloatArray:
+    """Returns the mean over seeds, [texts]."""
+    return column if column.ndim == 1 else np.asarray(column.mean(axis=1))
+
+
+def _resampled_totals(column: FloatArray, drawn: NDArray[np.int64], rng: np.random.Generator) -> FloatArray:
+    """Returns the column's total in each resample, [resamples], for the texts `drawn` [resamples, texts]."""
+    if column.ndim == 1 or column.shape[1] == 1:
+        return np.asarray(_per_text(column)[drawn].sum(axis=1))
+    seeds = rng.integers(column.shape[1], size=(*drawn.shape, column.shape[1]))
+    return np.asarray(column[drawn[:, :, None], seeds].mean(axis=2).sum(axis=1))
+
+
 def error_rate(errors: ArrayLike, words: ArrayLike) -> Estimate:
-    """Corpus error rate: all errors [texts] over all words [texts].
+    """Returns the corpus error rate: all errors [texts] over all words [texts].
 
     >>> error_rate([1, 0, 2], [10, 10, 10]).value
     0.1
@@ -83,7 +101,7 @@ def error_rate(errors: ArrayLike, words: ArrayLike) -> Estimate:
 
 
 def difference(errors: ArrayLike, others: ArrayLike, words: ArrayLike) -> Estimate:
-    """Corpus error rate of `errors` less that of `others`, over the same texts and words.
+    """Returns the corpus error rate of `errors` less that of `others`, over the same texts and words.
 
     >>> difference([1, 0, 2], [0, 0, 0], [10, 10, 10]).value
     0.1
@@ -92,9 +110,9 @@ def difference(errors: ArrayLike, others: ArrayLike, words: ArrayLike) -> Estima
 
 
 def share_removed(before: ArrayLike, after: ArrayLike, floor: ArrayLike) -> Estimate:
-    """How much of the errors `before` in excess of `floor` is gone `after`; all are errors [texts].
+    """Returns the share of the errors `before` beyond `floor` that is gone `after`; all are errors [texts].
 
-    The interval is wide, and meaningless, where there is hardly an excess.
+    The interval is wide, and says nothing, where `before` hardly exceeds `floor`.
 
     >>> share_removed([4, 4], [2, 3], [1, 1]).value
     0.5
@@ -103,7 +121,7 @@ def share_removed(before: ArrayLike, after: ArrayLike, floor: ArrayLike) -> Esti
 
 
 def share_within(values: ArrayLike) -> float:
-    """Share of the variance of `values` [texts, candidates] that lies within texts, in [0, 1].
+    """Returns the share of the variance of `values` [texts, candidates] that lies within texts, in [0, 1].
 
     The sum of squares around each text's mean over that around the common mean; NaN where nothing varies,
     or without texts.

@@ -1,4 +1,4 @@
-"""What a study speaks: the package's evaluation sets, a seed-tts-eval list, JSON lines, or plain texts."""
+"""Reads the texts of a study: a built-in set, a seed-tts-eval list, JSON lines, or plain texts."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Case:
     """One text to speak.
 
     Attributes:
-        id: names it; no two cases of a study have the same.
+        id: unique within a study.
         text: as it is written.
         language: "en" or "zh".
         voice: the voice prompt, or None for any voice.
-        spoken: the words that are to be heard, with numbers spelt out; the judges compare with these.
-        kind: of text, such as "numbers"; "" where nothing is known.
+        spoken: the words that are spoken, with numbers spelt out; the judges compare with these.
+        kind: of text, such as "numbers"; "" if unknown.
     """
 
     id: str
@@ -44,11 +44,11 @@ class Case:
 
 
 def read_cases(source: str | os.PathLike[str] | Sequence[str], limit: int | None = None) -> list[Case]:
-    """The cases of a set, in order, or the first `limit` of them.
+    """Returns the cases of a set, in order, or the first `limit` of them.
 
     Args:
         source: "dev", "standard" or "hard" (in this package, with its voices); the path of a seed-tts-eval
-            `meta.lst` or of JSON lines, as `read_manifest` reads them; of a `.txt` file with one text a line;
+            `meta.lst` or of JSON lines, as in `read_manifest`; of a `.txt` file with one text per line;
             or a list of texts, for any voice.
         limit: at least 1; None for all.
 
@@ -56,7 +56,7 @@ def read_cases(source: str | os.PathLike[str] | Sequence[str], limit: int | None
         InputError: there is no such set or file, it is empty, or a line of it is broken.
     """
     if limit is not None and limit < 1:
-        raise InputError(f"limit={limit}: give 1 or more, or leave it out for all")
+        raise InputError(f"limit={limit}: give 1 or more, or omit it for all")
     if not isinstance(source, str | os.PathLike):
         return list(islice(_texts((f"text {i}", text) for i, text in enumerate(source)), limit))
     if source in SETS:
@@ -68,7 +68,7 @@ def read_cases(source: str | os.PathLike[str] | Sequence[str], limit: int | None
         lines = read_lines(path)
         found = list(islice(_texts((f"{path}, line {number},", line) for number, line in lines), limit))
         if not found:
-            raise InputError(f"{path} is empty: it has one text a line")
+            raise InputError(f"{path} is empty: give one text per line")
         return found
     return [
         Case(entry.id, entry.text, entry.language, _voice(entry, path), spoken=entry.text)
@@ -84,10 +84,10 @@ def _voice(entry: Entry, path: Path) -> Voice | None:
 
 
 def turns(name: str) -> Iterator[tuple[str, str, bool]]:
-    """Voice, style, and whether it is prompted, for one text of a built-in set after the other.
+    """Yields voice, style and whether the voice is the prompt, for each text of a built-in set in order.
 
-    In each round every voice takes its turn in every style, and once more without a prompt: a fifth of the
-    texts. Rounds are shuffled, so that no kind of text meets the same voice each time.
+    In each round every voice has one text in every style, and one without a prompt: a fifth of the texts.
+    Rounds are shuffled, so that no kind of text always has the same voice.
     """
     voices = [(voice, Voice.styles(voice)) for voice in Voice.builtins()]
     deck = [(voice, style, True) for voice, styles in voices for style in styles]
@@ -105,7 +105,7 @@ def _built_in(name: str) -> Iterator[Case]:
 
 
 def _texts(texts: Iterable[tuple[str, str]]) -> Iterator[Case]:
-    """Cases of any voice, from texts and what messages call each."""
+    """Yields cases without a voice prompt, from pairs of a name for messages and a text."""
     for i, (what, given) in enumerate(texts):
         text = clean_text(given, what)
         yield Case(f"{i:04d}", text, language_of(text), None, text)

@@ -1,7 +1,7 @@
 """Best-of-n for every n out of one pool of candidates: the exact mean over all subsets, not one draw.
 
-Of the M candidates of a pool in order of their reward, worst first, the i-th is the best of a random subset
-of n with probability C(i - 1, n - 1) / C(M, n).
+When the M candidates of a pool are ordered by reward, worst first, the i-th is the best of a random subset of
+n with probability C(i - 1, n - 1) / C(M, n).
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from llasa_search.study.plan import Row
 from llasa_search.verifiers.specification import RewardLike, as_reward
 
 Key = Callable[[Sequence[Row]], FloatArray]
-"""From the candidates of one pool to what they are ranked by, [candidates]; the highest is chosen."""
+"""Takes the candidates of one pool and returns values to rank by, [candidates]; the highest is chosen."""
 
 
 def subset_weights(rewards: FloatArray, n: float) -> FloatArray:
-    """How often each of M candidates is the best of n, over all subsets: [M], of sum 1.
+    """Returns how often each of M candidates is the best of n, over all subsets: [M], which sum to 1.
 
-    Equal rewards share; an unknown (NaN) one is below all others.
+    Equal rewards share their weight; an unknown (NaN) reward is below all others.
 
     Args:
         rewards: [M].
-        n: 1 to M; between whole numbers, weights are interpolated.
+        n: 1 to M; weights between whole numbers are interpolated.
 
     Raises:
-        InputError: `n` is outside of that.
+        InputError: `n` is outside that range.
 
     >>> subset_weights(np.array([0.1, 0.9, 0.5]), 2).round(3).tolist()
     [0.0, 0.667, 0.333]
@@ -59,49 +59,48 @@ def subset_weights(rewards: FloatArray, n: float) -> FloatArray:
 
 
 def by_reward(pool: Sequence[Row]) -> FloatArray:
-    """What the search itself chooses by."""
+    """Ranks by the search's own reward."""
     return np.array([math.nan if row["reward"] is None else row["reward"] for row in pool])
 
 
 def at_random(pool: Sequence[Row]) -> FloatArray:
-    """No choice: all candidates alike."""
+    """Ranks all candidates alike: a random choice."""
     return np.zeros(len(pool))
 
 
 def likeliest(pool: Sequence[Row]) -> FloatArray:
-    """The highest mean log-probability a token."""
+    """Ranks by the mean log-probability per token, highest first."""
     return np.array([row["mean_logprob"] for row in pool], np.float64)
 
 
 def shortest(pool: Sequence[Row]) -> FloatArray:
-    """The fewest tokens."""
+    """Ranks by the number of tokens, fewest first."""
     return -np.array([row["tokens"] for row in pool], np.float64)
 
 
 def oracle(judge: str) -> Key:
-    """The fewest errors, or for a judge that counts none the highest value, as a judge hears it."""
+    """Returns a key that ranks by a judge: fewest errors first, or the highest value if it counts none."""
 
     def key(pool: Sequence[Row]) -> FloatArray:
         if judge not in pool[0]["judges"]:
             raise InputError(f"there is no judge {judge!r}; {suggest(judge, pool[0]['judges'])}")
-        verdicts = [row["judges"][judge] for row in pool]
-        signs = [-1.0 if "edits" in verdict else 1.0 for verdict in verdicts]
-        return np.array([sign * measured(verdict)[0] for sign, verdict in zip(signs, verdicts, strict=True)])
+        records = [row["judges"][judge] for row in pool]
+        signs = [-1.0 if "edits" in record else 1.0 for record in records]
+        return np.array([sign * measured(record)[0] for sign, record in zip(signs, records, strict=True)])
 
     return key
 
 
 def by(reward: RewardLike) -> Key:
-    """What another reward would choose, by scores that the rows already hold.
+    """Returns a key that ranks by another reward, from scores that the rows already hold.
 
-    Rewards whose order of two candidates depends on the others (`RankAverage`, z-scores, Pareto) see the
-    whole pool, also where few are chosen from.
+    Rewards that compare candidates (`RankAverage`, z-scores, Pareto) see the whole pool, also for small n.
 
     Args:
-        reward: anything `search.generate` takes; it gets the same gate.
+        reward: anything that `search.generate` takes; it gets the same gate.
 
     Raises:
-        InputError: when it chooses, if the rows hold no scores of a verifier that it needs.
+        InputError: when the key is used, if the rows lack the scores of a verifier that it needs.
     """
     wanted = gated(as_reward(reward))
 
@@ -110,8 +109,8 @@ def by(reward: RewardLike) -> Key:
         missing = [str(each) for each in wanted.required if str(each) not in known]
         if missing:
             raise InputError(
-                f"{wanted} needs scores that the rows do not hold: let the arm hear "
-                f"{' and '.join(missing)}, with weight 0 where they are not to choose"
+                f"{wanted} needs scores that the rows do not hold: give the arm the verifiers "
+                f"{' and '.join(missing)}, with weight 0 if they must not choose"
             )
         return combined(wanted, [{n: record_to_score(v) for n, v in row["scores"].items()} for row in pool])
 
@@ -119,33 +118,33 @@ def by(reward: RewardLike) -> Key:
 
 
 def best_of(rows: Sequence[Row], judge: str, n: float, key: Key = by_reward) -> Outcome:
-    """What `judge` hears in the best of n, by text and seed, in the mean over all subsets of each pool.
+    """Returns the judge's score of the best of n, by text and seed: the mean over all subsets of each pool.
 
-    Subsets whose best the judge could not hear are left out; a text of which nothing was heard is NaN.
+    Subsets whose best the judge could not score are left out; a text without any score is NaN.
 
     Args:
         rows: of one arm that is a pool.
         judge: a judge's name.
         n: 1 to the pool's size.
-        key: what is best.
+        key: ranks the candidates.
 
     Raises:
-        InputError: the rows are of several arms, or a pool lacks candidates.
+        InputError: the rows are of several arms, or `n` exceeds a pool.
     """
 
     def mean(pool: Sequence[Row]) -> float:
-        heard = np.array([measured(row["judges"][judge])[0] for row in pool])
-        weights = np.where(np.isnan(heard), 0.0, subset_weights(key(pool), n))
-        return float(np.nansum(weights * heard) / weights.sum()) if weights.any() else math.nan
+        scores = np.array([measured(row["judges"][judge])[0] for row in pool])
+        weights = np.where(np.isnan(scores), 0.0, subset_weights(key(pool), n))
+        return float(np.nansum(weights * scores) / weights.sum()) if weights.any() else math.nan
 
     return Outcome.of(rows, judge, mean)
 
 
 def pool_size(rows: Sequence[Row]) -> int:
-    """Candidates in each pool of an arm.
+    """Returns the number of candidates in each pool of an arm.
 
     Raises:
-        InputError: pools differ in size.
+        InputError: the pools differ in size.
     """
     sizes = {row["finished"] for row in rows}
     if len(sizes) != 1:

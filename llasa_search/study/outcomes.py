@@ -1,9 +1,9 @@
-"""What a judge heard of one arm, by text and seed, and what can be said of it: intervals and tests.
+"""A judge's scores of one arm, by text and seed, with intervals and tests.
 
-Everything is a ratio of totals over texts: errors to words for an error rate, sums to counts for a mean.
-Texts are resampled first, then the seeds of each, and the totals are taken again. Comparisons resample the
-same texts on both sides. What differs between the seeds of a text so counts twice: where nothing else
-differs, intervals of k seeds are sqrt(2 - 1/k) times as wide as they should be, 1.22 for two.
+Every figure is a ratio of totals over texts: errors to words for an error rate, sums to counts for a mean.
+Texts are resampled first, then the seeds of each (see `evaluation.statistics.estimate`). The variance between
+the seeds of a text therefore counts twice: where nothing else varies, the interval of k seeds is sqrt(2 -
+1/k) times as wide as it should be, 1.22 times for two seeds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from llasa_search.arrays import FloatArray
 from llasa_search.errors import InputError
-from llasa_search.evaluation.statistics import RESAMPLES, Estimate
+from llasa_search.evaluation.statistics import RESAMPLES, Estimate, estimate
 from llasa_search.registry import suggest
 from llasa_search.scoring.score_record import ScoreRecord
 from llasa_search.study.plan import Row
@@ -26,11 +26,11 @@ from llasa_search.study.plan import Row
 
 @dataclass(frozen=True)
 class Outcome:
-    """One arm under one judge.
+    """The scores of one arm by one judge.
 
     Attributes:
         cases: ids of the texts, sorted.
-        totals: errors, or values, [texts, seeds]; NaN where the judge failed.
+        totals: errors, or values, [texts, seeds]; NaN where the judge has no score.
         lengths: words (characters for Chinese), or ones, [texts].
     """
 
@@ -40,15 +40,16 @@ class Outcome:
 
     @classmethod
     def of(cls, rows: Sequence[Row], judge: str, take: Callable[[Sequence[Row]], float]) -> Outcome:
-        """Gathers the rows of one arm.
+        """Returns the outcome of one arm.
 
         Args:
             rows: of one arm.
-            judge: whose lengths count.
-            take: from the rows of one search to its total.
+            judge: gives the lengths.
+            take: takes the rows of one search and returns its total.
 
         Raises:
-            InputError: there are rows of several arms, or of none; no such judge; or texts differ in seeds.
+            InputError: the rows are of several arms, or of none; there is no such judge; or some texts have
+                more seeds than others.
         """
         arms = sorted({row["arm"] for row in rows})
         if len(arms) != 1:
@@ -69,12 +70,12 @@ class Outcome:
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """Texts that the judge has heard in every seed, [texts]."""
+        """Which texts the judge has scored in every seed, [texts]."""
         return np.asarray(~np.isnan(self.totals).any(axis=1) & ~np.isnan(self.lengths))
 
 
 def chosen(rows: Sequence[Row], judge: str) -> Outcome:
-    """What `judge` heard of what each search of one arm has chosen."""
+    """Returns the judge's scores of what each search of one arm has chosen."""
 
     def take(search: Sequence[Row]) -> float:
         (row,) = [row for row in search if row["chosen"]]
@@ -83,59 +84,64 @@ def chosen(rows: Sequence[Row], judge: str) -> Outcome:
     return Outcome.of(rows, judge, take)
 
 
-def unheard(rows: Sequence[Row], judge: str) -> int:
-    """How many candidates `judge` could not judge: those in which it heard no voice, for example."""
+def unscored(rows: Sequence[Row], judge: str) -> int:
+    """Returns how many candidates the judge could not score, such as those without a voice."""
     return sum(math.isnan(measured(row["judges"][judge])[0]) for row in rows)
 
 
-def measured(verdict: ScoreRecord) -> tuple[float, float]:
-    """Errors and words of a verdict; value and 1 where it counts no errors; NaN where it failed."""
-    if "edits" in verdict:
-        return float(verdict["edits"]), float(verdict["length"])
-    value = verdict["value"]
+def counts_errors(rows: Sequence[Row], judge: str) -> bool:
+    """Returns whether a judge measures an error rate, of which lower is better."""
+    return any("edits" in row["judges"][judge] for row in rows)
+
+
+def measured(record: ScoreRecord) -> tuple[float, float]:
+    """Returns errors and words of a score; value and 1 if it counts no errors; NaN if there is no value."""
+    if "edits" in record:
+        return float(record["edits"]), float(record["length"])
+    value = record["value"]
     return (np.nan, np.nan) if value is None else (value, 1.0)
 
 
 def rate(outcome: Outcome, seed: int = 0) -> Estimate:
-    """The ratio of totals, with its 95 % interval; over the texts that the judge has heard."""
+    """Returns the ratio of totals with its 95% interval, over the texts that the judge has scored."""
     return _estimate([outcome], lambda only: only, seed)
 
 
 def difference(outcome: Outcome, other: Outcome, seed: int = 0) -> Estimate:
-    """How much higher the ratio of `outcome` is than that of `other`, over the texts that both have."""
+    """Returns the ratio of `outcome` minus that of `other`, over the texts that both have."""
     return _estimate([outcome, other], lambda one, two: one - two, seed)
 
 
 def recovered(plain: Outcome, chosen: Outcome, oracle: Outcome, seed: int = 0) -> Estimate:
-    """The share of an oracle's gain over plain samples that a choice has, over the texts that all have."""
+    """Returns the share of an oracle's gain over single samples that a choice reaches."""
     return _estimate([plain, chosen, oracle], lambda p, c, o: (p - c) / (p - o), seed)
 
 
 def share_above(rows: Sequence[Row], judge: str, bound: float = 0.5) -> list[Row]:
-    """The rows with 1 for the judge's values above `bound`, and 0 for others: for shares of bad speech."""
-    return share_where(rows, judge, lambda _, verdict: (verdict["value"] or 0.0) > bound)
+    """Returns the rows with the judge's values replaced by 1 above `bound`, else by 0."""
+    return share_where(rows, judge, lambda _, record: (record["value"] or 0.0) > bound)
 
 
 def share_where(rows: Sequence[Row], judge: str, holds: Callable[[Row, ScoreRecord], bool]) -> list[Row]:
-    """The rows with 1 where something holds of what a judge heard, and 0 elsewhere; failed ones stay so."""
+    """Returns the rows with the judge's values replaced by 1 where `holds`, else by 0; missing ones stay."""
 
     def of(row: Row) -> ScoreRecord:
-        verdict = row["judges"][judge]
-        value = None if verdict["value"] is None else float(holds(row, verdict))
-        return {"value": value, "detail": verdict["detail"], "status": verdict["status"]}
+        record = row["judges"][judge]
+        value = None if record["value"] is None else float(holds(row, record))
+        return {"value": value, "detail": record["detail"], "status": record["status"]}
 
     return [{**row, "judges": {**row["judges"], judge: of(row)}} for row in rows]
 
 
 def self_judged(rows: Sequence[Row]) -> list[Row]:
-    """The rows with the verifiers' scores in place of the judges': what a search believes to have found."""
+    """Returns the rows with the verifiers' scores in place of the judges': the search's own view."""
     return [{**row, "judges": row["scores"]} for row in rows]
 
 
 def p_value(outcome: Outcome, other: Outcome, seed: int = 0) -> float:
-    """Two-sided paired permutation test of equal ratios: each text's two sides are exchanged at random.
+    """Returns the p-value of equal ratios, by a two-sided paired permutation test.
 
-    NaN where fewer than two texts have been heard on both.
+    The two sides of each text are exchanged at random. NaN if fewer than two texts are scored on both sides.
     """
     from scipy.stats import permutation_test
 
@@ -158,9 +164,9 @@ def p_value(outcome: Outcome, other: Outcome, seed: int = 0) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected for their number (Holm 1979): each bounds the chance of any false finding so far.
+    """Returns p-values corrected for their number (Holm 1979).
 
-    What is NaN was not tested: it stays, and does not count.
+    NaN means not tested: it stays NaN and is not counted.
 
     >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
@@ -174,36 +180,20 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _shared(outcomes: Sequence[Outcome]) -> NDArray[np.bool_]:
+    """Returns which texts all outcomes have, [texts]."""
     if len({outcome.cases for outcome in outcomes}) != 1:
-        raise InputError("the arms have spoken different texts: compare arms of the same cases")
+        raise InputError("the arms have different texts: compare arms of the same cases")
     return np.asarray(np.all([outcome.known for outcome in outcomes], axis=0))
 
 
 def _estimate(outcomes: Sequence[Outcome], combine: Callable[..., FloatArray], seed: int) -> Estimate:
+    """Returns `combine` of the outcomes' ratios, over the texts that the judge has scored in all of them."""
     mask = _shared(outcomes)
     if not mask.any():
         return Estimate(np.nan, np.nan, np.nan)
-    data = [(outcome.totals[mask], outcome.lengths[mask]) for outcome in outcomes]
-    rng = np.random.default_rng(seed)
-    texts = rng.integers(mask.sum(), size=(RESAMPLES, mask.sum()))
-    with np.errstate(divide="ignore", invalid="ignore"):  # a share of nothing is NaN
-        value = float(combine(*(totals.mean(axis=1).sum() / lengths.sum() for totals, lengths in data)))
-        drawn = combine(*(_resampled(totals, lengths, texts, rng) for totals, lengths in data))
-    drawn = drawn[~np.isnan(drawn)]  # of nothing to nothing, as in `statistics.estimate`
-    if len(data[0][1]) == 1 or not drawn.size:
-        return Estimate(value, np.nan, np.nan)
-    # Of two infinite ratios there is no mean: the ends are resamples themselves.
-    low, high = np.quantile(drawn, [0.025, 0.975], method="closest_observation")
-    return Estimate(value, float(low), float(high))
+    columns = [column[mask] for outcome in outcomes for column in (outcome.totals, outcome.lengths)]
 
+    def of_totals(*totals: FloatArray) -> FloatArray:
+        return combine(*(total / length for total, length in zip(totals[::2], totals[1::2], strict=True)))
 
-def _resampled(
-    totals: FloatArray, lengths: FloatArray, texts: NDArray[np.int64], rng: np.random.Generator
-) -> FloatArray:
-    """Ratios [resamples]: the seeds of each drawn text are drawn anew."""
-    count = totals.shape[1]
-    if count == 1:
-        return np.asarray(totals[:, 0][texts].sum(axis=1) / lengths[texts].sum(axis=1))
-    seeds = rng.integers(count, size=(*texts.shape, count))
-    drawn = totals[texts[:, :, None], seeds].mean(axis=2)
-    return np.asarray(drawn.sum(axis=1) / lengths[texts].sum(axis=1))
+    return estimate(of_totals, *columns, seed=seed, quantile="closest_observation")

@@ -1,11 +1,10 @@
-"""What a study runs: arms, the ways to search that are compared; and the rows that come of them."""
+"""What a study compares: its arms, the rows they give, and what is refused before anything is searched."""
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
+from itertools import product
 from typing import TypedDict
 
 from llasa_search.budget import Budget
@@ -15,13 +14,15 @@ from llasa_search.scoring.gate import gated
 from llasa_search.scoring.score_record import ScoreRecord
 from llasa_search.strategies import BestOfN
 from llasa_search.strategies.base import as_strategy, verifiers_of
+from llasa_search.study.cases import Case
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.specification import DEFAULT_REWARD, as_reward
+from llasa_search.voice import Prompt
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to search, run on every case once a seed.
+    """One way to search, run on every case once per seed.
 
     Attributes:
         name: in tables and figures; no two arms of a study have the same.
@@ -30,13 +31,13 @@ class Arm:
         budget: limits of each search.
         sampling: of each search.
         seeds: each is a search of its own.
-        pool: judge every candidate, each scored by every verifier, and not only the chosen one: a pool out of
-            which `curves.best_of` draws smaller searches. It pays for all verifiers on all candidates, also
-            for those of weight 0, and for what a search of its own would have skipped.
+        pool: whether every candidate is judged, and not only the chosen one: a pool out of which
+            `curves.best_of` draws smaller searches. Every verifier then scores every candidate, also one of
+            weight 0 and what a search would have skipped, and this counts as cost.
 
     Raises:
-        InputError: strategy or reward cannot be read, seeds are none or not different, or a pool is made by
-            anything but a best-of-n of fixed size.
+        InputError: the strategy or reward cannot be read, seeds are missing or repeated, or a pool is not
+            made by a best-of-n of fixed size.
     """
 
     name: str
@@ -53,20 +54,20 @@ class Arm:
             raise InputError(f"arm {self.name!r}: seeds={self.seeds}: give at least one, and each once")
         if self.pool and not (isinstance(strategy, BestOfN) and strategy.stop_at is None):
             raise InputError(
-                f"arm {self.name!r}: what {self.strategy!r} finishes depends on what else it has heard; a "
-                "pool is of independent candidates, best_of_n:n=16 and the like without stop_at"
+                f"arm {self.name!r}: what {self.strategy!r} finishes depends on the scores of others; "
+                "a pool is of independent candidates: give best_of_n:n=16 or the like, without stop_at"
             )
 
     def all_verifiers(self) -> tuple[Verifier, ...]:
-        """All that listen during a search: for the reward, and for the strategy on its way."""
+        """Returns the verifiers of the reward (with its gate), then those of the strategy."""
         return (*gated(as_reward(self.verifiers)).verifiers, *verifiers_of(as_strategy(self.strategy)))
 
 
 class Row(TypedDict):
-    """One candidate, judged; also what its whole search has spent.
+    """One judged candidate, with the costs of its whole search.
 
-    `tokens` are the candidate's own, END included; `row_steps`, `prefill_tokens`, `flops` (by stage),
-    `seconds` (by stage; nothing else in a row depends on the clock) and `finished` are those of the search.
+    `tokens` are the candidate's own, END included. `row_steps`, `prefill_tokens`, `flops` (by stage),
+    `seconds` (by stage) and `finished` are those of the search. Only `seconds` depend on the clock.
     """
 
     case: str
@@ -88,14 +89,47 @@ class Row(TypedDict):
     seconds: dict[str, float]
 
 
-@cache
-def fingerprint(*models: str) -> str:
-    """Changes with the content of checkpoints, files and folders (but notes); a hub id is itself."""
-    content = hashlib.blake2b(digest_size=8)
-    for model in models:
-        path = Path(model)
-        inside = (each for each in path.rglob("*") if each.is_file() and each.suffix != ".md")
-        files = sorted(inside) if path.is_dir() else [path]
-        for file in files:
-            content.update(file.read_bytes() if file.is_file() else model.encode())
-    return content.hexdigest()
+def usable_cases(cases: Sequence[Case], arms: Sequence[Arm]) -> list[Case]:
+    """Returns the cases that every verifier of every arm can score.
+
+    A verifier that compares with a voice prompt cannot score a case without one.
+
+    Raises:
+        InputError: no case is left.
+    """
+    verifiers = {str(each): each for arm in arms for each in arm.all_verifiers()}.values()
+    refused = {case.id: why for case, each in product(cases, verifiers) if (why := refusal(each, case))}
+    if cases and len(refused) == len(cases):
+        raise InputError(f"the search can use none of the texts: {next(iter(refused.values()))}")
+    return [case for case in cases if case.id not in refused]
+
+
+def refuse(cases: Sequence[Case], arms: Sequence[Arm], judges: Sequence[tuple[str, Verifier]]) -> None:
+    """Refuses a plan that cannot be run, as far as that is known without any model.
+
+    Raises:
+        InputError: there are no cases, two cases or arms share a name, a verifier of an arm cannot score a
+            case, or a judge can score none.
+    """
+    for kind, names in (("cases", [c.id for c in cases]), ("arms", [a.name for a in arms])):
+        if len(set(names)) < len(names):
+            raise InputError(f"two {kind} share a name: {sorted(names)}")
+    if not cases:
+        raise InputError("there are no texts: give at least one")
+    for name, judge in judges:
+        refusals = [refusal(judge, case) for case in cases]
+        if all(refusals):
+            raise InputError(f"the judge {name!r} can score none of the cases: {refusals[0]}")
+    for arm in arms:
+        for case, verifier in product(cases, arm.all_verifiers()):
+            if (why := refusal(verifier, case)) is not None:
+                raise InputError(f"case {case.id}, arm {arm.name!r}: {why}")
+
+
+def refusal(verifier: Verifier, case: Case) -> str | None:
+    """Returns why a verifier cannot score a case, as far as it knows without its model; None if it can."""
+    try:
+        Verifier.check(verifier, Prompt(case.text, case.language, case.voice))
+    except InputError as error:
+        return str(error)
+    return None

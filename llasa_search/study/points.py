@@ -1,4 +1,4 @@
-"""The points of a study's curves: what was heard at what cost, and how it compares with best-of-n."""
+"""The points of a study's curves: quality and cost, and the comparison with best-of-n."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ class Point:
     """One arm, or one n of a pool, under one judge.
 
     Attributes:
-        curve: which points belong together: the name of a pool's chooser, or of an arm and its like.
+        curve: the name that points of one curve share: that of a pool's key, or of an arm's strategy.
         name: of the point itself.
-        judge: who listened.
+        judge: name of the judge.
         costs: by axis, see `costs.AXES`.
-        value: what the judge heard, as a ratio of totals.
-        texts: how many the judge could hear.
-        unheard: judged candidates of which the judge could not say anything; they are in no figure.
-        n: of a pool's point, how many are chosen from; None for an arm.
+        value: the judge's score, a ratio of totals.
+        texts: how many the judge could score.
+        unscored: candidates that the judge could not score; no figure includes them.
+        n: for a pool, how many candidates are chosen from; None for an arm.
         equal: the axis on which an arm is compared with best-of-n; "" for a pool's point.
-        gain: how much higher an arm's `value` is than that of best-of-n at the same cost on that axis; None
-            where no n of the pool costs as much.
-        p: of no such difference, uncorrected.
+        gain: an arm's `value` minus that of best-of-n at the same cost on that axis; None if no n of the
+            pool costs as much.
+        p: p-value of no difference, uncorrected.
     """
 
     curve: str
@@ -36,7 +36,7 @@ class Point:
     costs: dict[str, float]
     value: Estimate
     texts: int
-    unheard: int
+    unscored: int
     n: float | None = None
     equal: str = ""
     gain: Estimate | None = None
@@ -51,36 +51,36 @@ def pool_points(
     name: str = "",
     verified: bool = True,
 ) -> list[Point]:
-    """The curve of one way to choose out of a pool.
+    """Returns the curve of one way to choose out of a pool.
 
     Args:
         rows: of one arm that is a pool.
         judge: a judge's name.
         ns: how many are chosen from, each 1 to the pool's size.
-        key: what is best.
-        name: of the curve; the arm's where it is "".
-        verified: whether `key` needs the verifiers, so that they are to be paid.
+        key: ranks the candidates.
+        name: of the curve; "" for the arm's.
+        verified: whether `key` needs the verifiers, so that they count as cost.
     """
     name, points = name or rows[0]["arm"], []
     for n in ns:
         value = outcomes.rate(found := curves.best_of(rows, judge, n, key))
         spent = {axis: costs.cost(rows, axis, n, verified) for axis in costs.AXES}
-        texts, unheard = int(found.known.sum()), outcomes.unheard(rows, judge)
-        points.append(Point(name, f"{name}, n = {n:g}", judge, spent, value, texts, unheard, n))
+        texts, unscored = int(found.known.sum()), outcomes.unscored(rows, judge)
+        points.append(Point(name, f"{name}, n = {n:g}", judge, spent, value, texts, unscored, n))
     return points
 
 
 def arm_point(
     rows: Sequence[Row], judge: str, pool: Sequence[Row], axis: str = "row_steps", curve: str = ""
 ) -> Point:
-    """What an arm's searches have chosen, compared with the best of as many out of `pool` as cost the same.
+    """Returns the point of an arm, compared with the best of as many candidates of `pool` as cost the same.
 
     Args:
         rows: of one arm.
         judge: a judge's name.
         pool: rows of one arm that is a pool, on the same cases.
-        axis: of the cost that is to be equal.
-        curve: which points it belongs to; "" for the strategy's name, up to its first ":".
+        axis: on which the costs are equal.
+        curve: the name that points of one curve share; "" for the arm's name up to its first ":".
     """
     amount = costs.cost(rows, axis)
     n = costs.n_at(pool, axis, amount)
@@ -96,7 +96,7 @@ def arm_point(
         costs={each: costs.cost(rows, each) for each in costs.AXES},
         value=outcomes.rate(found),
         texts=int(found.known.sum()),
-        unheard=outcomes.unheard([row for row in rows if row["chosen"]], judge),
+        unscored=outcomes.unscored([row for row in rows if row["chosen"]], judge),
         equal=axis,
         gain=gain,
         p=p,

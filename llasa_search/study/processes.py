@@ -1,4 +1,4 @@
-"""Work that is run_jobs over processes, each of one thread."""
+"""Runs jobs in several processes of one thread each."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ R = TypeVar("R")
 
 
 def run_jobs(work: Callable[[J], R], jobs: Sequence[J], named: str, processes: int) -> Iterator[R]:
-    """Yields each job's result in order, with a progress bar called `named`.
+    """Yields each job's result in order, with a progress bar.
 
     Args:
-        work: a module's function, for with several processes it runs in fresh ones, which import that module
-            again: a script keeps what it does behind `if __name__ == "__main__":`.
-        jobs: what it is called with.
-        named: what the jobs are.
-        processes: how many run at once, each in one thread; 1 leaves all threads to this process.
+        work: a function of a module. Several processes import that module again, so a script must keep its
+            work behind `if __name__ == "__main__":`.
+        jobs: the arguments of `work`.
+        named: what the jobs are called in the progress bar.
+        processes: how many run at once, each in one thread; 1 runs all jobs in this process.
 
     Raises:
-        LlasaSearchError: a process died, as those do that the system kills for want of memory.
+        LlasaSearchError: a process died, for example because the system was out of memory.
     """
     from tqdm import tqdm
 
@@ -41,8 +41,8 @@ def run_jobs(work: Callable[[J], R], jobs: Sequence[J], named: str, processes: i
         yield from tqdm(done, named, len(jobs), disable=None)
     except BrokenProcessPool as error:
         raise LlasaSearchError(
-            f"one of {processes} processes died, perhaps for want of memory: what was done is kept, so run "
-            "this again, with fewer processes if need be"
+            f"one of {processes} processes died, perhaps because memory ran out: finished work is kept, so "
+            "run this again, with fewer processes if necessary"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
@@ -50,7 +50,7 @@ def run_jobs(work: Callable[[J], R], jobs: Sequence[J], named: str, processes: i
 
 @contextmanager
 def _single_threaded() -> Iterator[None]:
-    """What starts meanwhile has one thread: several a process would wait for each other's cores."""
+    """Gives processes that start meanwhile one thread each, so that they do not compete for cores."""
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
     try:

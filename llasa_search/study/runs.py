@@ -1,4 +1,4 @@
-"""Runs a study: every arm on every case; each stage is kept, so that a killed study goes on where it was."""
+"""Runs a study: every arm on every case. Every search and judgement is kept, so a killed study resumes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -19,13 +19,14 @@ from llasa_search.candidate import Candidate, recorded
 from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.request import add_resynthesis
 from llasa_search.result import SearchError, SearchResult
+from llasa_search.reward.base import Reward
 from llasa_search.scoring.families import warn_same_family
 from llasa_search.scoring.loading import load_verifiers
 from llasa_search.scoring.score_record import ScoreRecord, score_to_record
 from llasa_search.study.cases import Case
-from llasa_search.study.checks import refuse
-from llasa_search.study.judging import checkpoints_of, digest, judged, own
-from llasa_search.study.plan import Arm, Row, fingerprint
+from llasa_search.study.digests import checkpoints_of, digest, fingerprint
+from llasa_search.study.judging import judged, own
+from llasa_search.study.plan import Arm, Row, refuse
 from llasa_search.study.processes import run_jobs
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.specification import RewardLike, as_reward
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Job:
-    """One search, and by whom it is judged."""
+    """One search and its judges."""
 
     case: Case
     arm: Arm
@@ -50,7 +51,7 @@ class _Job:
 
 @dataclass(frozen=True)
 class _Loading:
-    """What is loaded before anything is made."""
+    """The models that are loaded before the first search."""
 
     model: str
     codec: str | None
@@ -60,7 +61,7 @@ class _Loading:
 
 @dataclass(frozen=True)
 class _Recording:
-    """A recording of a case under an arm's name, and by whom it is judged."""
+    """A recording of a case under an arm's name, and its judges."""
 
     arm: str
     case: Case
@@ -70,19 +71,20 @@ class _Recording:
 
 
 class Study:
-    """Cases x arms x seeds, each search kept as a run folder (`llasa_search.storage.run_folder`) with its verdicts.
+    """Cases x arms x seeds, each search kept as a run folder (`storage.run_folder`) with its judgements.
 
-    What is kept is found again by everything it depends on: case, arm, seed, and the content of the
-    checkpoints. Verdicts are found by the judge's expression and its checkpoints.
+    A stored search is found again by everything that it depends on: case, arm, seed, and the content of the
+    checkpoints. A judgement is found by the judge's expression and its checkpoints.
 
     Args:
-        folder: for all that is made; it may hold an earlier, unfinished study.
-        judges: verifiers by short names. They take no part in a search; one that is of a searching
-            verifier's family warns.
+        folder: holds all searches; it may hold an earlier, unfinished study.
+        judges: verifiers by short names. They take no part in a search. A judge of the same model family as
+            a searching verifier gives a warning.
         model: as in `search.generate`.
         codec: as in `search.generate`.
-        processes: how many searches run at once, each in one thread; 1 leaves threads and GPU to the one.
-            Several import the script again, so it does its work behind `if __name__ == "__main__":`.
+        processes: how many searches run at once, each in one thread; 1 runs all in this process. Several
+            processes import the script again, so it must keep its work behind
+            `if __name__ == "__main__":`.
 
     Raises:
         InputError: `processes` is below 1, or a judge is several verifiers.
@@ -104,36 +106,36 @@ class Study:
         self.model = model
         self.codec = codec
         self.processes = processes
-        self._loadable: set[tuple[str, ...]] = set()  # the all_verifiers of arms, by their names
+        self._loadable: set[tuple[str, ...]] = set()  # names of the verifiers that have been loaded once
 
     def check(self, cases: Sequence[Case], arms: Sequence[Arm]) -> None:
-        """Refuses what could not be run, and loads everything that will listen: before hours, not after.
+        """Refuses a plan that cannot be run, and loads all models once: errors come before hours of work.
 
         Raises:
-            InputError: there are no cases, two cases or arms share a name, a verifier needs a voice that a
-                case has not, or a judge one that none has.
+            InputError: there are no cases, two cases or arms share a name, a verifier of an arm cannot score
+                a case, or a judge can score none.
             LlasaSearchError: the model, a verifier or a judge cannot be loaded.
         """
         refuse(cases, arms, self.judges)
         for arm in arms:
             warn_same_family((judge for _, judge in self.judges), arm.all_verifiers())
         first = {tuple(map(str, arm.all_verifiers())): arm for arm in reversed(arms)}
-        if new := {all_verifiers: arm for all_verifiers, arm in first.items() if all_verifiers not in self._loadable}:
+        if new := {names: arm for names, arm in first.items() if names not in self._loadable}:
             job = _Loading(self.model, self.codec, list(new.values()), self.judges)
-            (why,) = run_jobs(_load, [job], "models", self.processes)
-            if why is not None:
-                raise why
+            (error,) = run_jobs(_load, [job], "models", self.processes)
+            if error is not None:
+                raise error
             self._loadable.update(new)
 
     def rows(self, cases: Sequence[Case], arms: Sequence[Arm]) -> list[Row]:
-        """Every judged candidate: all of a pool's, the chosen one of another search.
+        """Returns every judged candidate: all of a pool, only the chosen one of another search.
 
-        In order of arms, cases, seeds and indices, whatever the number of processes.
+        Rows are in order of arms, cases, seeds and indices, whatever the number of processes.
 
         Raises:
-            LlasaSearchError: as `check` does; nothing has been searched.
-            SearchError: some searches were refused or found nothing; it names each, with its case, arm and
-                seed, once all others are made and kept.
+            LlasaSearchError: as in `check`; nothing has been searched.
+            SearchError: some searches were refused or found nothing. It names the case, arm and seed of
+                each, after all other searches have been made and kept.
         """
         self.check(cases, arms)
         jobs = [
@@ -141,90 +143,93 @@ class Study:
             for arm, case in product(arms, cases)
             for seed in arm.seeds
         ]
-        rows, without = list[Row](), list[str]()
+        rows, failures = list[Row](), list[str]()
         for made in run_jobs(_perform, jobs, "searches", self.processes):
             if isinstance(made, str):
-                without.append(made)
+                failures.append(made)
             else:
                 rows += made
-        if without:
-            listed = "\n".join(f"- {each}" for each in without)
+        if failures:
+            listed = "\n".join(f"- {each}" for each in failures)
             raise SearchError(
-                f"{len(without)} of {len(jobs)} searches found nothing; leave these cases out, or mend what "
-                f"failed, and run this again: all others are kept in {self.folder}\n{listed}"
+                f"{len(failures)} of {len(jobs)} searches found nothing; leave these cases out, or repair "
+                f"what failed, and run this again: all others are kept in {self.folder}\n{listed}"
             )
         return rows
 
     def by_arm(self, cases: Sequence[Case], arms: Sequence[Arm]) -> dict[str, list[Row]]:
-        """`rows`, by the names of the arms."""
+        """Returns `rows` by the names of the arms."""
         found: dict[str, list[Row]] = {arm.name: [] for arm in arms}
         for row in self.rows(cases, arms):
             found[row["arm"]].append(row)
         return found
 
     def recorded(self, name: str, cases: Sequence[Case], wavs: Mapping[str, Path]) -> list[Row]:
-        """Rows of an arm that nobody searched for: recordings to compare with, such as a human's.
+        """Returns rows of recordings to compare with, such as a human's, as those of an arm without a search.
 
         Args:
-            name: the arm's.
-            cases: what they say.
+            name: of the arm.
+            cases: what the recordings say.
             wavs: one for each case, by its id.
 
         Raises:
             InputError: a recording cannot be read.
         """
         jobs = [_Recording(name, case, wavs[case.id], self.judges, self.folder) for case in cases]
-        return list(run_jobs(_hear, jobs, "recordings", self.processes))
+        return list(run_jobs(_judge_recording, jobs, "recordings", self.processes))
 
 
 def _load(job: _Loading) -> LlasaSearchError | None:
-    """Loads what arms and judges need in this process; or says what cannot be."""
-    doing = ""
+    """Loads what arms and judges need in this process; returns the error of what cannot be loaded."""
+    loading = ""
     try:
         for arm in job.arms:
-            doing = f"arm {arm.name!r}"
+            loading = f"arm {arm.name!r}"
             _searcher(job.model, job.codec, arm.verifiers, arm.strategy).load()
         for name, judge in job.judges:
-            doing = f"judge {name!r}"
+            loading = f"judge {name!r}"
             load_verifiers([own(judge)])
     except LlasaSearchError as error:
-        return type(error)(f"{doing}: {error}")
+        return type(error)(f"{loading}: {error}")
     return None
 
 
-def _hear(job: _Recording) -> Row:
-    """The row of one recording."""
+def _judge_recording(job: _Recording) -> Row:
+    """Returns the row of one recording."""
     audio = read_speech(job.wav, f"the recording of {job.case.id}")
     candidate = recorded(0, job.case.text, audio)
-    home = job.folder / _folder(job.arm) / f"{_folder(job.case.id)}-{digest(audio.tobytes())}"
-    home.mkdir(parents=True, exist_ok=True)
-    judges = {name: judged(judge, job.case, [candidate], SAMPLE_RATE, home)[0] for name, judge in job.judges}
+    folder = job.folder / _folder(job.arm) / f"{_folder(job.case.id)}-{digest(audio.tobytes())}"
+    folder.mkdir(parents=True, exist_ok=True)
+    judges = {
+        name: judged(judge, job.case, [candidate], SAMPLE_RATE, folder)[0] for name, judge in job.judges
+    }
     return _row(job.arm, job.case, 0, candidate, judges)
 
 
 def _perform(job: _Job) -> list[Row] | str:
-    """The rows of one search, of which what is not there yet is made; or why there are none."""
+    """Returns the rows of one search, made if it is not stored; or the message of why there are none."""
     run = job.folder / _folder(job.arm.name) / f"{_folder(job.case.id)}-{job.seed}-{_key(job)}"
     try:
-        with warnings.catch_warnings():  # what has weight 0 in an arm is asked for its scores, not to judge
+        with warnings.catch_warnings():  # a verifier of weight 0 in an arm gives scores, and does not judge
             warnings.filterwarnings("ignore", ".*flatter the search")
             result = SearchResult.load_run(run) if run.exists() else _search(job, run)
     except (InputError, SearchError) as error:
         return f"case {job.case.id}, arm {job.arm.name!r}, seed {job.seed}: {error}"
-    heard = result.candidates if job.arm.pool else [result.best]
+    candidates = result.candidates if job.arm.pool else [result.best]
     if any(getattr(judge, "wants_resynthesis", False) for _, judge in job.judges):
         add_resynthesis(job.case.voice, _llasa(job.model, job.codec), [judge for _, judge in job.judges])
     rate = result.sample_rate
-    verdicts = {name: judged(judge, job.case, heard, rate, run) for name, judge in job.judges}
+    judgements = {name: judged(judge, job.case, candidates, rate, run) for name, judge in job.judges}
     rows = []
-    for i, candidate in enumerate(heard):
-        judges = {name: found[i] for name, found in verdicts.items()}
+    for i, candidate in enumerate(candidates):
+        judges = {name: records[i] for name, records in judgements.items()}
         row = _row(job.arm.name, job.case, job.seed, candidate, judges, job.arm.all_verifiers())
         rows.append(_of_search(row, result, candidate is result.best))
     return rows
 
 
 def _search(job: _Job, run: Path) -> SearchResult:
+    """Runs one search and saves it."""
     arm, case = job.arm, job.case
     seed = int.from_bytes(hashlib.blake2b(f"{case.id} {job.seed}".encode(), digest_size=6).digest())
     searcher = _searcher(job.model, job.codec, arm.verifiers, arm.strategy)
@@ -237,16 +242,22 @@ def _search(job: _Job, run: Path) -> SearchResult:
         seed=seed,
     )
     if result.stopped_by == "interrupt":
-        raise KeyboardInterrupt  # what was cut short is no outcome to keep
-    if arm.pool:  # the cascade has left out what could no longer win; the subsets of a pool need it
-        complete = result.rerank(searcher.reward)
-        result.ledger.add_flops("verifiers", complete.ledger.flops.get("verifiers", 0.0))
-        seconds = result.ledger.stage_seconds
-        seconds["verify"] = seconds.get("verify", 0.0) + complete.ledger.stage_seconds.get("verify", 0.0)
-        result = SearchResult(**{**vars(result), "candidates": complete.candidates})
+        raise KeyboardInterrupt  # an interrupted search is not an outcome to keep
+    if arm.pool:
+        result = _fully_scored(result, searcher.reward)
     run.parent.mkdir(parents=True, exist_ok=True)
     result.save_run(run)
     return result
+
+
+def _fully_scored(result: SearchResult, reward: Reward) -> SearchResult:
+    """Returns the result with the scores that the cascade skipped: smaller subsets of the pool need them."""
+    complete = result.rerank(reward)
+    ledger, added = result.ledger, complete.ledger
+    ledger.add_flops("verifiers", added.flops.get("verifiers", 0.0))
+    seconds = ledger.stage_seconds
+    seconds["verify"] = seconds.get("verify", 0.0) + added.stage_seconds.get("verify", 0.0)
+    return replace(result, candidates=complete.candidates)
 
 
 def _row(
@@ -257,7 +268,7 @@ def _row(
     judges: dict[str, ScoreRecord],
     all_verifiers: Sequence[Verifier] = (),
 ) -> Row:
-    """A candidate of a search that has cost nothing."""
+    """Returns the row of a candidate, without the costs of a search."""
     by_name = {str(verifier): verifier for verifier in all_verifiers}
     return {
         "case": case.id,
@@ -285,7 +296,7 @@ def _row(
 
 
 def _of_search(row: Row, result: SearchResult, chosen: bool) -> Row:
-    """The row with what its search has spent."""
+    """Returns the row with the costs of its search."""
     ledger = result.ledger
     return {
         **row,
@@ -299,7 +310,7 @@ def _of_search(row: Row, result: SearchResult, chosen: bool) -> Row:
 
 
 def _key(job: _Job) -> str:
-    """Everything that a search's outcome depends on."""
+    """Returns a digest of everything that a search's outcome depends on."""
     arm, case = job.arm, job.case
     voice = None if case.voice is None else case.voice.id
     models = [model for verifier in arm.all_verifiers() for model in checkpoints_of(verifier)]
@@ -310,7 +321,7 @@ def _key(job: _Job) -> str:
 
 
 def _folder(name: str) -> str:
-    """A folder's name for what may be called anything; runs are told apart by their digests."""
+    """Returns a safe folder name for an arm or a case; digests tell runs of the same name apart."""
     return re.sub(r"[^\w.,=-]+", "_", name)[:100]
 
 
@@ -324,7 +335,7 @@ def _fingerprints(model: str, codec: str | None) -> str:
 def _single(judge: RewardLike) -> Verifier:
     reward = as_reward(judge)
     if len(reward.verifiers) != 1:
-        raise InputError(f"the judge {reward} is several verifiers: name each")
+        raise InputError(f"the judge {reward} has several verifiers: give each its own name")
     return reward.verifiers[0]
 
 

@@ -1,6 +1,8 @@
-"""Intervals and shares: against a bootstrap written out, and at the values that are known."""
+"""Intervals and shares: against a bootstrap written out, and at known values."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,15 +12,13 @@ from hypothesis import strategies as st
 from llasa_search.errors import InputError
 from llasa_search.evaluation import statistics
 
-pytest.importorskip("scipy")
-
 COUNTS = st.lists(
     st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(1, 20)), min_size=2, max_size=12
 )
 
 
 def test_the_interval_is_that_of_a_bootstrap_written_out() -> None:
-    """Columns resampled apart from each other, or means of rates taken for rates of totals."""
+    """Columns are resampled together, and rates are those of totals, not means of rates."""
     rng = np.random.default_rng(1)
     words = rng.integers(3, 20, 60)
     before = rng.binomial(words, 0.4)
@@ -40,7 +40,7 @@ def test_the_interval_is_that_of_a_bootstrap_written_out() -> None:
 
 @given(COUNTS)
 def test_values_are_ratios_of_totals(counts: list[tuple[int, int, int]]) -> None:
-    """A mean over texts, which weighs a text of 2 words like one of 20."""
+    """A text of 20 words weighs ten times as much as one of 2."""
     errors, others, words = np.array(counts).T
     rate = statistics.error_rate(errors, words)
     assert rate.value == errors.sum() / words.sum()
@@ -53,7 +53,7 @@ def test_values_are_ratios_of_totals(counts: list[tuple[int, int, int]]) -> None
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
-    """Tables that change when they are written again."""
+    """A table that is written again does not change."""
     errors, words = [1, 0, 4, 2, 2], [9, 8, 10, 7, 9]
     assert statistics.error_rate(errors, words) == statistics.error_rate(errors, words)
     one = statistics.estimate(lambda e, w: e / w, errors, words, seed=1)
@@ -61,7 +61,7 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 
 
 def test_shares_at_their_ends() -> None:
-    """A sign or a side taken the wrong way round."""
+    """Shares are 0 and 1 at their ends, and NaN where nothing varies."""
     before, floor = [4, 6, 5], [1, 2, 1]
     assert statistics.share_removed(before, before, floor).value == 0
     assert statistics.share_removed(before, floor, floor).value == 1
@@ -74,19 +74,30 @@ def test_shares_at_their_ends() -> None:
 
 
 def test_one_text_has_no_interval() -> None:
-    """An interval of width zero around a single text."""
+    """A single text has NaN and not an interval of width 0."""
     one = statistics.error_rate([1], [10])
     assert one.value == 0.1 and np.isnan([one.low, one.high]).all()
 
 
-@pytest.mark.parametrize("columns", [(), ([],), ([1, 2], [1]), ([[1, 2]], [[1, 2]])])
-def test_columns_that_do_not_match_are_refused(columns: tuple[list[int], ...]) -> None:
-    """numpy stretching one column over the other."""
-    with pytest.raises(InputError, match="one value a text"):
+@pytest.mark.parametrize("columns", [(), ([],), ([1, 2], [1]), ([[[1, 2]]],)])
+def test_columns_that_do_not_match_are_refused(columns: tuple[list[Any], ...]) -> None:
+    """Columns of different lengths are an error, and are not broadcast."""
+    with pytest.raises(InputError, match="one value per text"):
         statistics.estimate(lambda *totals: totals[0], *columns)
 
 
 def test_a_resample_without_a_value_does_not_cost_the_interval() -> None:
-    """One draw of texts in which nothing is in excess, and an interval of NaN for all ten thousand."""
+    """Resamples without an excess (0 divided by 0) are left out of the interval."""
     share = statistics.share_removed([9, 3, 0, 3], [5, 2, 0, 1], [1, 0, 0, 0])
     assert 0 < share.low < share.value < share.high
+
+
+def test_seeds_of_a_text_are_resampled_within_it() -> None:
+    """Seeds that differ widen the interval; seeds that agree give that of one seed."""
+    errors, words = np.array([1.0, 0, 4, 2, 2]), [9, 8, 10, 7, 9]
+    one = statistics.error_rate(errors, words)
+    agreeing = statistics.error_rate(np.stack([errors] * 3, axis=1), words)
+    differing = statistics.error_rate(errors[:, None] + [-2, 0, 2], words)
+    assert (agreeing.low, agreeing.high) == pytest.approx((one.low, one.high))
+    assert differing.value == pytest.approx(one.value)
+    assert differing.high - differing.low > one.high - one.low

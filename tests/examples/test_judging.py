@@ -1,7 +1,8 @@
-"""The judging scripts: language models, who speaks, choices, bars, what is kept, and the page they write."""
+"""The benchmarks that use judges: language models, choices, limits, stored rows, and the pages they write."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import sys
@@ -16,10 +17,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from examples.benchmarks import arpa, listening, material, planted_errors, quality, sections, summary
+from examples.benchmarks import material, planted_errors, quality, sections, summary
+from examples.train_tiny import arpa, judges
 from llasa_search import Sampling
 from llasa_search.storage.files import write_wav
 from llasa_search.study import Study, read_cases
+from llasa_search.study.embedded_judges import FOLDER, pocketsphinx_judges
 from llasa_search.verifiers import WER
 from llasa_search.voice import Voice
 
@@ -51,7 +54,7 @@ def _read_arpa(path: Path) -> tuple[dict[str, float], dict[str, float], dict[tup
 def test_a_language_model_sums_to_1_in_every_context(
     tmp_path_factory: pytest.TempPathFactory, sentences: list[list[str]]
 ) -> None:
-    """Back-off weights that leave probability out, or hand it out twice."""
+    """Back-off weights share out the whole probability, once."""
     path = tmp_path_factory.mktemp("arpa") / "2.arpa"
     arpa.write(path, sentences, [*WORDS, "held"], order=2)
     ones, passed, twos = _read_arpa(path)
@@ -64,8 +67,8 @@ def test_a_language_model_sums_to_1_in_every_context(
         assert sum(after) == pytest.approx(1, abs=1e-3)
 
 
-def test_a_word_that_no_sentence_holds_can_be_recognised(tmp_path: Path) -> None:
-    """Held-out words that the judge counts as errors however well they are spoken."""
+def test_a_word_without_a_sentence_has_a_probability(tmp_path: Path) -> None:
+    """Held-out words can be recognised; otherwise each would count as an error."""
     for order in (1, 2):
         arpa.write(tmp_path / "lm.arpa", [["red", "coin"]], ["held"], order)
         assert 0 < _read_arpa(tmp_path / "lm.arpa")[0]["held"] < 0.3
@@ -74,18 +77,29 @@ def test_a_word_that_no_sentence_holds_can_be_recognised(tmp_path: Path) -> None
 
 
 def test_language_models_hold_no_evaluation_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bigram judge that knows the very sentences it will hear, and repairs them."""
+    """A bigram model of the evaluation texts themselves would hide errors."""
     from examples.train_tiny import texts
 
-    before = material.training_sentences(50)
+    before = judges.training_sentences(50)
     held = texts.Text("", " ".join(before[7]), "sentence")
     monkeypatch.setattr(texts, "evaluation_sets", lambda: {"dev": [held]})
-    assert before[7] not in material.training_sentences(50)
-    assert len(material.training_sentences(50)) >= 48
+    assert before[7] not in judges.training_sentences(50)
+    assert len(judges.training_sentences(50)) >= 48
+
+
+@pytest.mark.slow
+def test_the_packaged_language_models_are_those_that_the_script_writes(tmp_path: Path) -> None:
+    """The judges' n-gram models can be made again, byte for byte."""
+    judges.write(tmp_path)
+    for name in judges.ORDERS:
+        again, packaged = (
+            gzip.decompress((at / f"{name}.arpa.gz").read_bytes()) for at in (tmp_path, FOLDER)
+        )
+        assert again == packaged
 
 
 def test_voices_and_styles_are_mixed_within_every_kind_of_text() -> None:
-    """A kind of text that always meets the same voice, so that its errors are the voice's."""
+    """No kind of text always has the same voice, so errors can be attributed to the text."""
     for name in ("standard", "hard"):
         group = material.items(name)
         assert [item.id for item in material.items(name, 7)] == [item.id for item in group[:7]]
@@ -116,7 +130,7 @@ CANDIDATES = [
 
 
 def test_each_choice_is_what_its_name_says() -> None:
-    """A control that chooses something else; NaN that wins; ties that do not go to the first."""
+    """NaN never wins, and ties go to the first candidate."""
     weights = summary.chosen([CANDIDATES])
     assert np.allclose(weights.pop(summary.RANDOM), 0.25)
     assert {name: int(weight[0].argmax()) for name, weight in weights.items()} == {
@@ -217,40 +231,33 @@ def test_a_section_replaces_itself_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_section_names_its_command_and_no_folder_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Paths of the machine that it was written on, in a public page."""
-    script = str(sections.ROOT / "examples" / "judging" / "quality.py")
+    """The command is repeatable, and names no folder of the machine that ran it."""
+    script = str(sections.ROOT / "examples" / "benchmarks" / "quality.py")
     monkeypatch.setattr(sys, "argv", [script, "--folder", "/home/me/work", "-n", "8", "--page=/x.md"])
-    assert sections.made_by().startswith("Made by `python examples/judging/quality.py -n 8` (")
+    assert sections.made_by().startswith("Made by `python -m examples.benchmarks.quality -n 8` (")
 
 
 def test_candidates_are_judged_one_by_one(tmp_path: Path, pair_path: Path, asr_path: Path) -> None:
-    """A pool of which only the chosen candidate is judged; a run that comes out otherwise the second time."""
-    for name in listening.ORDERS:
-        arpa.write(tmp_path / f"{name}.arpa", [WORDS], material.vocabulary(), listening.ORDERS[name])
-    judges = listening.judges(tmp_path)
-    study = Study(tmp_path / "study", judges, model=str(pair_path))
+    """All candidates of a pool are judged, and a second run gives the same rows."""
+    study = Study(tmp_path / "study", pocketsphinx_judges(tmp_path), model=str(pair_path))
     wanted = (study, "dev", 1, f"WER({str(asr_path)!r})", Sampling(temperature=0.8), 2)
     rows = quality.searched(*wanted)
     assert [row["index"] for row in rows] == [0, 1]
-    assert all(
-        row[judge]["words"] == len(row["spoken"].split()) for row in rows for judge in listening.ORDERS
-    )
+    assert all(row[judge]["words"] == len(row["spoken"].split()) for row in rows for judge in judges.ORDERS)
     assert quality.searched(*wanted) == json.loads(json.dumps(rows))
 
 
 def test_a_planted_error_is_heard_by_every_listener(tmp_path: Path, asr_path: Path) -> None:
     """A recording booked under another's text, channel or error; silence without errors."""
-    for name in listening.ORDERS:
-        arpa.write(tmp_path / f"{name}.arpa", [WORDS], material.vocabulary(), listening.ORDERS[name])
     (case,) = read_cases("dev", 1)
     wavs = {f"{case.id} original {kind}": tmp_path / f"{kind}.wav" for kind in ("intact, again", "silence")}
     write_wav(wavs[f"{case.id} original intact, again"], Voice.builtin("slt").audio, 16_000)
     write_wav(wavs[f"{case.id} original silence"], np.zeros(16_000, np.float32), 16_000)
-    study = Study(tmp_path / "study", {**listening.judges(tmp_path), "asr": WER(str(asr_path))})
+    study = Study(tmp_path / "study", {**pocketsphinx_judges(tmp_path), "asr": WER(str(asr_path))})
     rows = study.recorded("planted", [replace(case, id=name) for name in wavs], wavs)
     heard = [flat for row in rows for flat in planted_errors.heard(row)]
     assert [(each["planted"], each["listener"]) for each in heard] == [
-        (kind, listener) for kind in ("intact, again", "silence") for listener in (*listening.ORDERS, "asr")
+        (kind, listener) for kind in ("intact, again", "silence") for listener in (*judges.ORDERS, "asr")
     ]
     assert {each["id"] for each in heard} == {case.id} and {each["channel"] for each in heard} == {"original"}
     assert [each["wer"] for each in heard[3:5]] == [1, 1]

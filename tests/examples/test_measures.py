@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import typer
 
 from llasa_search import Sampling
 from llasa_search.candidate import Score
+from llasa_search.errors import InputError
 from llasa_search.evaluation.statistics import Estimate
 from llasa_search.generation.trace import Check, Node
 from llasa_search.scoring.score_record import ScoreRecord
-from llasa_search.study import curves
+from llasa_search.study import curves, report, temperature
 from llasa_search.study.plan import Row
 from llasa_search.verifiers import WER, SpeakerSimilarity
 from tests.study.test_curves import _row
@@ -25,9 +25,7 @@ pytest.importorskip("librosa")
 pytest.importorskip("matplotlib")
 
 from examples.benchmarks import (
-    ablation_report,
     aims,
-    choosing,
     foresight,
     long_texts,
     prosody,
@@ -214,13 +212,13 @@ def test_equal_operations_are_those_of_what_it_is_compared_with() -> None:
 def test_temperatures_are_chosen_by_fewest_errors() -> None:
     """Settings chosen on the dev set for being the worst."""
     pools = {}
-    for temperature, worse in ((0.4, 3), (0.6, 0), (0.8, 2)):
+    for value, worse in ((0.4, 3), (0.6, 0), (0.8, 2)):
         rows = _of_a_size(worse)["pool"]
-        pools[Sampling(temperature=temperature)] = [*rows, *_copies(rows)]
+        pools[Sampling(temperature=value)] = [*rows, *_copies(rows)]
     for n in (1, 4):
-        assert choosing.fewest_errors(pools, scaling_claims.WORD_JUDGES, n).temperature == 0.6
-    with pytest.raises(typer.BadParameter, match="no judge counts errors"):
-        choosing.fewest_errors(pools, ["voice"])
+        assert temperature.fewest_errors(pools, scaling_claims.WORD_JUDGES, n).temperature == 0.6
+    with pytest.raises(InputError, match="no judge counts errors"):
+        temperature.fewest_errors(pools, ["voice"])
 
 
 def _copies(rows: list[Row]) -> list[Row]:
@@ -236,11 +234,12 @@ def test_the_report_says_how_far_a_search_has_fooled_itself() -> None:
     for row in pool:
         row["scores"]["WER()"] |= {"edits": 0, "length": 10}
     best = curves.best_of(pool, "bigram", 2)
-    believed, _, heard = ablation_report.gap(pool, "WER()", best, 2).rpartition("; ")
-    assert "0.000 [0.000, 0.000] by `WER()`" in believed and "+0.2" in heard
-    said = ablation_report.remarks(pool, "bigram", ["bigram"])
-    assert "above 0.5: 0.500 [0.500, 0.500] plain, 0.000 [0.000, 0.000] searched" in said
-    assert "believes" not in ablation_report.remarks(pool, "voice", ["voice"])
+    own, _, judged = report.own_view(pool, "WER()", best, 2).rpartition("; ")
+    assert "by `WER()` is 0.000 [0.000, 0.000]" in own and "+0.2" in judged
+    text = report.remarks(pool, "bigram", ["bigram"])
+    assert "above 0.5: 0.500 [0.500, 0.500] for one sample, 0.000 [0.000, 0.000] for best of 2" in text
+    assert "significant at 5% after Holm" in text
+    assert "own error rate" not in report.remarks(pool, "voice", ["voice"])
 
 
 def test_own_and_judged_values_stand_side_by_side(tmp_path: Path) -> None:

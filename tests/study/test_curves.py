@@ -1,4 +1,4 @@
-"""Best-of-n out of a pool, costs, and what is said of outcomes: against slow twins and known answers."""
+"""Best-of-n out of a pool, costs, intervals and tests: against slow implementations and known answers."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ REWARDS = st.lists(st.sampled_from([0.1, 0.5, 0.9, float("nan")]), min_size=1, m
 
 
 def _mean_over_subsets(rewards: list[float], values: list[float], n: int) -> float:
-    """The slow twin: every subset in turn; of those that tie for its best, the mean."""
+    """Computes the same slowly: every subset in turn; the mean of those that tie for its best."""
     known = np.nan_to_num(rewards, nan=-1.0)
     found = []
     for subset in combinations(range(len(rewards)), n):
         best = max(known[i] for i in subset)
-        # Which of equal candidates is taken must not depend on their order, so each is by its turn.
+        # Which of equal candidates is taken must not depend on their order.
         found.append(np.mean([values[i] for i in range(len(values)) if known[i] == best]))
     return float(np.mean(found))
 
 
 @given(rewards=REWARDS, data=st.data())
 def test_weights_are_the_mean_over_all_subsets(rewards: list[float], data: st.DataObject) -> None:
-    """A curve of one lucky draw, or one on which ties go to whoever stands first."""
+    """Weights equal the mean over all subsets, also with ties and unknown rewards."""
     n = data.draw(st.integers(1, len(rewards)))
     values = data.draw(st.lists(st.floats(0, 1), min_size=len(rewards), max_size=len(rewards)))
     weights = curves.subset_weights(np.array(rewards), n)
@@ -44,7 +44,7 @@ def test_weights_are_the_mean_over_all_subsets(rewards: list[float], data: st.Da
 
 @given(rewards=REWARDS.filter(lambda r: len(r) > 1), share=st.floats(0, 1))
 def test_between_whole_numbers_weights_are_interpolated(rewards: list[float], share: float) -> None:
-    """A comparison at equal cost that rounds the cheaper side down."""
+    """A comparison at equal cost does not round n."""
     one, two = (curves.subset_weights(np.array(rewards), n) for n in (1, 2))
     between = curves.subset_weights(np.array(rewards), 1 + share)
     assert between == pytest.approx((1 - share) * one + share * two)
@@ -52,19 +52,19 @@ def test_between_whole_numbers_weights_are_interpolated(rewards: list[float], sh
 
 @pytest.mark.parametrize("n", [0, 4, 0.5, 3.5])
 def test_a_subset_larger_than_the_pool_is_refused(n: float) -> None:
-    """A curve that goes on flat beyond its pool."""
+    """A curve ends at the size of its pool."""
     with pytest.raises(InputError, match="a pool of 3 candidates"):
         curves.subset_weights(np.array([1.0, 2.0, 3.0]), n)
 
 
 def _row(case: str, index: int, reward: float | None, edits: int | None, **changed: Any) -> Row:
-    verdict: ScoreRecord = {"value": None, "detail": "", "status": "failed"}
+    record: ScoreRecord = {"value": None, "detail": "", "status": "failed"}
     if edits is not None:
-        verdict = {"value": edits / 10, "detail": "", "status": "scored", "edits": edits, "length": 10}
+        record = {"value": edits / 10, "detail": "", "status": "scored", "edits": edits, "length": 10}
     row: Row = {
         "case": case, "kind": "", "arm": "pool", "seed": 0, "index": index, "chosen": index == 0,
         "reward": reward, "finish": "stop", "tokens": 100 - index, "mean_logprob": -1.0 * index, "scores": {},
-        "judges": {"ear": verdict}, "finished": 4, "row_steps": 400, "prefill_tokens": 100,
+        "judges": {"words": record}, "finished": 4, "row_steps": 400, "prefill_tokens": 100,
         "flops": {"prefill": 100.0, "decode": 400.0, "codec": 100.0, "verifiers": 40.0},
         "seconds": {"prefill": 1.0, "decode": 4.0, "verify": 2.0},
     }  # fmt: skip
@@ -80,15 +80,15 @@ POOL = [
 
 
 def test_choosers_choose() -> None:
-    """A control that is not what its name says."""
+    """Each key chooses what its name says."""
     found = {
-        name: outcomes.rate(curves.best_of(POOL, "ear", 4, key)).value
+        name: outcomes.rate(curves.best_of(POOL, "words", 4, key)).value
         for name, key in {
             "reward": curves.by_reward,
             "random": curves.at_random,
             "likeliest": curves.likeliest,
             "shortest": curves.shortest,
-            "oracle": curves.oracle("ear"),
+            "oracle": curves.oracle("words"),
         }.items()
     }
     assert found == {
@@ -101,7 +101,7 @@ def test_choosers_choose() -> None:
 
 
 def test_another_reward_chooses_by_the_scores_that_are_there() -> None:
-    """A reward of today that takes the choice of yesterday, or runs its verifiers again."""
+    """A new reward chooses from stored scores; missing ones are named."""
 
     def scored(i: int, wer: float, likelihood: float) -> Row:
         scores: dict[str, ScoreRecord] = {
@@ -114,17 +114,19 @@ def test_another_reward_chooses_by_the_scores_that_are_there() -> None:
     assert curves.by("Lexicographic(wer, likelihood)")(pool).argmax() == 2
     assert curves.by("likelihood")(pool).argmax() == 0
     assert curves.by("wer")(pool).tolist() == [0.5, 1.0, 1.0, pytest.approx(0.1)]
-    with pytest.raises(InputError, match=r"hear SpeakerSimilarity\(\) and Pace\(\) and Signal\(\), with"):
+    with pytest.raises(
+        InputError, match=r"SpeakerSimilarity\(\) and Pace\(\) and Signal\(\), with"
+    ):
         curves.by("speaker")(pool)
 
 
 def test_a_pool_of_one_is_a_plain_sample() -> None:
-    """A first point of the curve that already is a choice."""
-    assert outcomes.rate(curves.best_of(POOL, "ear", 1)).value == pytest.approx(0.45)
+    """The first point of the curve involves no choice."""
+    assert outcomes.rate(curves.best_of(POOL, "words", 1)).value == pytest.approx(0.45)
 
 
 def test_costs_of_a_part_of_the_pool() -> None:
-    """The prefill paid once a candidate, or judges that count."""
+    """The prefill counts once per search, and judges never count."""
     assert costs.cost(POOL, "row_steps", 1) == 100
     assert costs.cost(POOL, "candidates", 2) == 2
     assert costs.cost(POOL, "seconds", 2) == pytest.approx(1 + (4 + 2) / 2)
@@ -133,51 +135,51 @@ def test_costs_of_a_part_of_the_pool() -> None:
     assert costs.n_at(POOL, "row_steps", 250) == pytest.approx(2.5)
 
 
-def test_a_single_sample_is_heard_by_no_verifier() -> None:
-    """An unsearched model that pays for a search, and is beaten at "equal" cost."""
+def test_a_single_sample_needs_no_verifier() -> None:
+    """One sample costs no scoring, because nothing is chosen."""
     assert costs.cost(POOL, "flops", 1) == pytest.approx(100 + 500 / 4)
     assert costs.cost(POOL, "flops", 1.5) == pytest.approx((225 + 370) / 2)
     assert costs.n_at(POOL, "flops", 225) == 1
     assert costs.n_at(POOL, "flops", (225 + 370) / 2) == pytest.approx(1.5)
 
 
-def test_a_cost_that_no_subset_has_has_no_n() -> None:
-    """A comparison "at equal cost" with the nearest end of the curve."""
+def test_a_cost_beyond_the_pool_gives_nan() -> None:
+    """A cost outside the curve is not compared with its nearest end."""
     assert np.isnan(costs.n_at(POOL, "row_steps", 9999)) and np.isnan(costs.n_at(POOL, "row_steps", 50))
     alone = [row | {"finished": 1} for row in POOL if row["index"] == 0]
     assert costs.n_at(alone, "row_steps", 400) == 1
 
 
 def test_axes() -> None:
-    """A name that is none taken for a cost of nothing."""
+    """An unknown axis is refused; unknown FLOPs are NaN, not 0."""
     with pytest.raises(InputError, match="axis 'joules'"):
         costs.cost(POOL, "joules")
     unknown = [_row("a", 0, 1.0, 1, flops={"decode": 1.0, "verifiers": None})]
     assert np.isnan(costs.cost(unknown, "flops"))
 
 
-def test_a_text_that_the_judge_could_not_hear_is_left_out_on_both_sides() -> None:
-    """A failed verdict that counts as no error, or a comparison of different texts."""
-    deaf = [_row("a", 0, 1.0, None), _row("b", 0, 1.0, 4)]
+def test_a_text_without_a_score_is_left_out_on_both_sides() -> None:
+    """A failed judgement does not count as 0 errors, and both sides have the same texts."""
+    failed = [_row("a", 0, 1.0, None), _row("b", 0, 1.0, 4)]
     other = [_row("a", 0, 1.0, 9), _row("b", 0, 1.0, 1)]
-    one, two = outcomes.chosen(deaf, "ear"), outcomes.chosen(other, "ear")
+    one, two = outcomes.chosen(failed, "words"), outcomes.chosen(other, "words")
     assert one.known.tolist() == [False, True]
     assert outcomes.rate(one).value == pytest.approx(0.4)
     assert outcomes.difference(one, two).value == pytest.approx(0.3)
 
 
-def test_a_candidate_that_the_judge_could_not_hear_leaves_the_text() -> None:
-    """One silent candidate of many that takes its text out of every comparison."""
+def test_a_candidate_without_a_score_does_not_remove_its_text() -> None:
+    """Subsets are averaged over those whose best the judge has scored."""
     pool = [
         _row("a", i, reward, edits) for i, (reward, edits) in enumerate([(0.9, None), (0.5, 2), (0.1, 8)])
     ]
-    assert outcomes.rate(curves.best_of(pool, "ear", 1)).value == pytest.approx(0.5)
-    assert outcomes.rate(curves.best_of(pool, "ear", 2)).value == pytest.approx(0.2)
-    assert np.isnan(outcomes.rate(curves.best_of(pool, "ear", 3)).value)
+    assert outcomes.rate(curves.best_of(pool, "words", 1)).value == pytest.approx(0.5)
+    assert outcomes.rate(curves.best_of(pool, "words", 2)).value == pytest.approx(0.2)
+    assert np.isnan(outcomes.rate(curves.best_of(pool, "words", 3)).value)
 
 
 def test_a_share_that_some_resamples_do_not_have_keeps_its_interval() -> None:
-    """An interval lost because one resample in ten thousand finds no headroom."""
+    """Resamples without headroom (0 divided by 0) are left out of the interval."""
     plain, chosen, oracle = (
         _outcome([[9], [4], [7], [5]]),
         _outcome([[7], [4], [6], [4]]),
@@ -188,20 +190,20 @@ def test_a_share_that_some_resamples_do_not_have_keeps_its_interval() -> None:
 
 
 def test_one_text_has_no_p_value() -> None:
-    """A study of one text that ends in scipy's error after all its searches."""
-    one, other = (outcomes.chosen([_row("a", 0, 1.0, edits)], "ear") for edits in (1, 5))
+    """One text gives NaN and not an error after all searches."""
+    one, other = (outcomes.chosen([_row("a", 0, 1.0, edits)], "words") for edits in (1, 5))
     assert np.isnan(outcomes.p_value(one, other))
 
 
 def test_rows_that_cannot_be_compared_are_refused() -> None:
-    """Means over different texts, or over several arms at once."""
+    """Rows of several arms, of unequal seeds, or of other texts are refused."""
     with pytest.raises(InputError, match="give those of one"):
-        outcomes.chosen([*POOL, _row("a", 0, 1.0, 1, arm="beam")], "ear")
+        outcomes.chosen([*POOL, _row("a", 0, 1.0, 1, arm="beam")], "words")
     with pytest.raises(InputError, match="more seeds"):
-        outcomes.chosen([_row("a", 0, 1.0, 1), _row("b", 0, 1.0, 1), _row("b", 0, 1.0, 1, seed=1)], "ear")
-    few = outcomes.chosen([_row("a", 0, 1.0, 1)], "ear")
+        outcomes.chosen([_row("a", 0, 1.0, 1), _row("b", 0, 1.0, 1), _row("b", 0, 1.0, 1, seed=1)], "words")
+    few = outcomes.chosen([_row("a", 0, 1.0, 1)], "words")
     with pytest.raises(InputError, match="different texts"):
-        outcomes.difference(few, outcomes.chosen(POOL, "ear"))
+        outcomes.difference(few, outcomes.chosen(POOL, "words"))
 
 
 def _outcome(totals: Any) -> Outcome:
@@ -210,7 +212,7 @@ def _outcome(totals: Any) -> Outcome:
 
 
 def test_seeds_that_differ_widen_the_interval() -> None:
-    """Seeds that are averaged first, as if their mean were known."""
+    """The variance between seeds widens the interval."""
     rng = np.random.default_rng(0)
     texts = rng.integers(0, 5, 40).astype(float)
     steady = outcomes.rate(_outcome(np.stack([texts] * 3, axis=1)))
@@ -220,7 +222,7 @@ def test_seeds_that_differ_widen_the_interval() -> None:
 
 
 def test_equal_arms_do_not_differ_and_unequal_ones_do() -> None:
-    """A test that finds what is not there, or never anything."""
+    """Equal arms have p = 1, clearly better ones a small p, and noise an interval around 0."""
     rng = np.random.default_rng(1)
     base = rng.integers(2, 6, (40, 1)).astype(float)
     same, better = _outcome(base), _outcome(base - 1)
@@ -231,23 +233,23 @@ def test_equal_arms_do_not_differ_and_unequal_ones_do() -> None:
     assert outcomes.difference(noise, same).low < 0 < outcomes.difference(noise, same).high
 
 
-def test_a_test_that_could_not_be_made_makes_no_other_stricter() -> None:
-    """One text too few under one judge, and every p-value grows."""
+def test_holm_does_not_count_nan() -> None:
+    """A comparison that was not tested does not make the others stricter."""
     assert outcomes.holm([0.01, float("nan"), 0.04]) == pytest.approx([0.02, float("nan"), 0.04], nan_ok=True)
 
 
 @given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_corrected_p_values_keep_their_order_and_never_shrink(p_values: list[float]) -> None:
-    """A correction that makes a finding out of chance."""
+    """Holm never lowers a p-value or changes the order."""
     corrected = outcomes.holm(p_values)
     assert all(0 <= old <= new <= 1 for old, new in zip(p_values, corrected, strict=True))
     order = np.argsort(p_values, kind="stable")
     assert (np.diff(np.array(corrected)[order]) >= 0).all()
 
 
-def test_a_judge_that_is_not_there_is_named() -> None:
-    """A bare KeyError, of which nobody knows whether it is an arm, a judge or a verifier."""
-    with pytest.raises(InputError, match="there is no judge 'eer'; did you mean 'ear'"):
-        curves.best_of(POOL, "eer", 2)
-    with pytest.raises(InputError, match="there is no judge 'eer'; did you mean 'ear'"):
-        curves.best_of(POOL, "ear", 2, curves.oracle("eer"))
+def test_an_unknown_judge_is_refused_by_name() -> None:
+    """The message names the judge and suggests one that exists."""
+    with pytest.raises(InputError, match="there is no judge 'wrods'; did you mean 'words'"):
+        curves.best_of(POOL, "wrods", 2)
+    with pytest.raises(InputError, match="there is no judge 'wrods'; did you mean 'words'"):
+        curves.best_of(POOL, "words", 2, curves.oracle("wrods"))

@@ -22,13 +22,13 @@ def _killed(job: int) -> int:
 
 
 def test_results_come_in_order_from_processes_of_one_thread() -> None:
-    """Two processes that wait for each other's cores; a setting that stays with whoever called."""
+    """Each process has one thread, and the caller's own setting is restored."""
     before = os.environ.get("OMP_NUM_THREADS")
     assert list(run_jobs(_threads, range(5), "jobs", 2)) == [(job, "1") for job in range(5)]
     assert os.environ.get("OMP_NUM_THREADS") == before
 
 
 def test_a_process_that_is_killed_ends_the_work() -> None:
-    """A study that waits for ever for the search that the system has killed for want of memory."""
+    """A process killed by the system raises an error instead of blocking."""
     with pytest.raises(LlasaSearchError, match=r"one of 2 processes died.*run this again"):
         list(run_jobs(_killed, range(5), "jobs", 2))

@@ -1,4 +1,4 @@
-"""A study: what it speaks, what it keeps, and that a killed one goes on where it was."""
+"""A study: its texts, what it keeps, and that a killed study resumes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from llasa_search import Budget, InputError, SearchError, SearchResult
 from llasa_search.candidate import Utterance
 from llasa_search.errors import LlasaSearchError
 from llasa_search.study import Arm, Case, Study, read_cases, usable_cases
-from llasa_search.study.plan import Row, fingerprint
+from llasa_search.study.digests import fingerprint
+from llasa_search.study.plan import Row
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Voice
 from tests.helpers.verifiers import Interrupting
@@ -30,7 +31,7 @@ def _without_times(rows: list[Row]) -> str:
 @pytest.fixture(scope="module")
 def study(pair_path: Path, asr_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
     folder = tmp_path_factory.mktemp("study")
-    return Study(folder, {"ear": f"WER(model={str(asr_path)!r})"}, model=str(pair_path))
+    return Study(folder, {"words": f"WER(model={str(asr_path)!r})"}, model=str(pair_path))
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def arms(asr_path: Path) -> list[Arm]:
 def test_rows_hold_every_candidate_of_a_pool_and_the_chosen_one_of_a_search(
     study: Study, arms: list[Arm]
 ) -> None:
-    """Pools whose worse candidates were never scored, so that small subsets have nothing to choose by."""
+    """Every candidate of a pool is scored, because small subsets choose among the worse ones."""
     rows = study.rows(CASES, arms)
     pool = [row for row in rows if row["arm"] == "pool"]
     assert [(row["case"], row["index"]) for row in pool] == [(c, i) for c in ("one", "two") for i in range(3)]
@@ -55,29 +56,28 @@ def test_rows_hold_every_candidate_of_a_pool_and_the_chosen_one_of_a_search(
     others = [row for row in rows if row["arm"] == "rejection"]
     assert [(row["case"], row["seed"]) for row in others] == [("one", 0), ("one", 1), ("two", 0), ("two", 1)]
     assert all(row["chosen"] for row in others)
-    assert all({"edits", "length"} <= set(row["judges"]["ear"]) for row in rows)
+    assert all({"edits", "length"} <= set(row["judges"]["words"]) for row in rows)
     assert all(row["row_steps"] >= row["tokens"] and row["flops"]["decode"] for row in rows)
     for case in ("one", "two"):
         (run,) = (study.folder / "pool").glob(f"{case}-*")
         result = SearchResult.load_run(run)
-        heard = [len(candidate.audio) / result.sample_rate for candidate in result.candidates]
-        listened = sum(verifier.flops(each) for verifier in arms[0].all_verifiers() for each in heard)
+        lengths = [len(candidate.audio) / result.sample_rate for candidate in result.candidates]
+        scoring = sum(verifier.flops(each) for verifier in arms[0].all_verifiers() for each in lengths)
         (cost,) = {row["flops"]["verifiers"] for row in pool if row["case"] == case}
-        assert cost == pytest.approx(listened)
+        assert cost == pytest.approx(scoring)
 
 
 @pytest.mark.filterwarnings("ignore:.*flatter the search")
-def test_a_killed_study_goes_on_where_it_was(study: Study, arms: list[Arm]) -> None:
-    """Work that is done again, or rows that depend on where it was interrupted."""
+def test_a_killed_study_resumes(study: Study, arms: list[Arm]) -> None:
+    """Only missing searches and judgements are made, and the rows are the same."""
     rows = study.rows(CASES, arms)
     runs = sorted(study.folder.rglob("run.json"))
     made = {run: run.stat().st_mtime_ns for run in runs}
-    gone = runs[0].parent
-    for file in gone.iterdir():
+    removed = runs[0].parent
+    for file in removed.iterdir():
         file.unlink()
-    gone.rmdir()
-    unheard = next(study.folder.glob("rejection/*/judged-*.json"))
-    unheard.unlink()
+    removed.rmdir()
+    next(study.folder.glob("rejection/*/judged-*.json")).unlink()
     assert _without_times(study.rows(CASES, arms)) == _without_times(rows)
     after = {run: run.stat().st_mtime_ns for run in sorted(study.folder.rglob("run.json"))}
     assert [run for run in runs if after[run] != made[run]] == [runs[0]]
@@ -85,33 +85,33 @@ def test_a_killed_study_goes_on_where_it_was(study: Study, arms: list[Arm]) -> N
 
 @pytest.mark.filterwarnings("ignore:.*flatter the search")
 def test_processes_change_nothing(study: Study, arms: list[Arm], tmp_path: Path, pair_path: Path) -> None:
-    """Rows in the order in which workers happen to finish, or seeded by who speaks them."""
+    """Two processes give the same rows in the same order as one."""
     judges = dict(study.judges)
     several = Study(tmp_path, judges, model=str(pair_path), processes=2)
     assert _without_times(several.rows(CASES, arms[1:])) == _without_times(study.rows(CASES, arms[1:]))
 
 
 def test_a_judge_of_the_searching_family_warns(study: Study, asr_path: Path) -> None:
-    """A search that is judged by its own verifier, unnoticed."""
-    arm = Arm("kin", verifiers=f"WER(model={str(asr_path)!r})")
+    """A judge of the searching verifier's model family gives a warning."""
+    arm = Arm("same family", verifiers=f"WER(model={str(asr_path)!r})")
     with pytest.warns(UserWarning, match="flatter"):
         study.rows(CASES[:1], [arm])
 
 
 @pytest.mark.filterwarnings("ignore:.*flatter the search")
-def test_other_words_are_judged_anew(study: Study, arms: list[Arm]) -> None:
-    """Verdicts on what a text no longer says; an arm whose name is no name for a folder."""
+def test_other_words_are_judged_again(study: Study, arms: list[Arm]) -> None:
+    """A judgement belongs to the spoken words; an arm's name becomes a safe folder name."""
     arm = replace(arms[1], name="a/../b: 50 %", seeds=(0,))
     (before,) = study.rows(CASES[:1], [arm])
     (after,) = study.rows([replace(CASES[0], spoken="a red coin found")], [arm])
-    assert before["judges"]["ear"]["length"] == 1
-    assert after["judges"]["ear"]["length"] == 4
+    assert before["judges"]["words"]["length"] == 1
+    assert after["judges"]["words"]["length"] == 4
     assert [path.name for path in study.folder.glob("a*")] == ["a_.._b_50_"]
 
 
 @pytest.mark.filterwarnings("ignore:.*flatter the search")
 def test_a_case_without_the_voice_that_an_arm_needs_is_refused_before_any_search(study: Study) -> None:
-    """An error after hours, at the first text without a voice prompt; and no word about which."""
+    """The error names case and arm before the first search."""
     arms = [Arm("plain", verifiers="lm_likelihood"), Arm("steered", "beam_short:prefix_verifiers=speaker")]
     with pytest.raises(InputError, match=r"case one, arm 'steered'.*reference voice"):
         study.rows(CASES, arms)
@@ -119,8 +119,8 @@ def test_a_case_without_the_voice_that_an_arm_needs_is_refused_before_any_search
 
 
 @pytest.mark.filterwarnings("ignore:.*flatter the search")
-def test_a_search_that_finds_nothing_does_not_keep_the_others_from_being_made(study: Study) -> None:
-    """A study of a thousand texts that ends at the one on which a search fails, and ends there again."""
+def test_a_failed_search_does_not_stop_the_others(study: Study) -> None:
+    """All other searches are made and kept, and the error lists the failed ones."""
     cases = [Case("long", "word " * 3000, "en", None, "word"), *CASES]
     arm = Arm("two", "best_of_n:n=2", "lm_likelihood")
     with pytest.raises(
@@ -130,70 +130,70 @@ def test_a_search_that_finds_nothing_does_not_keep_the_others_from_being_made(st
     assert sorted(run.name.split("-")[0] for run in (study.folder / "two").iterdir()) == ["one", "two"]
 
 
-def test_ctrl_c_keeps_no_half_search(study: Study) -> None:
-    """A search of 16 that was cut at its first candidate, kept and taken for a whole one ever after."""
+def test_ctrl_c_keeps_no_unfinished_search(study: Study) -> None:
+    """An interrupted search is not stored, because it would be taken for a complete one."""
     cut = Arm("cut", "best_of_n:n=3", Interrupting())  # type: ignore[arg-type]
     with pytest.raises(KeyboardInterrupt):
         study.rows(CASES, [cut])
     assert not list(study.folder.glob("cut/*/run.json"))
 
 
-def test_an_id_is_no_path(study: Study, arms: list[Arm]) -> None:
-    """A list of texts that writes outside of the study's folder."""
+def test_an_id_is_not_a_path(study: Study, arms: list[Arm]) -> None:
+    """Ids with ".." do not write outside the study's folder."""
     case = Case("../../up/one", "one", "en", None, "one")
     (row,) = study.rows([case], [Arm("ids", "best_of_n:n=1", "lm_likelihood")])
     assert row["case"] == case.id and len(list(study.folder.glob("ids/*/run.json"))) == 1
 
 
-def test_what_could_not_be_judged_is_refused_before_any_search(study: Study, arms: list[Arm]) -> None:
-    """Hours of searches whose tables hold nothing."""
+def test_a_plan_without_texts_or_usable_judges_is_refused(study: Study, arms: list[Arm]) -> None:
+    """The error comes before the first search."""
     with pytest.raises(InputError, match="no texts"):
         study.rows([], arms)
-    deaf = Study(study.folder, {"voice": "resemblyzer_similarity"}, model=study.model)
-    with pytest.raises(InputError, match=r"judge 'voice' can hear none of the cases: .*reference voice"):
-        deaf.rows(CASES, arms)
+    without_voices = Study(study.folder, {"voice": "resemblyzer_similarity"}, model=study.model)
+    with pytest.raises(InputError, match=r"judge 'voice' can score none of the cases: .*reference voice"):
+        without_voices.rows(CASES, arms)
     with pytest.raises(InputError, match="processes=0"):
         Study(study.folder, {}, processes=0)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_what_cannot_be_loaded_is_said_before_any_search(study: Study, processes: int) -> None:
-    """A checkpoint that is missing, found after the hours of the arms before it, once a text."""
+def test_a_missing_checkpoint_is_named_before_any_search(study: Study, processes: int) -> None:
+    """Models of all arms and judges are loaded before the first search."""
     arms = [Arm("plain", verifiers="lm_likelihood"), Arm("steered", verifiers="speaker(model='gone.pth')")]
     cases = [Case("prompted", "one", "en", Voice.builtin("slt"), "one")]
     folder = study.folder / "unloadable"
     with pytest.raises(LlasaSearchError, match=r"^arm 'steered': .*gone\.pth"):
         Study(folder, {}, model=study.model, processes=processes).rows(cases, arms)
-    with pytest.raises(LlasaSearchError, match=r"^judge 'ear': .*gone\.pt"):
-        Study(folder, {"ear": "WER(model='gone.pt')"}, model=study.model).rows(cases, arms[:1])
+    with pytest.raises(LlasaSearchError, match=r"^judge 'words': .*gone\.pt"):
+        Study(folder, {"words": "WER(model='gone.pt')"}, model=study.model).rows(cases, arms[:1])
     assert not folder.exists()
 
 
-def test_texts_without_the_voice_that_a_verifier_needs_can_be_left_out() -> None:
-    """A verifier of the voice refused for all built-in sets, of which a fifth has no voice prompt."""
+def test_usable_cases_leaves_out_texts_without_a_needed_voice() -> None:
+    """A fifth of a built-in set has no voice prompt; a speaker verifier can use the rest."""
     cases = read_cases("dev")
-    heard = usable_cases(cases, [Arm("a"), Arm("b", verifiers="speaker")])
-    assert heard == [case for case in cases if case.voice is not None] and 0 < len(heard) < len(cases)
+    usable = usable_cases(cases, [Arm("a"), Arm("b", verifiers="speaker")])
+    assert usable == [case for case in cases if case.voice is not None] and 0 < len(usable) < len(cases)
     assert usable_cases(cases, [Arm("a")]) == cases
     with pytest.raises(InputError, match=r"none of the texts: .*reference voice"):
         usable_cases(CASES, [Arm("b", verifiers="speaker")])
 
 
-def test_a_judge_hears_the_cases_that_it_can(study: Study) -> None:
-    """A judge of voices refused because one text of many is for any voice."""
+def test_a_judge_scores_the_cases_that_it_can(study: Study) -> None:
+    """A speaker judge is allowed if some texts have a voice prompt."""
     cases = [CASES[0], Case("prompted", "one", "en", Voice.builtin("slt"), "one")]
-    heard = Study(study.folder, {"voice": "speaker"}, model=study.model)
-    rows = heard.rows(cases, [Arm("both", "best_of_n:n=1", "lm_likelihood")])
+    with_voice = Study(study.folder, {"voice": "speaker"}, model=study.model)
+    rows = with_voice.rows(cases, [Arm("both", "best_of_n:n=1", "lm_likelihood")])
     assert [row["judges"]["voice"]["status"] == "scored" for row in rows] == [False, True]
 
 
-def test_what_a_judge_failed_on_is_asked_again(study: Study, tmp_path: Path) -> None:
-    """A judge that was short of memory once, and never heard again; a function that is kept by its name."""
-    arm, heard = Arm("judged", "best_of_n:n=1", "lm_likelihood"), []
+def test_failed_judgements_are_not_kept(study: Study, tmp_path: Path) -> None:
+    """A failed judgement is repeated; a function's scores are never kept, as its name does not identify it."""
+    arm, calls = Arm("judged", "best_of_n:n=1", "lm_likelihood"), []
 
     def fails_once(utterance: Utterance) -> float:
-        heard.append(utterance.seconds)
-        if len(heard) == 1:
+        calls.append(utterance.seconds)
+        if len(calls) == 1:
             raise MemoryError
         return 0.5
 
@@ -206,7 +206,7 @@ def test_what_a_judge_failed_on_is_asked_again(study: Study, tmp_path: Path) -> 
 
 
 def test_a_judge_may_compare_with_the_resynthesised_voice(study: Study) -> None:
-    """SIM-R that fails on every candidate, because only searching verifiers were given what it needs."""
+    """A judge that compares with the resynthesis gets it, as a searching verifier does."""
     case = Case("resynthesised", "one", "en", Voice.builtin("slt"), "one")
     judges = {"sim_r": "SpeakerSimilarity(reference='resynthesis')"}
     (row,) = Study(study.folder, judges, model=study.model).rows(
@@ -215,8 +215,8 @@ def test_a_judge_may_compare_with_the_resynthesised_voice(study: Study) -> None:
     assert row["judges"]["sim_r"]["status"] == "scored"
 
 
-def test_a_search_costs_the_same_whatever_was_heard_before(study: Study, asr_path: Path) -> None:
-    """Operations that depend on where a killed study went on: a recogniser that had heard the speech."""
+def test_costs_do_not_depend_on_earlier_searches(study: Study, asr_path: Path) -> None:
+    """FLOPs are the same whether a recogniser has scored the same speech before or not."""
     wer = f"WER(model={str(asr_path)!r})"
     arms = [Arm(name, "best_of_n:n=2", wer, pool=True) for name in ("first", "again")]
     found = study.by_arm(CASES[:1], arms)
@@ -224,7 +224,7 @@ def test_a_search_costs_the_same_whatever_was_heard_before(study: Study, asr_pat
 
 
 def test_rows_by_arm(study: Study, arms: list[Arm]) -> None:
-    """Rows under another arm's name; an arm that has none left out."""
+    """Every arm has its own rows, in the order given."""
     found = study.by_arm(CASES[:1], arms)
     assert list(found) == ["pool", "rejection"]
     assert all(row["arm"] == name for name, rows in found.items() for row in rows)
@@ -232,15 +232,15 @@ def test_rows_by_arm(study: Study, arms: list[Arm]) -> None:
 
 
 def test_names_must_differ(study: Study) -> None:
-    """Two arms that share one folder, or one line of a table."""
+    """Two arms or cases of one name would share a folder and a line of a table."""
     with pytest.raises(InputError, match="two arms share a name"):
         study.rows(CASES, [Arm("a"), Arm("a")])
     with pytest.raises(InputError, match="two cases share a name"):
         study.rows([CASES[0], CASES[0]], [Arm("a")])
 
 
-def test_arms_are_read_before_anything_runs() -> None:
-    """A misspelt strategy that is found after the first hour."""
+def test_arms_are_validated_when_made() -> None:
+    """A misspelt strategy or reward is an error before anything runs."""
     with pytest.raises(InputError, match="did you mean 'beam'"):
         Arm("a", "baem")
     with pytest.raises(InputError, match="did you mean 'wer'"):
@@ -254,7 +254,7 @@ def test_arms_are_read_before_anything_runs() -> None:
 
 
 def test_checkpoints_are_told_apart_by_their_content(tmp_path: Path) -> None:
-    """Searches of an earlier checkpoint that are taken for those of its successor."""
+    """A changed checkpoint changes the fingerprint, so old searches are not reused."""
     (tmp_path / "model.pt").write_bytes(b"1")
     before = fingerprint(str(tmp_path), "owner/name")
     fingerprint.cache_clear()

@@ -1,0 +1,49 @@
+"""Writes the n-gram models of the embedded judges: `python -m examples.train_tiny.judges`.
+
+They are counted over generated training texts, none of which is an evaluation text. Every word of the
+vocabulary gets one count more, also the words that are held out of training: without it they could not be
+recognised.
+"""
+
+from __future__ import annotations
+
+import gzip
+import random
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from examples.train_tiny import arpa, texts, words
+
+FOLDER = Path(__file__).resolve().parents[2] / "llasa_search" / "tiny" / "judges"
+ORDERS = {"unigram": 1, "bigram": 2}
+TEXTS = 60_000
+MIX: texts.Mix = {texts.sentence: 45, texts.word_string: 38, texts.numbers: 10, texts.names: 7}
+"""Weights of an earlier training's texts. They stay: scores of judges that change cannot be compared."""
+
+
+def write(folder: Path = FOLDER) -> None:
+    """Writes one compressed ARPA file for each of `ORDERS`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sentences = training_sentences(TEXTS)
+    with TemporaryDirectory() as scratch:
+        for name, order in ORDERS.items():
+            path = Path(scratch) / f"{name}.arpa"
+            arpa.write(path, sentences, vocabulary(), order)
+            (folder / f"{name}.arpa.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+
+
+def training_sentences(count: int) -> list[list[str]]:
+    """Returns the words of `count` generated training texts, without those that are evaluation texts."""
+    forbidden = {text.spoken for group in texts.evaluation_sets().values() for text in group}
+    rng = random.Random("judges")
+    made = (texts.training_text(rng, MIX).spoken for _ in range(count))
+    return [spoken.split() for spoken in made if spoken not in forbidden]
+
+
+def vocabulary() -> list[str]:
+    """Returns the words that texts are drawn from, also those that are held out of training."""
+    return sorted({*words.common(), *words.HAND_WRITTEN})
+
+
+if __name__ == "__main__":
+    write()

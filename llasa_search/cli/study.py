@@ -1,0 +1,79 @@
+"""`llasa-search study`: quality against compute."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def study(
+    texts: Annotated[
+        str, typer.Option(help="A built-in set, a meta.lst, JSON lines or a .txt file.")
+    ] = "standard",
+    dev: Annotated[str, typer.Option(help="The texts on which the temperature is chosen.")] = "dev",
+    limit: Annotated[int | None, typer.Option(help="Texts of each set; all by default.")] = None,
+    ns: Annotated[
+        str, typer.Option(help="Points of the curve; the largest is the size of the pool.")
+    ] = "1,2,4,8,16,32,64",
+    verifiers: Annotated[str, typer.Option(help="Expression of the reward.")] = "wer",
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(help="Another strategy; {n} in it is each of --ns. May be repeated."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Seeds of each other strategy.")] = 3,
+    temperatures: Annotated[str, typer.Option(help="To choose from on the dev texts.")] = "0.4,0.6,0.8,1.0",
+    top_p: Annotated[float, typer.Option(help="Share of probability to sample from.")] = 0.9,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VERIFIER; pocketsphinx and CTC by default. May be repeated."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help='"tiny", a hub id such as HKUSTAudio/Llasa-1B, or a local folder.')
+    ] = "tiny",
+    codec: Annotated[
+        str | None, typer.Option(help="The codec's id or folder, if not the model's own.")
+    ] = None,
+    processes: Annotated[int, typer.Option(help="Searches at once, of one thread each.")] = 2,
+    folder: Annotated[Path, typer.Option(help="For everything that is written.")] = Path("work-ablation"),
+    quick: Annotated[
+        bool,
+        typer.Option(
+            help="Under four minutes: a few texts and a small pool, whatever --limit, --ns, --temperatures, "
+            "--strategy and --seeds say."
+        ),
+    ] = False,
+) -> None:
+    """Plot quality against compute for best-of-n and other strategies, and write a report."""
+    from llasa_search.study.ablation import Ablation, named_judges, numbers, run
+
+    ablation = Ablation(
+        texts=texts,
+        dev=dev,
+        limit=limit,
+        ns=numbers("--ns", ns, int, least=1),
+        verifiers=verifiers,
+        strategies=strategy or [],
+        seeds=seeds,
+        temperatures=numbers("--temperatures", temperatures, float, least=0),
+        top_p=top_p,
+        judges=named_judges(judge or []),
+        model=model,
+        codec=codec,
+        processes=processes,
+        folder=folder,
+        command=shlex.join(["llasa-search", *sys.argv[1:]]),
+    )
+    if quick:
+        ablation = replace(
+            ablation, limit=4, ns=(1, 2, 4), temperatures=(0.6,), strategies=("rejection:n=4",), seeds=1
+        )
+    try:
+        typer.echo(run(ablation))
+    except KeyboardInterrupt:
+        typer.echo("interrupted: the same command continues from here", err=True)
+        raise typer.Exit(130) from None

@@ -1,0 +1,36 @@
+"""Short names for content: by these, a study finds the runs and judgements that it has already made."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from llasa_search.checkpoints.names import resolve_name
+from llasa_search.verifiers.base import Verifier
+
+
+def digest(content: str | bytes) -> str:
+    """Returns 12 hexadecimal digits that identify the content."""
+    given = content.encode() if isinstance(content, str) else content
+    return hashlib.blake2b(given, digest_size=6).hexdigest()
+
+
+@cache
+def fingerprint(*models: str) -> str:
+    """Returns a digest of the content of checkpoints: files, folders (without .md), or hub ids."""
+    content = hashlib.blake2b(digest_size=8)
+    for model in models:
+        path = Path(model)
+        inside = (each for each in path.rglob("*") if each.is_file() and each.suffix != ".md")
+        files = sorted(inside) if path.is_dir() else [path]
+        for file in files:
+            content.update(file.read_bytes() if file.is_file() else model.encode())
+    return content.hexdigest()
+
+
+def checkpoints_of(verifier: Verifier) -> list[str]:
+    """Returns the checkpoints, files or folders, that a verifier's arguments name."""
+    arguments = [value for name, value in vars(verifier).items() if name[0] != "_" and isinstance(value, str)]
+    paths = [resolve_name(each, verifier.part) for each in arguments if each]
+    return [path for path in paths if Path(path).exists()]
