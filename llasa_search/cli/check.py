@@ -118,11 +118,11 @@ def _run(model: str, codec: str | None, folder: str, device: str, dtype: str) ->
 
 def _prompt_format(folder: str) -> str:
     from llasa_search.llasa.loading import load_tokenizer
-    from llasa_search.llasa.prompt_format import PromptFormat
+    from llasa_search.llasa.prompt_format import LlasaFormat
 
     tokenizer = load_tokenizer(folder)
-    form = PromptFormat(tokenizer)
-    ids = form.ids(TEXT, np.arange(2, dtype=np.int32))
+    form = LlasaFormat(tokenizer)
+    ids = form.prompt_ids(TEXT, np.arange(2, dtype=np.int32))
     expected = tokenizer.convert_tokens_to_ids(["<|SPEECH_GENERATION_START|>", "<|s_0|>", "<|s_1|>"])
     if ids[-3:] != expected:
         raise LlasaSearchError(

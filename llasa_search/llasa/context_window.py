@@ -52,13 +52,13 @@ def fit(prompt: Prompt, sampling: Sampling, form: PromptFormat, hop: int, rate: 
     Raises:
         InputError: the voice has no transcript, or the text holds a marker of the model.
     """
-    text_ids = form.ids(_everything(prompt, prompt.text), np.zeros(0, np.int32))
+    text_ids = form.prompt_ids(_everything(prompt, prompt.text), np.zeros(0, np.int32))
     low, high = _seconds(prompt.text, sampling)
     room = window - len(text_ids) - _codes_before(prompt, hop)
     typical = typical_seconds(prompt.text) * rate
     needed, refusal = ROOM_FOR_SLOW_SPEECH * typical, None
     if room < max(1, min(high * rate, needed)):
-        fixed = len(form.ids(_everything(prompt, ""), np.zeros(0, np.int32))) + _codes_before(prompt, hop)
+        fixed = len(form.prompt_ids(_everything(prompt, ""), np.zeros(0, np.int32))) + _codes_before(prompt, hop)
         per_character = (len(text_ids) + _codes_before(prompt, hop) - fixed + needed) / len(prompt.text)
         limit = max(0, int(CERTAIN * (window - fixed) / per_character))
         beside = "" if prompt.voice is None else " beside this voice prompt"
@@ -88,7 +88,7 @@ def within(
 
     def has_room(oldest: int) -> bool:
         shorter = without(oldest)
-        text_ids = form.ids(_everything(shorter, prompt.text), np.zeros(0, np.int32))
+        text_ids = form.prompt_ids(_everything(shorter, prompt.text), np.zeros(0, np.int32))
         return len(text_ids) + _codes_before(shorter, hop) + longest <= window
 
     most = max(0, len(prompt.history) - anchor)

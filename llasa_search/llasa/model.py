@@ -14,7 +14,7 @@ from llasa_search.engine.language_model import LanguageModel
 from llasa_search.errors import ModelError
 from llasa_search.llasa import loading
 from llasa_search.llasa.codec import Codec
-from llasa_search.llasa.prompt_format import PromptFormat
+from llasa_search.llasa.prompt_format import LlasaFormat, PromptFormat
 from llasa_search.voice import Voice
 
 WINDOW = 2048
@@ -76,7 +76,7 @@ class Llasa:
         where, codec_where = loading.find_model(str(model), None if codec is None else str(codec))
         place = pick_device(device)
         weights = loading.pick_dtype(dtype, place)
-        prompt_format = PromptFormat(loading.load_tokenizer(where))
+        prompt_format = LlasaFormat(loading.load_tokenizer(where))
         loaded_codec = loading.load_codec(codec_where, place)
         if loaded_codec.codebook_size != prompt_format.codebook_size:
             raise ModelError(

@@ -1,11 +1,13 @@
-"""Llasa's prompt format: chat template, markers, and the token ids of speech codes."""
+"""Prompt formats: what each must offer, and that of Llasa with its chat template, markers and speech tokens."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Container
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from llasa_search.arrays import Codes
 from llasa_search.errors import InputError, ModelError
@@ -16,34 +18,78 @@ if TYPE_CHECKING:
 INSTRUCTION = "Convert the text to speech:"
 TEXT_START, TEXT_END = "<|TEXT_UNDERSTANDING_START|>", "<|TEXT_UNDERSTANDING_END|>"
 SPEECH_START, SPEECH_END = "<|SPEECH_GENERATION_START|>", "<|SPEECH_GENERATION_END|>"
+MARKERS = (TEXT_START, TEXT_END, SPEECH_START, SPEECH_END)
 
 DATE = "26 Jul 2024"
 """The date in Llama 3's chat template: fixed to its own default, so that a seed keeps its speech."""
 
 
-class PromptFormat:
-    """Token ids of a prompt, looked up in the model's own tokenizer.
+class PromptFormat(Protocol):
+    """How a family of models lays out a prompt, and which token ids stand for speech.
 
-    The user's turn is the instruction and the text between two markers; the assistant's turn is left open
-    after the start of speech and the codes spoken so far (arXiv 2502.04128 and its model cards).
+    Formats cannot be added by entry point yet: every model uses `LlasaFormat`. Loading them that way comes later,
+    with this interface.
 
     Attributes:
-        codebook_size: number of speech codes, `<|s_0|>` and on.
+        languages: codes of the languages that models of this format speak, such as "en".
+        codebook_size: number of speech codes.
+        speech_ids: int64 [codebook_size], the vocabulary id of each speech code.
+        end_id: the vocabulary id that ends speech.
+    """
+
+    languages: frozenset[str]
+    codebook_size: int
+    speech_ids: NDArray[np.int64]
+    end_id: int
+
+    @staticmethod
+    def matches(tokenizer: PreTrainedTokenizerBase) -> bool:
+        """Returns whether a tokenizer belongs to a model of this format."""
+        ...
+
+    def prompt_ids(self, text: str, codes: Codes) -> list[int]:
+        """Returns the token ids of a prompt, which the model continues with speech codes.
+
+        Args:
+            text: transcript of the voice prompt, text of the history, and the text to speak, joined.
+            codes: speech codes of the voice prompt and of the history, int32 [frames].
+
+        Raises:
+            InputError: the text contains one of the model's own markers.
+        """
+        ...
+
+    def unknown_characters(self, text: str) -> list[str]:
+        """Returns the characters of the text that the tokenizer cannot represent, each once, in order."""
+        ...
+
+
+class LlasaFormat:
+    """The prompt format of Llasa, with token ids from the model's own tokenizer; a `PromptFormat`.
+
+    The user's turn is the instruction, then the text between two markers. The assistant's turn is left open after
+    the start of speech and the codes so far (arXiv 2502.04128 and the model cards).
+
+    Attributes:
+        codebook_size: number of speech codes; their tokens are `<|s_0|>`, `<|s_1|>`, ...
         speech_ids: int64 [codebook_size], the vocabulary id of each code.
         end_id: the vocabulary id that ends speech.
     """
 
+    languages = frozenset({"en", "zh"})
+
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Looks the markers up.
+        """Looks up the markers.
 
         Raises:
-            ModelError: the tokenizer lacks a marker, the speech tokens or a chat template.
+            ModelError: the tokenizer does not have a marker, the speech tokens or a chat template.
         """
         vocabulary = tokenizer.get_vocab()
-        markers = (TEXT_START, TEXT_END, SPEECH_START, SPEECH_END, "<|s_0|>")
-        missing = [marker for marker in markers if marker not in vocabulary]
+        missing = _missing_markers(vocabulary)
         if missing:
-            raise ModelError(f"this is not a Llasa checkpoint: its tokenizer lacks {', '.join(missing)}")
+            raise ModelError(
+                f"this is not a Llasa checkpoint: its tokenizer does not have {', '.join(missing)}"
+            )
         if not tokenizer.chat_template:
             raise ModelError("this is not a complete Llasa checkpoint: its tokenizer has no chat template")
         self._tokenizer = tokenizer
@@ -56,19 +102,24 @@ class PromptFormat:
         special = map(re.escape, tokenizer.all_special_tokens)
         self._marker = re.compile("|".join((r"<\|\w+\|>", *special)))
 
-    def ids(self, text: str, codes: Codes) -> list[int]:
-        """The prompt's token ids.
+    @staticmethod
+    def matches(tokenizer: PreTrainedTokenizerBase) -> bool:
+        """Returns whether a tokenizer has Llasa's markers and speech tokens."""
+        return not _missing_markers(tokenizer.get_vocab())
+
+    def prompt_ids(self, text: str, codes: Codes) -> list[int]:
+        """Returns the token ids of a prompt.
 
         Args:
-            text: transcript of the voice prompt, text of the history, and the text to speak.
-            codes: of the voice prompt and of the history.
+            text: transcript of the voice prompt, text of the history, and the text to speak, joined.
+            codes: speech codes of the voice prompt and of the history, int32 [frames].
 
         Raises:
-            InputError: the text holds one of the model's own markers.
+            InputError: the text contains one of the model's own markers.
         """
         marker = self._marker.search(text)
         if marker:
-            raise InputError(f"the text holds the model's own marker {marker[0]!r}: remove it")
+            raise InputError(f"the text contains the model's own marker {marker[0]!r}: remove it")
         turns = [
             {"role": "user", "content": f"{INSTRUCTION}{TEXT_START}{text}{TEXT_END}"},
             {"role": "assistant", "content": SPEECH_START},
@@ -85,10 +136,14 @@ class PromptFormat:
         return [*ids, *self.speech_ids[codes].tolist()]
 
     def unknown_characters(self, text: str) -> list[str]:
-        """Characters of the text that the tokenizer cannot represent, each once, in order."""
+        """Returns the characters of the text that the tokenizer cannot represent, each once, in order."""
         return [char for char in dict.fromkeys(text) if not char.isspace() and not self._represents(char)]
 
     def _represents(self, char: str) -> bool:
         ids = self._tokenizer.encode(char, add_special_tokens=False)
         unknown = self._tokenizer.unk_token_id
         return bool(ids) and (unknown is None or unknown not in ids)
+
+
+def _missing_markers(vocabulary: Container[str]) -> list[str]:
+    return [marker for marker in (*MARKERS, "<|s_0|>") if marker not in vocabulary]

@@ -35,7 +35,7 @@ def test_the_oldest_steps_leave_the_window(llasa: Llasa, voice: Voice, with_voic
     kept = at.prompt.history
     assert kept == (history[2:] if with_voice else (history[0], *history[3:]))
     spoken = [voice.text] * with_voice + [step.text for step in kept] + [TEXT]
-    ids = llasa.format.ids(" ".join(map(str, spoken)), at.decoder.context)
+    ids = llasa.format.prompt_ids(" ".join(map(str, spoken)), at.decoder.context)
     assert len(ids) + at.maximum <= llasa.max_length < len(ids) + at.maximum + 400
     assert at.decoder.context[-1] == 5 and len(at.decoder.context) == sum(
         len(step.codes) for step in kept

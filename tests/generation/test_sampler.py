@@ -181,7 +181,7 @@ def test_history_is_a_longer_voice_prompt(make: Callable[..., Sampler]) -> None:
     after = sampler.at(Prompt("found a coin.", "en", sampler.prompt.voice, (step,)))
     assert after.decoder.context.tolist() == [*sampler.decoder.context.tolist(), *range(20)]
     spoken = "hello world the captain found a coin."
-    prompt = sampler.llasa.format.ids(spoken, after.decoder.context)
+    prompt = sampler.llasa.format.prompt_ids(spoken, after.decoder.context)
     sampler.tracker.ledger.prefill_tokens = 0
     candidates = after.extend(after.start(2))[1]
     assert sampler.tracker.ledger.prefill_tokens == len(prompt)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from llasa_search.errors import InputError, ModelError
-from llasa_search.llasa.prompt_format import PromptFormat
+from llasa_search.llasa.prompt_format import LlasaFormat
 from tests.helpers.tiny_random import MARKERS, TEMPLATE, write_language_model
 
 NO_CODES = np.zeros(0, np.int32)
@@ -29,7 +29,7 @@ def test_ids_are_those_of_the_written_prompt(tokenizer: Any) -> None:
         "<|user|>Convert the text to speech:<|TEXT_UNDERSTANDING_START|>Hello, you.<|TEXT_UNDERSTANDING_END|>"
         "<|eot_id|><|assistant|><|SPEECH_GENERATION_START|><|s_5|><|s_63|><|s_0|>"
     )
-    ids = PromptFormat(tokenizer).ids("Hello, you.", np.array([5, 63, 0], dtype=np.int32))
+    ids = LlasaFormat(tokenizer).prompt_ids("Hello, you.", np.array([5, 63, 0], dtype=np.int32))
     assert ids == tokenizer.encode(written, add_special_tokens=False)
 
 
@@ -46,7 +46,7 @@ def test_the_date_is_pinned(pair_path: Path, date: str) -> None:
     """The same seed speaks otherwise tomorrow, because the template writes today's date."""
     tokenizer = AutoTokenizer.from_pretrained(pair_path / "language_model")
     tokenizer.chat_template = date + TEMPLATE
-    ids = PromptFormat(tokenizer).ids("hello", NO_CODES)
+    ids = LlasaFormat(tokenizer).prompt_ids("hello", NO_CODES)
     assert str(tokenizer.decode(ids)).replace(" ", "").startswith("26jul2024<|user|>")
 
 
@@ -56,7 +56,7 @@ def test_a_tokenizer_without_a_marker_is_refused(tmp_path: Path, missing: str) -
     markers = tuple(marker for marker in MARKERS if marker != missing)
     write_language_model(tmp_path, 4, 0.1, markers, TEMPLATE, {})
     with pytest.raises(ModelError) as error:
-        PromptFormat(AutoTokenizer.from_pretrained(tmp_path))
+        LlasaFormat(AutoTokenizer.from_pretrained(tmp_path))
     assert missing in str(error.value)
 
 
@@ -64,19 +64,19 @@ def test_a_tokenizer_without_a_template_is_refused(tmp_path: Path) -> None:
     """transformers' own error names no remedy."""
     write_language_model(tmp_path, 4, 0.1, MARKERS, None, {})
     with pytest.raises(ModelError, match="chat template"):
-        PromptFormat(AutoTokenizer.from_pretrained(tmp_path))
+        LlasaFormat(AutoTokenizer.from_pretrained(tmp_path))
 
 
 @pytest.mark.parametrize("marker", ["<|SPEECH_GENERATION_START|>", "<|s_7|>", "<|eot_id|>", "<|s_99999|>"])
 def test_a_marker_in_the_text_is_refused(tokenizer: Any, marker: str) -> None:
     """A text that closes its own turn or dictates speech codes."""
     with pytest.raises(InputError, match="marker"):
-        PromptFormat(tokenizer).ids(f"hello {marker} there", NO_CODES)
+        LlasaFormat(tokenizer).prompt_ids(f"hello {marker} there", NO_CODES)
 
 
 def test_characters_that_cannot_be_spoken_are_named(tokenizer: Any) -> None:
     """Words that silently vanish because the tokenizer does not know their letters."""
-    form = PromptFormat(tokenizer)
+    form = LlasaFormat(tokenizer)
     assert form.unknown_characters("Hello, 你好 naïve 你 \n😀!") == ["你", "好", "ï", "😀"]
     assert form.unknown_characters("Hello, you!") == []
 
@@ -84,6 +84,6 @@ def test_characters_that_cannot_be_spoken_are_named(tokenizer: Any) -> None:
 @given(st.text(alphabet="ab .,?!'", max_size=30))
 def test_any_plain_text_gives_its_own_characters(tokenizer: Any, text: str) -> None:
     """Text trimmed or merged by the template."""
-    form = PromptFormat(tokenizer)
-    before, after = form.ids("", NO_CODES), form.ids(text, NO_CODES)
+    form = LlasaFormat(tokenizer)
+    before, after = form.prompt_ids("", NO_CODES), form.prompt_ids(text, NO_CODES)
     assert len(after) == len(before) + len(text)
