@@ -13,6 +13,7 @@ import pytest
 
 import llasa_search
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 PARTS = ("pyproject.toml", "README.md", "LICENSE", "llasa_search", "verifiers", "strategies")
 

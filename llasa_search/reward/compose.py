@@ -121,7 +121,7 @@ class MaxRank(Combination):
     """The worst of each candidate's ranks under the terms, from 0 (last under one) to 1 (first under all)."""
 
     def combine(self, values: FloatArray) -> FloatArray:
-        worst: FloatArray = np.min([ranks(term[None]) for term in values], axis=0)
+        worst: FloatArray = np.stack([ranks(term[None]) for term in values]).min(axis=0)
         return worst
 
 

@@ -189,7 +189,7 @@ def measured(
         # The same for every n: two points make its line.
         ends = sorted({sizes[0], sizes[-1]})
         points += pool_points(pool, judge, ends, curves.at_random, "a random one", verified=False)
-        controls = {"likeliest": curves.likeliest, "shortest": curves.shortest}
+        controls: dict[str, curves.Key] = {"likeliest": curves.likeliest, "shortest": curves.shortest}
         controls |= {f"oracle: {other}": curves.oracle(other) for other in alike(pool, judge, judges)}
         for name, key in controls.items():
             points += pool_points(pool, judge, sizes, key, name, verified=False)

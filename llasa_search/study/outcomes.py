@@ -149,7 +149,7 @@ def p_value(outcome: Outcome, other: Outcome, seed: int = 0) -> float:
     if mask.sum() < 2:
         return np.nan
     sides = [each.totals[mask].mean(axis=1) / each.lengths[mask].sum() for each in (outcome, other)]
-    if np.array_equal(*sides):
+    if np.array_equal(sides[0], sides[1]):
         return 1.0
     return float(
         permutation_test(

@@ -38,6 +38,7 @@ def test_the_command_line_uses_it_by_name(python: Path, pair_path: Path, tmp_pat
     assert "4 rows from 4 roots" in run(python, "-m", "llasa_search", "trace", "run", cwd=tmp_path)
 
 
+@pytest.mark.slow
 def test_its_own_tests_pass(python: Path, tmp_path: Path) -> None:
     shutil.copytree(EXAMPLE / "tests", tmp_path / "tests")
     assert "passed" in run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", cwd=tmp_path)

@@ -69,7 +69,7 @@ def test_tables_hold_what_is_known() -> None:
 
 def test_p_values_of_a_table_are_corrected_for_their_number() -> None:
     """With more comparisons in a table, each p-value is larger."""
-    arms = [arm_point([{**row, "arm": name} for row in BEAM], "words", POOL) for name in ("a", "b")]  # type: ignore[list-item]
+    arms = [arm_point([{**row, "arm": name} for row in BEAM], "words", POOL) for name in ("a", "b")]
     alone, both = (markdown(each, "judged WER").splitlines()[2:] for each in (arms[:1], arms))
     assert [line.split(" | ")[-1] for line in alone] == ["0.500 |"]
     assert [line.split(" | ")[-1] for line in both] == ["1.000 |", "1.000 |"]
@@ -127,6 +127,7 @@ def test_the_same_points_make_the_same_picture(tmp_path: Path) -> None:
     assert first[0].read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.slow
 def test_study_quick_writes_a_reproducible_report(cli: Callable[..., Outcome], tmp_path: Path) -> None:
     """`llasa-search study --quick` writes rows, plots, and a report with everything needed to repeat it."""
     pytest.importorskip("pocketsphinx")
