@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -61,7 +61,7 @@ def say(
     _check_outputs(out, save_run, prompt)
     if n is not None and n < 1:
         raise InputError(f"-n {n}: ask for 1 candidate or more")
-    sampling = {"temperature": temperature, "top_p": top_p}
+    sampling: dict[str, Any] = {"temperature": temperature, "top_p": top_p}
     with _progress_bar(n) as progress:
         result = search.generate(
             text,
