@@ -5,13 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer.main
 
 import llasa_search
-from llasa_search import search
 from llasa_search.cli.main import app
 from tests.docs.blocks import DOCS, PAGES, ROOT, blocks, name
 
@@ -27,17 +25,6 @@ def test_there_is_one_command_to_speak_and_one_to_test() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) < 120
-
-
-@pytest.mark.slow
-def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The block runs from top to bottom as written, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    (block,) = [block for block in blocks(ROOT / "README.md") if block.language == "python"]
-    names: dict[str, Any] = {}
-    exec(block.code, names)
-    search.unload()
-    assert {path.name for path in tmp_path.iterdir()} == {"out.wav", "run"}
 
 
 def test_the_result_in_the_readme_is_that_of_the_table() -> None:
