@@ -14,6 +14,7 @@ from llasa_search.voice import Voice
 
 FinishReason = Literal["stop", "length"]
 Status = Literal["scored", "failed", "skipped", "abstained"]
+SpanKind = Literal["substituted", "deleted", "inserted"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,24 @@ class Score:
     value: float
     detail: str = ""
     status: Status = "scored"
+
+
+@dataclass(frozen=True)
+class Span:
+    """A place in an utterance where it does not say what it should.
+
+    Attributes:
+        start_seconds, end_seconds: from the beginning of the audio; equal where nothing was said.
+        kind: "substituted", "deleted" or "inserted".
+        expected: words of the text, "" if inserted.
+        said: words that were said instead, "" if deleted.
+    """
+
+    start_seconds: float
+    end_seconds: float
+    kind: SpanKind
+    expected: str = ""
+    said: str = ""
 
 
 def why_unscored(scores: Mapping[str, Score]) -> str:

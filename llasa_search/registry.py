@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import is_dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -35,7 +34,7 @@ class Registry:
 
     @cached_property
     def entries(self) -> dict[str, EntryPoint]:
-        """Entry points by name, sorted; of a name that two packages claim, one of them."""
+        """Entry points by name, sorted; one of them if two packages claim a name."""
         return {entry.name: entry for entry in sorted(entry_points(group=self.group), key=lambda e: e.name)}
 
     def get(self, name: str) -> Any:
@@ -66,7 +65,7 @@ class Registry:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """What to say beside an unknown name: the nearest known one, else all of them.
+    """Returns advice about an unknown name: the nearest known one, else all of them.
 
     >>> suggest("wre", ["speaker", "wer"])
     "did you mean 'wer'?"
@@ -79,14 +78,12 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def taken(made: Callable[..., object]) -> str:
-    """What can be given to a verifier or a strategy, with defaults, as it is written after its name."""
+    """Returns the arguments of a verifier or a strategy with their defaults, such as "n=16, alpha=0.25"."""
     parameters = list(inspect.signature(made).parameters.values())
-    kind = getattr(made, "__self__", None)
-    passed_on = [each.kind for each in parameters] == [inspect.Parameter.VAR_KEYWORD]
-    if isinstance(kind, type) and is_dataclass(kind) and passed_on:  # a preset takes what its class takes
-        preset = made()
-        of_class = inspect.signature(kind).parameters.values()
-        parameters = [each.replace(default=getattr(preset, each.name)) for each in of_class]
+    if [each.kind for each in parameters] == [inspect.Parameter.VAR_KEYWORD]:
+        preset = made()  # a preset, such as `Beam.short`, takes what its class takes
+        of_class = inspect.signature(type(preset)).parameters.values()
+        parameters = [each.replace(default=vars(preset)[each.name]) for each in of_class]
     return ", ".join(str(each.replace(annotation=each.empty)) for each in parameters) or "no arguments"
 
 

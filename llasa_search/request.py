@@ -134,7 +134,7 @@ def _looks_like_a_name(prompt: str) -> bool:
 
 def add_resynthesis(voice: Voice | None, llasa: Llasa, verifiers: Sequence[Verifier]) -> None:
     """Sets the voice's resynthesis if a verifier compares with it."""
-    if voice is not None and any(getattr(each, "wants_resynthesis", False) for each in verifiers):
+    if voice is not None and any("resynthesis" in each.needs for each in verifiers):
         voice.resynthesis = llasa.decode([llasa.voice_codes(voice)])[0]
 
 
@@ -200,7 +200,7 @@ def _with_transcript(
     advice = "say what it says (prompt text), or put that in a .txt file of the same name beside it"
     if voice.seconds >= MAX_SECONDS:
         advice = f"cut the recording to less than {MAX_SECONDS:g} s, and " + advice
-    recogniser = next((verifier for verifier in verifiers if hasattr(verifier, "transcribe")), None)
+    recogniser = next((verifier for verifier in verifiers if verifier.can_transcribe), None)
     if recogniser is None:
         raise InputError(
             f"the prompt {voice.name!r} has no transcript and no verifier can transcribe it: {advice}"

@@ -1,4 +1,4 @@
-"""What a verifier is: the contract that built-in ones and anyone's own fulfil alike."""
+"""The base class of verifiers, with every hook and its default."""
 
 from __future__ import annotations
 
@@ -14,95 +14,147 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from llasa_search.arrays import FloatArray
-from llasa_search.candidate import Score, Utterance
+from llasa_search.arrays import Audio, FloatArray
+from llasa_search.candidate import Score, Span, Utterance
+from llasa_search.checkpoints.names import EMBEDDED, resolve_name
 from llasa_search.errors import InputError, short_repr
 from llasa_search.reward.base import Leaf
 from llasa_search.voice import Prompt
 
-NEEDS = frozenset({"text", "voice", "codes", "logprobs"})
+NEEDS = frozenset({"text", "voice", "resynthesis", "codes", "logprobs"})
 """What a verifier may read of an utterance beside its audio."""
 
 
 class Verifier(Leaf):
-    """Scores utterances in its field's own unit; by itself it is a reward.
+    """Scores utterances in its own unit. A verifier by itself is a reward.
 
-    A subclass implements `score`, and sets what differs from the defaults below. It keeps each constructor
-    argument in an attribute of the same name, because its printed form (`WER(model='large-v3')`: the
-    arguments that differ from their defaults) is its identity.
+    A subclass implements `score` and declares its `scale`. Everything else has a default: override what differs.
+    The constructor keeps each argument in an attribute of the same name, because the printed form
+    (`WER(model='large-v3')`: the arguments that differ from their defaults) is the verifier's identity.
+
+    `transcribe` and `error_spans` are optional. A verifier offers them by overriding them; `can_transcribe` and
+    `can_find_errors` tell whether it does.
 
     Attributes:
-        needs: what it reads beside the audio: any of "text", "voice", "codes", "logprobs".
-        partial: whether it can judge unfinished speech.
+        scale: (worst, best) in the verifier's unit, where its utility reaches 0 and 1.
+        needs: what it reads beside the audio: any of "text"; "voice"; "resynthesis", which is the voice prompt
+            encoded and decoded by the codec (`Voice.resynthesis`); "codes"; "logprobs".
+        languages: codes of the languages that it scores, such as "en"; None for any.
+        partial: whether it can score unfinished speech.
         min_seconds: unfinished speech that is shorter is not scored; the verifier abstains.
-        window_seconds: how much of the end of unfinished speech is decoded for it; None for all, 0 for a
-            verifier that does not listen. Codes and log-probabilities are those of all of it.
-        family: what kind of model hears, such as "whisper". A judge should be of another family.
-        judge: whether it is meant to judge what a search found, not to take part in one.
-        content: whether it hears what is said. A reward without any such verifier gets a gate, because
-            speech that is cut off would win.
-        cost: rough seconds for a second of speech on a CPU core, where `flops` does not know; cheaper
-            verifiers go first.
-        requires: modules that it imports in `load`, such as "funasr": `llasa-search verifiers` says whether
-            they are installed.
-        part: what `model="tiny"` means for it, in the package's folder of checkpoints; "" for all of them.
-        scale: (worst, best) in its unit: where its utility reaches 0 and 1.
+        window_seconds: how much of the end of unfinished speech it needs; None for all, 0 if it does not read the
+            audio. Only that much is decoded. Codes and log-probabilities are those of all speech so far.
+        family: the kind of model that it is built on, such as "whisper". A judge should be of another family.
+        judge: whether it is meant to measure what a search has found rather than to take part in one.
+        content: whether it scores what is said. A reward without such a verifier gets a gate, because truncated
+            speech would win.
+        cost: rough seconds per second of speech on one CPU core, used where `flops` returns NaN. Cheaper
+            verifiers run first.
+        requires: modules that it imports in `load`, such as "funasr". `llasa-search verifiers` shows whether they
+            are installed.
     """
 
+    scale: tuple[float, float] = (0.0, 1.0)
     needs: frozenset[str] = frozenset({"text"})
+    languages: frozenset[str] | None = None
     partial: ClassVar[bool] = False
     min_seconds: ClassVar[float] = 0.0
     window_seconds: ClassVar[float | None] = None
     family: str = ""
-    cost: ClassVar[float] = 1.0
-    requires: ClassVar[tuple[str, ...]] = ()
     judge: ClassVar[bool] = False
     content: ClassVar[bool] = False
-    part: ClassVar[str] = ""
-    scale: tuple[float, float] = (0.0, 1.0)
+    cost: ClassVar[float] = 1.0
+    requires: ClassVar[tuple[str, ...]] = ()
+
+    _part: ClassVar[str] = ""  # the checkpoint in the package's folder that "tiny" stands for
 
     @abstractmethod
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
-        """One score for each utterance, in order. What it raises marks the candidates as failed."""
+        """Returns one score for each utterance, in order.
+
+        An exception marks the utterances as failed. `Score(math.nan, "why", "abstained")` declines to score one.
+        """
 
     def load(self) -> None:
-        """Loads its model, once. Called at the start of each search, before its clock."""
+        """Loads the model, once. Called at the start of each search, before its clock starts."""
 
     def check(self, prompt: Prompt) -> None:
-        """Refuses a prompt that it cannot judge, after `load` and before any speech is sampled.
+        """Refuses a prompt that it cannot score, after `load` and before any speech is sampled.
 
         Raises:
-            InputError: the prompt lacks something that it needs.
+            InputError: the prompt does not have something that the verifier needs, or is in another language.
         """
         if "voice" in self.needs and prompt.voice is None:
             raise InputError(
                 f"{self} compares with a reference voice: give a prompt recording, or leave it out"
             )
+        if self.languages is not None and prompt.language not in self.languages:
+            known = ", ".join(sorted(self.languages))
+            raise InputError(f"{self} scores {known} only, and the text is {prompt.language!r}: leave it out")
 
     def utility(self, values: FloatArray) -> FloatArray:
-        """Maps values in its unit to [0, 1], linear between the ends of `scale`; NaN stays NaN."""
+        """Maps values in the verifier's unit to [0, 1], linear between the ends of `scale`; NaN stays NaN."""
         worst, best = self.scale
         # Adding 0 turns -0 into 0.
         return np.clip((values - worst) / (best - worst), 0.0, 1.0) + 0.0
 
-    def counts(self, text: str, language: str, detail: str) -> tuple[int, int] | None:
-        """Edits and length of the text (in words; Chinese: characters) behind an error rate.
+    def flops(self, seconds: float) -> float:
+        """Returns the FLOPs to score one utterance of that many seconds; NaN if unknown."""
+        return math.nan
 
-        Corpus values are ratios of their sums.
+    def counts(self, text: str, language: str, detail: str) -> tuple[int, int] | None:
+        """Returns the edits, and the length of the text, behind an error rate; None for other verifiers.
+
+        The error rate of a corpus is the ratio of their sums.
 
         Args:
             text: what should have been said.
-            language: "en" or "zh".
+            language: of the text.
             detail: of the score: the transcript.
-
-        Returns:
-            None where the value is no error rate.
         """
         return None
 
-    def flops(self, seconds: float) -> float:
-        """Floating-point operations to judge one utterance of so many seconds; NaN where nobody knows."""
-        return math.nan
+    def transcribe(self, audios: Sequence[Audio], sample_rates: Sequence[int], language: str) -> list[str]:
+        """Returns the transcripts of recordings, "" for one without speech. Optional.
+
+        Args:
+            audios: float32 mono [samples] in [-1, 1], each of its own length.
+            sample_rates: in Hz, one per recording.
+            language: that is spoken.
+
+        Raises:
+            InputError: this verifier does not offer transcripts.
+        """
+        raise InputError(f"{self} cannot transcribe: take a speech recogniser, such as WER()")
+
+    def error_spans(self, utterances: Sequence[Utterance]) -> list[list[Span]]:
+        """Returns where each finished utterance does not say its text, in order of time. Optional.
+
+        Raises:
+            InputError: this verifier does not find the places of errors.
+        """
+        raise InputError(f"{self} does not find the places of errors")
+
+    @property
+    def can_transcribe(self) -> bool:
+        """Whether it offers `transcribe`."""
+        return type(self).transcribe is not Verifier.transcribe
+
+    @property
+    def can_find_errors(self) -> bool:
+        """Whether it offers `error_spans`."""
+        return type(self).error_spans is not Verifier.error_spans
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it uses a checkpoint of the package, which is trained on the speech of model "tiny" only."""
+        return bool(self._part) and any(value in EMBEDDED for value in arguments(self).values())
+
+    def checkpoints(self) -> list[str]:
+        """Returns the existing files and folders that its arguments name."""
+        names = [value for value in arguments(self).values() if isinstance(value, str) and value]
+        paths = [resolve_name(name, self._part) for name in names]
+        return [path for path in paths if os.path.exists(path)]
 
     @staticmethod
     def from_function(
@@ -110,12 +162,12 @@ class Verifier(Leaf):
         scale: tuple[float, float] | None = None,
         name: str | None = None,
     ) -> FunctionVerifier:
-        """A verifier out of a plain function.
+        """Makes a verifier of a plain function.
 
         Args:
             function: takes an `Utterance`, returns its value.
-            scale: (worst, best) value; None says that it returns utilities, and what is outside [0, 1] fails.
-            name: how it is printed; the function's own name by default.
+            scale: (worst, best) value; None if the function returns utilities: values outside [0, 1] then fail.
+            name: how the verifier is printed; None for the function's own name.
         """
         return FunctionVerifier(function, scale, name)
 
@@ -137,7 +189,7 @@ def arguments(verifier: Verifier) -> dict[str, Any]:
     """Returns the constructor arguments of a verifier by name, paths as text.
 
     Raises:
-        InputError: its class does not keep an argument in an attribute of the same name.
+        InputError: its constructor does not keep an argument in an attribute of the same name.
     """
     names = [parameter.name for parameter in _parameters(type(verifier))]
     missing = [name for name in names if not hasattr(verifier, name)]
@@ -155,37 +207,34 @@ def _parameters(kind: type[Verifier]) -> tuple[inspect.Parameter, ...]:
 
 
 def check_declaration(verifier: Verifier) -> None:
-    """Refuses what a class says of itself and cannot be; its scale is checked once it is loaded.
+    """Checks what a search relies on before the verifier is loaded; its scale is checked after that.
 
     Raises:
-        InputError: something in `needs` that no utterance has, a number that is none, a family that is no
-            name, or an argument that cannot be read back from the printed form.
+        InputError: `needs` holds something that no utterance has, or an argument cannot be read back from the
+            printed form.
     """
-    name, needs = type(verifier).__name__, verifier.needs
-    if not isinstance(needs, set | frozenset) or needs - NEEDS:
-        raise InputError(f"{name}: needs={short_repr(needs)}: give a set of any of {', '.join(sorted(NEEDS))}")
-    for number in ("cost", "min_seconds", "window_seconds"):
-        value = getattr(verifier, number)
-        optional = number == "window_seconds" and value is None
-        if not optional and not (isinstance(value, Real) and 0 <= float(value) < math.inf):
-            raise InputError(f"{name}: {number}={short_repr(value)}: give a number, 0 or more")
-    if not isinstance(verifier.family, str):
-        raise InputError(f"{name}: family={short_repr(verifier.family)}: give a name, such as 'whisper'")
+    name = type(verifier).__name__
+    if unknown := set(verifier.needs) - NEEDS:
+        raise InputError(f"{name}: needs={short_repr(unknown)}: give a set of any of {', '.join(sorted(NEEDS))}")
     for argument, value in verifier._changed_arguments().items():
         try:
             ast.literal_eval(repr(value))
         except (ValueError, SyntaxError) as error:
             raise InputError(
                 f"{name}({argument}={short_repr(value)}): a stored run reads it back from its printed form, so "
-                "that its arguments are numbers, text, None, or lists of these"
+                "give a number, text, None, or a list of these"
             ) from error
 
 
 def require_width(scale: tuple[float, float], name: str) -> None:
-    """Refuses a scale that is not two different finite numbers.
+    """Checks that a scale is two different finite numbers.
+
+    Args:
+        scale: (worst, best).
+        name: of the scale, for the message.
 
     Raises:
-        InputError: named `name`.
+        InputError: it is not.
     """
     numbers = isinstance(scale, tuple | list) and all(isinstance(end, Real) for end in scale)
     if not numbers or len(scale) != 2 or not 0 < abs(scale[1] - scale[0]) < math.inf:
@@ -193,14 +242,14 @@ def require_width(scale: tuple[float, float], name: str) -> None:
 
 
 def _literal(value: object) -> object:
-    """An argument as it is printed: a path as text, what is numpy's as Python's own."""
+    """Returns an argument as it is printed: paths as text, numpy's numbers and arrays as Python's."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
 class FunctionVerifier(Verifier):
-    """A plain function as a verifier; see `Verifier.from_function`. It is taken for a cheap one."""
+    """A plain function as a verifier; see `Verifier.from_function`. It is assumed to be cheap."""
 
     cost = 0.0
 
@@ -218,7 +267,7 @@ class FunctionVerifier(Verifier):
         self._bounded = scale is None
 
     def renamed(self, name: str) -> FunctionVerifier:
-        """The same function under another name."""
+        """Returns a verifier of the same function under another name."""
         return FunctionVerifier(self.function, None if self._bounded else self.scale, name)
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
@@ -244,4 +293,4 @@ class FunctionVerifier(Verifier):
         return f"{self.name}()"
 
     def _changed_arguments(self) -> dict[str, Any]:
-        return {}  # it is known by its name
+        return {}  # its identity is its name

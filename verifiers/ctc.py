@@ -41,12 +41,12 @@ class CTCAlignment(Verifier):
 
     partial = True
     family = "ctc"
-    part = "ctc"
+    _part = "ctc"
     content = True
 
     def __init__(self, model: str = "tiny") -> None:
         self.model = str(model)
-        self.scale = stored_scale(resolve_name(self.model, self.part)) or (2.0, 0.0)
+        self.scale = stored_scale(resolve_name(self.model, self._part)) or (2.0, 0.0)
 
     @cached_property
     def _ctc(self) -> CTCModel:

@@ -28,12 +28,12 @@ class _Emotion(Verifier):
     min_seconds = 0.5
     window_seconds = 4.0
     family = "emotion2vec"
-    part = "emotion"
+    _part = "emotion"
     model: str
 
     @cached_property
     def _emotion2vec(self) -> Emotion2Vec:
-        return Emotion2Vec(resolve_name(self.model, self.part))
+        return Emotion2Vec(resolve_name(self.model, self._part))
 
     def load(self) -> None:
         _ = self._emotion2vec
@@ -62,7 +62,7 @@ class EmotionSimilarity(_Emotion):
         if reference is not None:
             self.needs = frozenset()
         self.model = str(model)
-        self.scale = stored_scale(resolve_name(self.model, self.part)) or (0.5, 1.0)
+        self.scale = stored_scale(resolve_name(self.model, self._part)) or (0.5, 1.0)
         self._references = Embeddings(self._embed)
 
     def check(self, prompt: Prompt) -> None:

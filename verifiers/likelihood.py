@@ -37,7 +37,7 @@ class TranscriptLikelihood(Verifier):
     """
 
     family = "whisper"
-    part = "asr.pt"
+    _part = "asr.pt"
     content = True
     scale = (-2.0, 0.0)
 
@@ -47,7 +47,7 @@ class TranscriptLikelihood(Verifier):
     @cached_property
     def _asr(self) -> WhisperASR:
         # A folder or a hub id is another kind of checkpoint; it is refused before gigabytes are loaded.
-        path = Path(resolve_name(self.model, self.part))
+        path = Path(resolve_name(self.model, self._part))
         other_kind = path.is_dir() or (is_id(self.model) and path.suffix != ".pt" and not path.exists())
         asr = None if other_kind else load_asr(self.model)
         if not isinstance(asr, WhisperASR):

@@ -53,7 +53,7 @@ class SpeakerSimilarity(Verifier):
     min_seconds = 0.5
     window_seconds = 4.0
     family = "speaker-embedding"
-    part = "speaker"
+    _part = "speaker"
 
     def __init__(
         self,
@@ -64,14 +64,11 @@ class SpeakerSimilarity(Verifier):
             raise InputError(f"reference={reference!r}: take 'original' or 'resynthesis'")
         self.model = str(model)
         self.reference = reference
-        self._checkpoint = resolve_name(self.model, self.part)
+        if reference == "resynthesis":
+            self.needs = frozenset({"voice", "resynthesis"})
+        self._checkpoint = resolve_name(self.model, self._part)
         self.scale = stored_scale(self._checkpoint) or SCALES[kind_of(self._checkpoint)]
         self._voices = Embeddings(self._embed)
-
-    @property
-    def wants_resynthesis(self) -> bool:
-        """Whether the `Voice` of a search needs its resynthesis."""
-        return self.reference == "resynthesis"
 
     @cached_property
     def _encoder(self) -> SpeakerEncoder:

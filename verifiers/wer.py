@@ -54,7 +54,7 @@ class WER(Verifier):
 
     partial = True
     family = "whisper"
-    part = "asr.pt"
+    _part = "asr.pt"
     content = True
     scale = (1.0, 0.0)
 

@@ -137,7 +137,7 @@ def _verifier_with_protocol(verifier: Verifier, protocol: str) -> Verifier:
 def _check_reward(reward: Reward, entries: Sequence[Entry], manifest: Path) -> None:
     refuse_codes(reward.verifiers)
     for verifier in reward.verifiers:
-        if getattr(verifier, "wants_resynthesis", False):
+        if "resynthesis" in verifier.needs:
             raise InputError(
                 f"{verifier} compares with the prompt as resynthesised by a codec, and there is no codec here"
             )

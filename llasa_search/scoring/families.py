@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 
-from llasa_search.checkpoints.names import EMBEDDED
 from llasa_search.verifiers.base import Verifier
 
 
@@ -33,9 +32,7 @@ def warn_same_family(judges: Iterable[Verifier], verifiers: Iterable[Verifier]) 
 
 def warn_out_of_domain(verifiers: Iterable[Verifier]) -> None:
     """Warns of embedded verifiers that are to score speech which the embedded model did not make."""
-    embedded = dict.fromkeys(
-        str(each) for each in verifiers if each.part and getattr(each, "model", "") in EMBEDDED
-    )
+    embedded = dict.fromkeys(str(each) for each in verifiers if each.is_embedded)
     if embedded:
         warnings.warn(
             f"{', '.join(embedded)}: the package's own checkpoints are trained on the speech of model 'tiny' "

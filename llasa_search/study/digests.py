@@ -6,9 +6,6 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from llasa_search.checkpoints.names import resolve_name
-from llasa_search.verifiers.base import Verifier
-
 
 def digest(content: str | bytes) -> str:
     """Returns 12 hexadecimal digits that identify the content."""
@@ -27,10 +24,3 @@ def fingerprint(*models: str) -> str:
         for file in files:
             content.update(file.read_bytes() if file.is_file() else model.encode())
     return content.hexdigest()
-
-
-def checkpoints_of(verifier: Verifier) -> list[str]:
-    """Returns the checkpoints, files or folders, that a verifier's arguments name."""
-    arguments = [value for name, value in vars(verifier).items() if name[0] != "_" and isinstance(value, str)]
-    paths = [resolve_name(each, verifier.part) for each in arguments if each]
-    return [path for path in paths if Path(path).exists()]

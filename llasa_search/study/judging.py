@@ -12,7 +12,7 @@ from llasa_search.scoring.score_all import score_all
 from llasa_search.scoring.score_record import ScoreRecord, score_to_record
 from llasa_search.storage.files import write_text
 from llasa_search.study.cases import Case
-from llasa_search.study.digests import checkpoints_of, digest, fingerprint
+from llasa_search.study.digests import digest, fingerprint
 from llasa_search.verifiers.base import FunctionVerifier, Verifier
 
 NOT_DECODED: ScoreRecord = {"value": None, "detail": "was never decoded", "status": "skipped"}
@@ -38,7 +38,7 @@ def judged(
     """
     kept, verifier = not isinstance(judge, FunctionVerifier), own(judge)
     voice = None if case.voice is None else case.voice.id
-    question = (str(judge), fingerprint(*checkpoints_of(verifier)), case.spoken, case.language, voice)
+    question = (str(judge), fingerprint(*verifier.checkpoints()), case.spoken, case.language, voice)
     path = folder / f"judged-{digest(repr(question))}.json"
     known: dict[str, ScoreRecord] = json.loads(path.read_text("utf-8")) if kept and path.exists() else {}
     new = [candidate for candidate in candidates if str(candidate.index) not in known]

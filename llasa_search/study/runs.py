@@ -24,7 +24,7 @@ from llasa_search.scoring.families import warn_same_family
 from llasa_search.scoring.loading import load_verifiers
 from llasa_search.scoring.score_record import ScoreRecord, score_to_record
 from llasa_search.study.cases import Case
-from llasa_search.study.digests import checkpoints_of, digest, fingerprint
+from llasa_search.study.digests import digest, fingerprint
 from llasa_search.study.judging import judged, own
 from llasa_search.study.plan import Arm, Row, refuse
 from llasa_search.study.processes import run_jobs
@@ -216,7 +216,7 @@ def _perform(job: _Job) -> list[Row] | str:
     except (InputError, SearchError) as error:
         return f"case {job.case.id}, arm {job.arm.name!r}, seed {job.seed}: {error}"
     candidates = result.candidates if job.arm.pool else [result.best]
-    if any(getattr(judge, "wants_resynthesis", False) for _, judge in job.judges):
+    if any("resynthesis" in judge.needs for _, judge in job.judges):
         add_resynthesis(job.case.voice, _llasa(job.model, job.codec), [judge for _, judge in job.judges])
     rate = result.sample_rate
     judgements = {name: judged(judge, job.case, candidates, rate, run) for name, judge in job.judges}
@@ -313,7 +313,7 @@ def _key(job: _Job) -> str:
     """Returns a digest of everything that a search's outcome depends on."""
     arm, case = job.arm, job.case
     voice = None if case.voice is None else case.voice.id
-    models = [model for verifier in arm.all_verifiers() for model in checkpoints_of(verifier)]
+    models = [model for verifier in arm.all_verifiers() for model in verifier.checkpoints()]
     made_by = _fingerprints(job.model, job.codec), fingerprint(*models)
     wanted = (arm.strategy, arm.verifiers, asdict(arm.budget), asdict(arm.sampling), arm.pool)
     content = repr((case.text, case.language, voice, job.seed, made_by, wanted))

@@ -1,4 +1,4 @@
-"""What a verifier's class says of itself, refused before anything is sampled where it cannot be."""
+"""What a verifier declares is checked before it is used, and its optional hooks have declared defaults."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llasa_search.candidate import Score, Utterance
-from llasa_search.errors import InputError, ModelError
+from llasa_search.arrays import Audio, FloatArray
+from llasa_search.candidate import Score, Span, Utterance
+from llasa_search.checkpoints.names import TINY
+from llasa_search.errors import InputError
 from llasa_search.scoring.loading import load_verifiers
-from llasa_search.verifiers import EmotionSimilarity, Verifier
+from llasa_search.verifiers import WER, EmotionSimilarity, Pace, SpeakerSimilarity, Verifier
 from llasa_search.verifiers.specification import parse_reward
+from llasa_search.voice import Prompt
 
 
-class Table(Verifier):
-    """Declares what its maker gives."""
+class Constant(Verifier):
+    """Scores 0.5 and keeps an argument of any type."""
 
     def __init__(self, value: object = None) -> None:
         self.value = value
@@ -28,99 +31,106 @@ class Table(Verifier):
 
 @pytest.mark.parametrize("scale", [(0.0, 0.0), (0.0, np.nan), (np.inf, 0.0), (1.0,), None, ("a", "b"), "01"])
 def test_a_scale_without_width_is_refused(scale: tuple[float, float]) -> None:
-    """Guards against utilities of 0 / 0: a reward out of nothing, or none, after all has been sampled."""
-    verifier = Table()
+    """The two ends of a scale are different finite numbers; others would give utilities of 0 / 0."""
+    verifier = Constant()
     verifier.scale = scale
-    with pytest.raises(InputError, match=r"Table\(\): scale=.* two different numbers"):
+    with pytest.raises(InputError, match=r"Constant\(\): scale=.* two different numbers"):
         load_verifiers([verifier])
 
 
-class OwnUtility(Table):
-    def utility(self, values: np.ndarray) -> np.ndarray:
+class OwnUtility(Constant):
+    def utility(self, values: FloatArray) -> FloatArray:
         return np.exp(-values)
 
 
-def test_a_utility_of_its_own_needs_no_scale() -> None:
-    """Guards against a demand that means nothing to who overrides the map."""
+def test_a_verifier_with_its_own_utility_needs_no_scale() -> None:
     verifier = OwnUtility()
     verifier.scale = (0.0, 0.0)
     load_verifiers([verifier])
 
 
-def test_a_need_that_nothing_can_meet_is_refused() -> None:
-    """Guards against `needs = {"transcript"}`, which no check looks at."""
-    verifier = Table()
+def test_an_unknown_need_is_refused() -> None:
+    """`needs` holds only what an utterance can have."""
+    verifier = Constant()
     verifier.needs = frozenset({"transcript"})
-    with pytest.raises(InputError, match=r"transcript.*any of codes, logprobs, text, voice"):
+    with pytest.raises(InputError, match=r"transcript.*any of codes, logprobs, resynthesis, text, voice"):
         load_verifiers([verifier])
 
 
 @pytest.mark.parametrize(
     ("value", "printed"),
     [
-        (Path("models") / "one", f"Table(value={os.path.join('models', 'one')!r})"),
-        (np.float64(0.5), "Table(value=0.5)"),
-        (np.int64(3), "Table(value=3)"),
-        (np.array([1.0, 2.0]), "Table(value=[1.0, 2.0])"),
-        ([1, "a", None], "Table(value=[1, 'a', None])"),
+        (Path("models") / "one", f"Constant(value={os.path.join('models', 'one')!r})"),
+        (np.float64(0.5), "Constant(value=0.5)"),
+        (np.int64(3), "Constant(value=3)"),
+        (np.array([1.0, 2.0]), "Constant(value=[1.0, 2.0])"),
+        ([1, "a", None], "Constant(value=[1, 'a', None])"),
     ],
 )
-def test_arguments_print_as_what_reads_back(value: object, printed: str) -> None:
-    """Guards against `PosixPath('...')` in a stored run, which nothing reads back."""
-    verifier = Table(value)
+def test_arguments_are_printed_so_that_they_can_be_read_back(value: object, printed: str) -> None:
+    verifier = Constant(value)
     load_verifiers([verifier])
     assert str(verifier) == printed
 
 
-def test_an_argument_that_does_not_read_back_is_refused() -> None:
-    """Guards against a run that is stored and cannot be ranked again."""
-    with pytest.raises(InputError, match=r"Table\(value=.*reads it back"):
-        load_verifiers([Table(object())])
+def test_an_argument_that_cannot_be_read_back_is_refused() -> None:
+    """A stored run can always be ranked again."""
+    with pytest.raises(InputError, match=r"Constant\(value=.*reads it back"):
+        load_verifiers([Constant(object())])
 
 
-def test_built_in_paths_read_back() -> None:
-    """Guards against the same in ours."""
+def test_paths_of_built_in_verifiers_can_be_read_back() -> None:
     verifier = EmotionSimilarity(Path("ref.wav"))  # type: ignore[arg-type]
     assert parse_reward(str(verifier)) == verifier
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("needs", ["text"]),
-        ("needs", "text"),
-        ("needs", None),
-        ("cost", "cheap"),
-        ("cost", np.nan),
-        ("min_seconds", None),
-        ("window_seconds", "4"),
-        ("family", ["a"]),
-    ],
-)
-def test_what_cannot_be_is_named(name: str, value: object) -> None:
-    """Guards against a TypeError after everything has been sampled."""
-    verifier = Table()
-    setattr(verifier, name, value)
-    with pytest.raises(InputError, match=rf"Table: {name}="):
-        load_verifiers([verifier])
-
-
-class Leaving(Table):
-    def load(self) -> None:
-        raise SystemExit(3)
-
-
-def test_a_loader_that_exits_does_not_end_the_program() -> None:
-    """Guards against a program that ends without a word."""
-    with pytest.raises(ModelError, match=r"Leaving\(\) cannot be loaded: SystemExit: 3"):
-        load_verifiers([Leaving()])
-
-
-class Defaulted(Table):
+class ArrayByDefault(Constant):
     def __init__(self, value: object = np.zeros(2)) -> None:
         self.value = value
 
 
-def test_an_array_as_a_default() -> None:
-    """Guards against "the truth value of an array is ambiguous"."""
-    assert str(Defaulted()) == "Defaulted()"
+def test_an_array_may_be_the_default_of_an_argument() -> None:
+    assert str(ArrayByDefault()) == "ArrayByDefault()"
+
+
+def test_a_verifier_of_some_languages_refuses_the_others() -> None:
+    """`languages` restricts a verifier; by default it scores any language."""
+    verifier = Constant()
+    verifier.check(Prompt("你好", "zh"))
+    verifier.languages = frozenset({"en"})
+    verifier.check(Prompt("hello", "en"))
+    with pytest.raises(InputError, match=r"Constant\(\) scores en only, and the text is 'zh'"):
+        verifier.check(Prompt("你好", "zh"))
+
+
+class Recogniser(Constant):
+    """Offers both optional hooks."""
+
+    def transcribe(self, audios: Sequence[Audio], sample_rates: Sequence[int], language: str) -> list[str]:
+        return ["one" for _ in audios]
+
+    def error_spans(self, utterances: Sequence[Utterance]) -> list[list[Span]]:
+        return [[] for _ in utterances]
+
+
+def test_a_verifier_offers_the_optional_hooks_that_it_overrides() -> None:
+    """Without an override, the flag is False and the method says what to do."""
+    assert Recogniser().can_transcribe and Recogniser().can_find_errors
+    assert WER().can_transcribe and not Pace().can_transcribe and not Pace().can_find_errors
+    with pytest.raises(InputError, match=r"Pace\(\) cannot transcribe: take a speech recogniser"):
+        Pace().transcribe([], [], "en")
+    with pytest.raises(InputError, match=r"Pace\(\) does not find the places of errors"):
+        Pace().error_spans([])
+
+
+def test_checkpoints_are_the_files_that_arguments_name(tmp_path: Path) -> None:
+    """The path of an embedded checkpoint depends on the verifier; names of hubs are not paths."""
+    assert WER().checkpoints() == [str(TINY / "asr.pt")]
+    assert SpeakerSimilarity().checkpoints() == [str(TINY / "speaker")]
+    assert Constant(str(tmp_path)).checkpoints() == [str(tmp_path)]
+    assert WER("large-v3").checkpoints() == Pace().checkpoints() == []
+
+
+def test_embedded_checkpoints_are_recognised() -> None:
+    assert WER().is_embedded and WER("tiny-ctc").is_embedded
+    assert not WER("large-v3").is_embedded and not Pace().is_embedded and not Constant("tiny").is_embedded
