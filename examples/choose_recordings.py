@@ -10,7 +10,7 @@ TEXT = "The captain found a silver coin near the lake."
 voice = Voice.builtin("slt")
 
 made = search.generate(TEXT, voice, budget=Budget(candidates=3), seed=1)
-recordings = [(candidate.audio, made.sample_rate) for candidate in made.candidates]
+recordings = [(each.audio, made.sample_rate) for each in made.candidates if each.audio is not None]
 
 chosen = search.select(recordings, TEXT, voice, verifiers=0.7 * WER() + 0.3 * SpeakerSimilarity())
 print(chosen.table())

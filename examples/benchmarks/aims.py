@@ -1,6 +1,6 @@
-"""Does a search move speech to where its verifiers point? Content, voice and emotion, under other judges.
+"""What each reward improves: content, voice and emotion, under judges that no search uses.
 
-One pool of candidates a text, scored by all verifiers: what each of them, and their mix, would choose out of
+One pool of candidates per text is scored by all verifiers. What each of them, and their mix, chooses out of
 it is judged by pocketsphinx (words), Resemblyzer (voice), and a classifier of prosody (style). Needs `flite`.
 """
 
@@ -30,12 +30,12 @@ from llasa_search.study.digests import fingerprint
 from llasa_search.study.embedded_judges import pocketsphinx_judges
 from llasa_search.study.outcomes import Outcome
 from llasa_search.study.tables import signed
-from llasa_search.verifiers.specification import as_reward
+from llasa_search.verifiers.specification import RewardLike, as_reward
 from llasa_search.voice import Voice
 
 MIX = "0.5 * wer + 0.3 * speaker + 0.2 * emotion"
 AIMS = {"WER": "wer", "speaker": "speaker", "emotion": "emotion", "mix": MIX}
-HEARD = f"{MIX} + 0 * pace + 0 * signal"
+SCORED = f"{MIX} + 0 * pace + 0 * signal"
 LABELS = ("happy", "sad", "angry")
 JUDGES = {
     "unigram": "WER, unigram",
@@ -48,16 +48,16 @@ CLOSED, WITHIN, SECONDS = 0.25, 0.2, 4.0
 
 def main(
     limit: Annotated[int | None, typer.Option(help="Texts of the standard set; all by default.")] = None,
-    n: Annotated[int, typer.Option("-n", help="Candidates a text.")] = 16,
+    n: Annotated[int, typer.Option("-n", help="Candidates per text.")] = 16,
     temperature: float = 0.8,
     top_p: float = 0.9,
-    processes: Annotated[int, typer.Option(help="Of one thread each.")] = 2,
-    folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-judging"),
+    processes: Annotated[int, typer.Option(help="Processes, of one thread each.")] = 2,
+    folder: Annotated[Path, typer.Option(help="For everything that is written.")] = Path("work-judging"),
     page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
 ) -> None:
-    """Writes the section on what a search moves."""
+    """Writes the section on the effect of each reward."""
     accuracy = prosody.train(folder)
-    judges = {
+    judges: dict[str, RewardLike] = {
         **pocketsphinx_judges(folder),
         "voice": "resemblyzer_similarity",
         "style": prosody.StyleByProsody(str(folder / "prosody.joblib")),
@@ -65,21 +65,22 @@ def main(
     study = Study(folder / "aims", judges, processes=processes)
     sampling = Sampling(temperature=temperature, top_p=top_p)
     voiced, styles = in_held_out_voices(read_cases("standard", limit), folder / "aims" / "voices")
-    arm = Arm("held-out voices", f"best_of_n:n={n}", HEARD, sampling=sampling, pool=True)
+    arm = Arm("held-out voices", f"best_of_n:n={n}", SCORED, sampling=sampling, pool=True)
     pool = with_style(study.rows(voiced, [arm]), styles)
     made = resynthesised(voiced, styles, folder / "aims" / f"recordings-{fingerprint(str(TINY / 'codec'))}")
     recordings = with_style(study.recorded("resynthesis", voiced, made), styles)
     tables = [of_aims(pool, recordings, n), within(pool)]
     tables += labelled(study, read_cases("standard", limit), sampling, n, folder / "aims" / "references")
     text = f"""
-## What a search moves
+## Effect of each reward
 
 {sections.made_by()}
 
-Best of {n} out of one pool a text, at temperature {temperature:g}, top-p {top_p:g}: what each reward would
-choose. Content is judged by pocketsphinx, the voice by Resemblyzer's cosine to the prompt, the style by a
+The tables show what each reward chooses: the best of {n} out of one pool per text, at temperature
+{temperature:g}, top-p {top_p:g}. Content is judged by pocketsphinx, the voice by Resemblyzer's cosine to the
+prompt, the style by a
 classifier of pitch, pace and loudness that is right on {accuracy["original"]:.0%} of recordings by held-out
-voices, and on {accuracy["codec"]:.0%} after the codec. 95 % bootstrap intervals over texts.
+voices, and on {accuracy["codec"]:.0%} after the codec. Intervals are 95% bootstrap intervals over texts.
 
 """ + "\n\n".join([*tables, timed(pool)])
     sections.write(page, "aims", text)
@@ -87,7 +88,7 @@ voices, and on {accuracy["codec"]:.0%} after the codec. 95 % bootstrap intervals
 
 
 def in_held_out_voices(cases: Sequence[Case], folder: Path) -> tuple[list[Case], dict[str, str]]:
-    """The cases with prompts by voices that no model has heard, in all styles by turns; and those styles."""
+    """Returns the cases with prompts by voices outside all training, in all styles in turn; and those styles."""
     voices, styles, rng = (
         speech.speakers(held_out=True),
         list(speech.STYLES),
@@ -105,7 +106,7 @@ def in_held_out_voices(cases: Sequence[Case], folder: Path) -> tuple[list[Case],
 
 
 def resynthesised(cases: Sequence[Case], styles: Mapping[str, str], folder: Path) -> dict[str, Path]:
-    """What the prompt's own voice and style make of each text, through the codec: wav files by case."""
+    """Returns each text spoken in the prompt's own voice and style, through the codec: wav files by case."""
     codec = speaking.load_codec_of("tiny")
     voices = {speaker.name: speaker for speaker in speech.speakers(held_out=True)}
     made = {}
@@ -121,12 +122,12 @@ def resynthesised(cases: Sequence[Case], styles: Mapping[str, str], folder: Path
 
 
 def with_style(rows: Sequence[Row], asked: Mapping[str, str]) -> list[Row]:
-    """The rows with 1 under "style" where the judge names the style that was asked for, and 0 elsewhere."""
-    return outcomes.share_where(rows, "style", lambda row, heard: heard["detail"] == asked[row["case"]])
+    """Returns the rows with 1 under "style" where the judge names the requested style, else 0."""
+    return outcomes.share_where(rows, "style", lambda row, record: record["detail"] == asked[row["case"]])
 
 
 def of_aims(pool: Sequence[Row], recordings: Sequence[Row], n: int) -> str:
-    """What each reward chooses, beside plain samples and the voice's own recordings, and what has to hold."""
+    """Returns the table of what each reward chooses, with plain samples and recordings, and the limits."""
     found = {
         judge: {
             "plain": curves.best_of(pool, judge, 1),
@@ -135,9 +136,8 @@ def of_aims(pool: Sequence[Row], recordings: Sequence[Row], n: int) -> str:
         }
         for judge in JUDGES
     }
-    closed = outcomes.recovered(
-        *(found["voice"][name] for name in ("plain", "speaker", "resynthesis of the same voice"))
-    )
+    voice = found["voice"]
+    closed = outcomes.recovered(voice["plain"], voice["speaker"], voice["resynthesis of the same voice"])
     excess = outcomes.difference(found["voice"]["speaker"], found["voice"]["resynthesis of the same voice"])
     ceiling = outcomes.difference(found["style"]["resynthesis of the same voice"], found["style"]["plain"])
     flag = " (**above it: over-optimised**)" if excess.low > 0 else ""
@@ -151,11 +151,11 @@ def of_aims(pool: Sequence[Row], recordings: Sequence[Row], n: int) -> str:
             f"speaker alone closes {closed} of the gap to a resynthesised recording, at least {CLOSED}",
             closed.value >= CLOSED,
         ),
-        f"- speaker alone less that recording: {signed(excess)}{flag}",
+        f"- speaker alone minus that recording: {signed(excess)}{flag}",
         _check(
             "WER alone lowers judged WER: " + ", ".join(map(signed, words)), all(w.high < 0 for w in words)
         ),
-        f"- what the codec lets through, that recording less plain samples: style {signed(ceiling)}",
+        f"- what the codec preserves, that recording minus plain samples: style {signed(ceiling)}",
         _check(
             "the mix is better in content, voice and style: "
             + ", ".join(f"{j} {signed(g)}" for j, g in gains.items()),
@@ -163,15 +163,13 @@ def of_aims(pool: Sequence[Row], recordings: Sequence[Row], n: int) -> str:
         ),
     ]
     return (
-        "### One pool, several rewards\n\nPrompts by held-out voices, in all styles.\n\n"
-        + _table(found)
-        + "\n\n"
-        + "\n".join(checks)
+        "### One pool, several rewards\n\nThe table shows the judges' scores of what each reward chooses, for prompts "
+        "by held-out voices in all styles.\n\n" + _table(found) + "\n\n" + "\n".join(checks)
     )
 
 
 def within(pool: Sequence[Row]) -> str:
-    """How much of what the judges hear differs between the candidates of one text."""
+    """Returns the share of each judge's variance that lies between the candidates of one text."""
     lines = []
     for judge, name in JUDGES.items():
         by_case: dict[str, list[float]] = {}
@@ -187,7 +185,7 @@ def within(pool: Sequence[Row]) -> str:
 
 
 def labelled(study: Study, cases: Sequence[Case], sampling: Sampling, n: int, folder: Path) -> list[str]:
-    """Emotion alone: a label without a prompt, a label beside a neutral one, another voice's recording."""
+    """Returns the tables of emotion alone: by a label without and with a neutral prompt, and by a recording."""
     asked = {case.id: LABELS[i % len(LABELS)] for i, case in enumerate(cases)}
     other = speech.speakers(held_out=True)[0]
     references = {label: folder / f"{label}.wav" for label in LABELS}
@@ -202,10 +200,10 @@ def labelled(study: Study, cases: Sequence[Case], sampling: Sampling, n: int, fo
         for i, case in enumerate(cases)
     ]
     unprompted = [replace(case, voice=None) for case in cases]
-    heard = " + ".join(["wer", *(f"0 * {each}" for each in [*by_label.values(), "pace", "signal"])])
-    alone = Arm("no prompt", f"best_of_n:n={n}", heard, sampling=sampling, pool=True)
-    heard = " + ".join([heard, *(f"0 * {each}" for each in by_reference.values())])
-    beside = replace(alone, name="neutral prompt", verifiers=heard)
+    scored = " + ".join(["wer", *(f"0 * {each}" for each in [*by_label.values(), "pace", "signal"])])
+    alone = Arm("no prompt", f"best_of_n:n={n}", scored, sampling=sampling, pool=True)
+    scored = " + ".join([scored, *(f"0 * {each}" for each in by_reference.values())])
+    beside = replace(alone, name="neutral prompt", verifiers=scored)
     pools = {
         arm.name: with_style(study.rows(group, [arm]), asked)
         for arm, group in ((alone, unprompted), (beside, neutral))
@@ -238,15 +236,15 @@ def _moved(
     lines = [_check(f"the share of the asked style rises by {signed(gain)}", gain.low > 0)]
     if "voice" in found:
         lost = _gain(found["voice"], "emotion")
-        lines.append(_check(f"and the voice is kept: cosine {signed(lost)}", lost.high >= 0))
+        lines.append(_check(f"the voice is kept: cosine {signed(lost)}", lost.high >= 0))
     return f"### {title}\n\n{_table(found)}\n\n" + "\n".join(lines)
 
 
 def timed(pool: Sequence[Row]) -> str:
-    """How long all three verifiers take for 16 candidates of about three seconds, models loaded."""
+    """Returns how long all three verifiers take for 16 candidates of about three seconds, once loaded."""
     voice, rng = Voice.builtin("slt"), np.random.default_rng(0)
 
-    def candidate() -> Utterance:  # none as long or as loud as another, for nothing is heard twice
+    def candidate() -> Utterance:  # of different lengths and levels: equal audio would be scored once
         recording = np.resize(voice.audio, int(rng.uniform(2.7, 3.3) * SAMPLE_RATE)) * rng.uniform(0.5, 1)
         audio = np.asarray(recording, np.float32)
         return Utterance(voice.text or "", "en", audio, SAMPLE_RATE, voice=voice)
@@ -291,7 +289,8 @@ def _check(text: str, holds: bool) -> str:
 def _spoken(text: str, speaker: speech.Speaker, style: str, path: Path) -> Audio:
     audio = np.asarray(speech.speak(text, speech.Delivery(speaker, style, STRENGTH)), np.float32)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return write_wav(path, audio, SAMPLE_RATE) and audio
+    write_wav(path, audio, SAMPLE_RATE)
+    return audio
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What forking costs: a beam of 4 x 4 beside best-of-16, verifiers aside; the table is in docs/results/benchmarks.md.
+"""The cost of forking: a beam of 4 x 4 against best-of-16, without verifiers.
 
-Both have 16 rows at a time, of which the beam re-arranges the caches every half second. Seconds are divided
-by row-steps, so both are compared at equal row-steps.
+Both have 16 rows at a time; the beam rearranges their caches every half second. Times are per row-step. The table
+is in docs/results/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main(
     model: str = "tiny",
     page: Annotated[Path, typer.Option(help="Where the table goes.")] = sections.BENCHMARKS,
 ) -> None:
-    """Runs both in turns, and writes the section."""
+    """Runs both alternately, and writes the section."""
     llasa, voice = Llasa.from_pretrained(model), Voice.builtin("slt")
     searchers = {name: Searcher(llasa, "lm_likelihood", strategy) for name, strategy in STRATEGIES.items()}
     results: dict[str, list[SearchResult]] = {name: [] for name in STRATEGIES}
@@ -42,24 +42,25 @@ def main(
     paces = {name: [_milliseconds(result) for result in found] for name, found in results.items()}
     ratios = [beam / plain for plain, beam in zip(*paces.values(), strict=True)]
     ratio = statistics.median(ratios)
-    lines = ["| search | row-steps | prefills | ms a row-step, median (range) |", "|---|---|---|---|"]
+    lines = ["| search | row-steps | prefills | ms per row-step, median (range) |", "|---|---|---|---|"]
     for name, found in results.items():
         steps = statistics.median(result.ledger.row_steps for result in found)
         prefills = max(result.ledger.prefills for result in found)
         spread = f"{statistics.median(paces[name]):.3f} ({min(paces[name]):.3f}-{max(paces[name]):.3f})"
         lines.append(f"| {name} | {steps:,.0f} | {prefills} | {spread} |")
     table = "\n".join(lines)
-    verdict = "pass" if ratio <= LIMIT else "**fail**"
+    outcome = "pass" if ratio <= LIMIT else "**fail**"
     text = f"""
 ## A beam's overhead
 
 {sections.made_by()}
 
-Prefill, decoding and codec; verifiers aside. {repeats} searches each, in turns.
+The table shows the time per row-step of prefill, sampling and codec, without verifiers;
+{repeats} searches each, alternating.
 
 {table}
 
-- {verdict}: at equal row-steps the beam takes {ratio:.2f} ({min(ratios):.2f}-{max(ratios):.2f}) times as
+- {outcome}: at equal row-steps the beam takes {ratio:.2f} ({min(ratios):.2f}-{max(ratios):.2f}) times as
   long, at most {LIMIT:g}
 """
     sections.write(page, "beam", text)
@@ -67,7 +68,7 @@ Prefill, decoding and codec; verifiers aside. {repeats} searches each, in turns.
 
 
 def _milliseconds(result: SearchResult) -> float:
-    """Wall time of everything but verifiers, by row-step."""
+    """Returns the milliseconds per row-step of everything except verifiers."""
     stages = result.ledger.stage_seconds
     return (
         1000

@@ -1,4 +1,4 @@
-"""How long a command takes as a whole, from start to end; the table goes into docs/results/benchmarks.md."""
+"""Times whole commands; the table goes into docs/results/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ COMMANDS = {
     "`llasa-search --help`": ([PROGRAM, "--help"], 0.6),
     "`llasa-search say` with 16 candidates": ([PROGRAM, *SAY], 25.0),
 }
-"""What is run, and the seconds that it may take."""
+"""The commands, each with its limit in seconds."""
 
 
 def main(
     repeats: int = 5, page: Annotated[Path, typer.Option(help="Where the table goes.")] = sections.BENCHMARKS
 ) -> None:
-    """Runs every command in turns, in an empty folder, and writes the section."""
+    """Runs the commands alternately, in an empty folder, and writes the section."""
     taken: dict[str, list[float]] = {name: [] for name in COMMANDS}
     with TemporaryDirectory() as folder:
         for _ in range(repeats):
@@ -46,7 +46,7 @@ def main(
 
 {sections.made_by()}
 
-Whole processes, on the embedded model, loading included, {repeats} runs each.
+The table shows how long whole processes take with the embedded model, loading included; {repeats} runs each.
 
 """ + "\n".join(lines)
     sections.write(page, "commands", text)

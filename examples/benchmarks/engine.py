@@ -1,4 +1,4 @@
-"""How fast the decoding engine is, beside plain `transformers.generate` and what the machine could do.
+"""Speed and memory of the engine, compared with `transformers.generate` and with the machine's limit.
 
 Both sample N candidates of one prompt, in turns: the same weights, the same number of tokens (END is
 forbidden). The table goes into docs/results/benchmarks.md, between its markers.
@@ -18,7 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ from llasa_search.llasa.loading import (
     load_tokenizer,
     pick_dtype,
 )
-from llasa_search.llasa.prompt_format import PromptFormat
+from llasa_search.llasa.prompt_format import LlasaFormat
 from llasa_search.sampling import Sampling
 
 TEXT = "The captain found a silver coin near the lake, and nobody asked him why."
@@ -53,12 +53,12 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True)
 class Setting:
-    """What is measured; small enough to send to another process.
+    """A measurement; small enough to send to another process.
 
     Attributes:
         model: id or folder, or a shape of random weights.
         device, dtype: as `Llasa.from_pretrained` takes them.
-        steps: tokens a candidate.
+        steps: tokens per candidate.
         voice_frames: codes in the prompt.
     """
 
@@ -71,7 +71,7 @@ class Setting:
 
 
 class SpeechOnly(LogitsProcessor):
-    """Forbids every token that is no speech code."""
+    """Forbids every token that is not a speech code."""
 
     def __init__(self, codes: torch.Tensor, vocabulary: int) -> None:
         self.mask = torch.full((vocabulary,), -torch.inf, device=codes.device)
@@ -82,46 +82,47 @@ class SpeechOnly(LogitsProcessor):
 
 
 def load(setting: Setting) -> tuple[LlamaForCausalLM, torch.Tensor, torch.Tensor]:
-    """The model, the vocabulary ids of its codes and END, and a prompt of text and voice."""
+    """Returns the model, the vocabulary ids of its codes and END, and a prompt of text and voice."""
     device = pick_device(setting.device)
     dtype = pick_dtype(setting.dtype, device)
     voice = np.random.default_rng(0).integers(0, 4096, setting.voice_frames)
     if setting.model == Shape.llasa_1b.value:
         torch.manual_seed(0)
         with device:
-            model = LlamaForCausalLM(
+            model: Any = LlamaForCausalLM(
                 LlamaConfig(
                     vocab_size=193_800, hidden_size=2048, intermediate_size=8192, num_hidden_layers=16,
                     num_attention_heads=32, num_key_value_heads=8, head_dim=64, tie_word_embeddings=True,
                     max_position_embeddings=2048, dtype=dtype,
                 )
-            ).to(dtype).eval()  # fmt: skip
+            )  # fmt: skip
+            model = model.to(dtype).eval()
         outputs = torch.tensor([*range(128_264, 193_800), 128_261])
         return model, outputs, torch.cat((torch.arange(100), outputs[voice]))
     where = find_model(setting.model, None)[0]
-    form = PromptFormat(load_tokenizer(where))
+    form = LlasaFormat(load_tokenizer(where))
     outputs = torch.tensor([*form.speech_ids.tolist(), form.end_id])
-    prompt = torch.tensor(form.ids(TEXT, (voice % form.codebook_size).astype(np.int32)))
+    prompt = torch.tensor(form.prompt_ids(TEXT, (voice % form.codebook_size).astype(np.int32)))
     return load_language_model(where, device, dtype), outputs, prompt
 
 
 def engine(setting: Setting) -> tuple[Callable[[int], None], LanguageModel, int]:
-    """Our engine: a function that samples N candidates, the decoder, and the prompt's length."""
+    """Returns a function that samples N candidates by the engine, its language model, and the prompt's length."""
     model, outputs, prompt = load(setting)
-    decoder = LanguageModel(model, outputs, max_length=2048)
+    language_model = LanguageModel(model, outputs, max_length=2048)
 
     def sample(n: int) -> None:
-        prefix = decoder.prefill(prompt)
-        task = Task(decoder, prefix, np.zeros(0, np.int32), SAMPLING, setting.steps, setting.steps)
+        prefix = language_model.prefill(prompt)
+        task = Task(language_model, prefix, np.zeros(0, np.int32), SAMPLING, setting.steps, setting.steps)
         batch = Batch(task, range(n), [mix(0, row) for row in range(n)])
         while len(batch):
             batch.step()
 
-    return sample, decoder, len(prompt)
+    return sample, language_model, len(prompt)
 
 
 def plain(setting: Setting) -> Callable[[int], None]:
-    """transformers' own generate, as a function that samples N candidates."""
+    """Returns a function that samples N candidates by transformers' own generate."""
     model, outputs, prompt = load(setting)
     ids = prompt[None].to(model.device)
     processor = SpeechOnly(outputs[:-1].to(model.device), model.config.vocab_size)
@@ -146,8 +147,8 @@ def plain(setting: Setting) -> Callable[[int], None]:
     return sample
 
 
-def timed(sample: Callable[[int], None], n: int) -> float:
-    """Seconds of one search."""
+def timed(sample: Callable[[int], object], n: int) -> float:
+    """Returns the seconds of one search."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     start = time.perf_counter()
@@ -158,7 +159,7 @@ def timed(sample: Callable[[int], None], n: int) -> float:
 
 
 def peak_bytes(setting: Setting, which: str, n: int) -> int:
-    """Most memory that one search takes beyond the loaded model. Runs in a process of its own."""
+    """Returns the peak memory of one search beyond the loaded model; needs a fresh process."""
     torch.set_num_threads(setting.threads)
     sample = engine(setting)[0] if which == "engine" else plain(setting)
     sample(1)
@@ -174,13 +175,13 @@ def peak_bytes(setting: Setting, which: str, n: int) -> int:
 
 
 def resident(entry: str) -> int:
-    """Bytes of this process, now (VmRSS) or at its peak (VmHWM)."""
+    """Returns the bytes of this process, now (VmRSS) or at its peak (VmHWM)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(entry))
 
 
 def apart(setting: Setting, which: str, n: int) -> int:
-    """`peak_bytes` in a fresh process: a process never gives its peak back."""
+    """Returns `peak_bytes` of a fresh process, because a process never resets its peak."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(peak_bytes, setting, which, n).result()
@@ -191,7 +192,7 @@ def best_seconds(work: Callable[[], object], repeats: int = 5) -> float:
 
 
 def machine_rates(device: torch.device, dtype: torch.dtype) -> tuple[float, float]:
-    """Measured operations a second of a large matrix product, and bytes a second of a large copy."""
+    """Returns FLOPs per second of a large matrix product, and bytes per second of a large copy, measured."""
     size = 8192 if device.type == "cuda" else 1536
     left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     source = torch.zeros(2**28 if device.type == "cuda" else 2**26, device=device)
@@ -201,29 +202,27 @@ def machine_rates(device: torch.device, dtype: torch.dtype) -> tuple[float, floa
     return products, copied
 
 
-def least_seconds(
-    decoder: LanguageModel, prompt: int, steps: int, n: int, rates: tuple[float, float]
-) -> float:
-    """What a search must take: each step's operations at the matrix rate or its bytes at the copy's rate.
+def least_seconds(model: LanguageModel, prompt: int, steps: int, n: int, rates: tuple[float, float]) -> float:
+    """Returns the least time of a search: each step's FLOPs at the matrix rate, or its bytes at the copy's rate.
 
-    Bytes are the weights, the prompt's keys and values, and the rows' own, each read once a step.
+    Bytes are the weights, the prompt's keys and values, and the rows' own, each read once per step.
     """
-    prefix = decoder.prefill(torch.zeros(prompt, dtype=torch.long))
-    weights = [x for y in decoder.layers for x in (y.qkv, y.output, y.gate_up, y.down)] + [decoder.head]
+    prefix = model.prefill(torch.zeros(prompt, dtype=torch.long))
+    weights = [x for y in model.layers for x in (y.qkv, y.output, y.gate_up, y.down)] + [model.head]
     fixed = sum(weight.nbytes for weight in weights) + prefix.bytes
     a_position = KeyValueCache.bytes_per_row(prefix, 1)
-    total = decoder.flops(prompt, prompt / 2, 1) / rates[0]
+    total = model.flops(prompt, prompt / 2, 1) / rates[0]
     for step in range(1, steps):
-        operations = decoder.flops(n, prompt + step, n)
-        total += max(operations / rates[0], (fixed + n * step * a_position) / rates[1])
+        flops = model.flops(n, prompt + step, n)
+        total += max(flops / rates[0], (fixed + n * step * a_position) / rates[1])
     return total
 
 
 def compare(setting: Setting, rows: list[int], repeats: int) -> list[str]:
-    """The table of one setting, in Markdown."""
-    ours, decoder, prompt = engine(setting)
+    """Returns the table of one setting, in Markdown."""
+    ours, language_model, prompt = engine(setting)
     theirs = plain(setting)
-    rates = machine_rates(decoder.device, decoder.dtype)
+    rates = machine_rates(language_model.device, language_model.dtype)
     lines = [
         "| N | engine, tokens/s | generate, tokens/s | ratio (range) | engine, s | generate, s "
         "| engine, MB | generate, MB | share of the limit |",
@@ -236,7 +235,7 @@ def compare(setting: Setting, rows: list[int], repeats: int) -> list[str]:
         mine, other = (statistics.median(side) for side in zip(*pairs, strict=True))
         ratios = sorted(b / a for a, b in pairs)
         memory = [apart(setting, which, n) / 2**20 for which in ("engine", "generate")]
-        share = least_seconds(decoder, prompt, setting.steps, n, rates) / mine
+        share = least_seconds(language_model, prompt, setting.steps, n, rates) / mine
         tokens = n * setting.steps
         lines.append(
             f"| {n} | {tokens / mine:,.0f} | {tokens / other:,.0f} | {statistics.median(ratios):.2f} "
@@ -255,7 +254,7 @@ def compare(setting: Setting, rows: list[int], repeats: int) -> list[str]:
 
 
 def machine(device: torch.device, threads: int) -> str:
-    """What it was measured on."""
+    """Returns a description of the machine."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -276,9 +275,9 @@ def main(
     device: Annotated[str, typer.Option(help='"auto", "cpu", "cuda", ...')] = "auto",
     dtype: Annotated[list[str] | None, typer.Option(help="Of the weights; may be repeated.")] = None,
     rows: Annotated[list[int] | None, typer.Option(help="N; may be repeated.")] = None,
-    steps: Annotated[int, typer.Option(help="Tokens a candidate.")] = 200,
-    voice_frames: Annotated[int, typer.Option(help="Codes of the voice prompt; 50 a second.")] = 200,
-    repeats: Annotated[int, typer.Option(help="Of each measurement, engine and generate in turns.")] = 5,
+    steps: Annotated[int, typer.Option(help="Tokens per candidate.")] = 200,
+    voice_frames: Annotated[int, typer.Option(help="Codes of the voice prompt; 50 per second.")] = 200,
+    repeats: Annotated[int, typer.Option(help="Of each measurement, engine and generate alternating.")] = 5,
     threads: Annotated[int | None, typer.Option(help="torch's; None leaves its own choice.")] = None,
     out: Annotated[Path, typer.Option(help="The page to write into.")] = sections.BENCHMARKS,
 ) -> None:
@@ -292,11 +291,12 @@ def main(
     lines = [
         f"## Engine: {what}",
         "",
-        f"{steps} tokens a candidate, drawn at temperature 0.8 after a prompt with {voice_frames} codes of "
-        f"voice; prefill included; medians of {repeats}, in turns with `generate(num_return_sequences=N)`. "
-        "Megabytes: what a search takes beyond the loaded model. The limit: the time that each step's "
-        "operations, or its bytes, take at the rates measured beside it (a model that stays in the "
-        "processor's cache can pass it).",
+        "The table compares the engine with `transformers.generate` in speed and memory. "
+        f"{steps} tokens per candidate, drawn at temperature 0.8 after a prompt with {voice_frames} codes of "
+        f"voice; prefill included; medians of {repeats}, alternating with `generate(num_return_sequences=N)`. "
+        "Megabytes: memory of a search beyond the loaded model. The limit: the time that each step's "
+        "FLOPs, or its bytes, take at the rates measured below (a model that stays in the "
+        "processor's cache can exceed it).",
         "",
         f"Machine: {machine(place, threads)}.",
     ]

@@ -1,8 +1,8 @@
-"""How early can bad speech be heard? What a verifier says of unfinished speech, and a judge of its end.
+"""How early bad speech can be detected: a verifier's scores of unfinished speech against a judge's of the whole.
 
-Candidates are spoken whole, and heard on the way as a search would hear them. For each text they are ranked
-by what a verifier says of a part of them, and by what a judge hears in the end. Where the two have nothing in
-common, a search that cuts by the first is a search with fewer candidates.
+Candidates are sampled to the end, and scored on the way as a search would score them. For each text they are ranked
+by a verifier's score of a part of them, and by a judge's score of the whole. Where the two rankings do not
+correlate, a search that cuts by the first only has fewer candidates.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ SHARES = (0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True)
 class Foresight:
-    """How well one verifier, at one moment of one text, ranks what a judge ranks in the end.
+    """How well a verifier, at one share of one text, ranks the candidates as a judge ranks the whole.
 
     Attributes:
         case: the text's id.
         verifier: as it is printed.
-        share: of the mean length of the text's candidates that it has heard.
+        share: of the mean length of the text's candidates that the verifier has scored.
         judge: of the finished speech.
-        correlation: Spearman's, over the candidates; above 0 where the verifier is right. NaN where the judge
-            hears no difference between them.
+        correlation: Spearman's, over the candidates; above 0 if the verifier is right. NaN if the judge's
+            scores of them do not differ.
     """
 
     case: str
@@ -60,7 +60,7 @@ class Foresight:
 
 def main(
     limit: Annotated[int | None, typer.Option(help="Of the dev set's texts with a voice prompt.")] = None,
-    n: Annotated[int, typer.Option("-n", help="Candidates a text.")] = 8,
+    n: Annotated[int, typer.Option("-n", help="Candidates per text.")] = 8,
     temperature: float = 0.8,
     top_p: float = 0.9,
     folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-judging"),
@@ -69,30 +69,29 @@ def main(
     """Writes the section on foresight, and `foresight.jsonl`."""
     judges = embedded_judges(folder)
     early = as_reward(" + ".join(EARLY))
-    # That nothing is cut makes this best-of-n which listens on its way.
+    # alpha=0 cuts nothing, so this is best-of-n with scores on the way.
     searcher = Searcher(verifiers="wer", strategy=f"rejection:n={n},alpha=0,prefix_verifiers={early}")
     sampling = Sampling(temperature=temperature, top_p=top_p)
     settled = digest(f"{searcher.strategy} {sampling} {fingerprint(str(TINY))}")
     cases = [case for case in read_cases("dev") if case.voice is not None][:limit]
     found = []
     for number, case in enumerate(tqdm(cases, "texts")):
-        home = folder / "foresight" / f"{case.id}-{settled}"
-        if not home.exists():
-            home.parent.mkdir(parents=True, exist_ok=True)
-            searcher.generate(case.text, case.voice, sampling=sampling, seed=number).save_run(home)
-        found += of_case(case, SearchResult.load_run(home), early.verifiers, judges, home)
+        run = folder / "foresight" / f"{case.id}-{settled}"
+        if not run.exists():
+            run.parent.mkdir(parents=True, exist_ok=True)
+            searcher.generate(case.text, case.voice, sampling=sampling, seed=number).save_run(run)
+        found += of_case(case, SearchResult.load_run(run), early.verifiers, judges, run)
     lines = "".join(json.dumps(asdict(each)) + "\n" for each in found)
     (folder / "foresight.jsonl").write_text(lines, encoding="utf-8")
     text = f"""
-## How early bad speech can be heard
+## How early bad speech can be detected
 
 {sections.made_by()}
 
-{len(cases)} texts of the dev set with a voice prompt, {n} candidates each at temperature {temperature:g},
-top-p {top_p:g}, spoken to the end. Rank correlation, within a text, of what a verifier says when so much of
-the candidates' mean length is there with what a judge hears in the whole, better with better: 1 is a verifier
-that knows, 0 one that might as well draw lots. Means over the texts in which the judge hears a difference,
-95 % bootstrap intervals.
+The table shows how well a verifier's score of an unfinished candidate predicts a judge's score of the whole: the
+rank correlation within a text, at a share of the candidates' mean length. 1 is a perfect prediction, 0 none.
+{len(cases)} texts of the dev set with a voice prompt, {n} candidates each at temperature {temperature:g}, top-p
+{top_p:g}, sampled to the end. Means over the texts in which the judge's scores differ, with 95% bootstrap intervals.
 
 {table(found)}
 """
@@ -105,54 +104,54 @@ def of_case(
     result: SearchResult,
     verifiers: Sequence[Verifier],
     judges: Mapping[str, Verifier],
-    home: Path,
+    run: Path,
 ) -> list[Foresight]:
-    """Every verifier at every moment, against every judge."""
+    """Returns every verifier at every share, against every judge."""
     nodes = [result.trace.nodes[candidate.index] for candidate in result.candidates]
     length = float(np.mean([node.tokens for node in nodes]))
     found = []
     for name, judge in judges.items():
-        verdicts = judged(judge, case, result.candidates, result.sample_rate, home)
-        values = [math.nan if each["value"] is None else each["value"] for each in verdicts]
+        records = judged(judge, case, result.candidates, result.sample_rate, run)
+        values = [math.nan if each["value"] is None else each["value"] for each in records]
         late = towards_better(judge) * np.array(values)
         for share, verifier in product(SHARES, verifiers):
-            values = [said(node, verifier, share * length) for node in nodes]
+            values = [latest_score(node, verifier, share * length) for node in nodes]
             early = towards_better(verifier) * np.array(values)
             found.append(Foresight(case.id, str(verifier), share, name, correlation(early, late)))
     return found
 
 
 def towards_better(verifier: Verifier) -> float:
-    """1 where a higher value is better, -1 where a lower one is."""
+    """Returns 1 if a higher value is better, else -1."""
     worst, best = verifier.scale
     return math.copysign(1, best - worst)
 
 
-def said(node: Node, verifier: Verifier, tokens: float) -> float:
-    """The last that a verifier has said of a row up to a moment; NaN where it has not."""
-    heard = [check.scores[str(verifier)].value for check in node.checks if check.tokens <= tokens]
-    return heard[-1] if heard else math.nan
+def latest_score(node: Node, verifier: Verifier, tokens: float) -> float:
+    """Returns a verifier's last score of a row within its first `tokens` tokens; NaN if there is none."""
+    values = [check.scores[str(verifier)].value for check in node.checks if check.tokens <= tokens]
+    return values[-1] if values else math.nan
 
 
 def correlation(early: FloatArray, late: FloatArray) -> float:
-    """Spearman's, of the candidates that the judge has heard; NaN where it hears no difference.
+    """Returns Spearman's correlation over the candidates that the judge has scored; NaN if they do not differ.
 
-    A verifier that says the same of all, or of some nothing yet, cuts as lots would: 0.
+    It is 0 for a verifier whose scores do not differ or are still missing, because it cuts at random.
     """
     from scipy.stats import spearmanr
 
-    heard = ~np.isnan(late)
-    if np.unique(late[heard]).size < 2:
+    known = ~np.isnan(late)
+    if np.unique(late[known]).size < 2:
         return math.nan
-    if np.isnan(early[heard]).any() or np.unique(early[heard]).size < 2:
+    if np.isnan(early[known]).any() or np.unique(early[known]).size < 2:
         return 0.0
-    return float(spearmanr(early[heard], late[heard]).statistic)
+    return float(spearmanr(early[known], late[known]).statistic)
 
 
 def table(found: Sequence[Foresight]) -> str:
-    """A row for each verifier and judge, a column for each moment."""
+    """Returns a table with a row for each verifier and judge, a column for each share."""
     lines = [
-        "| verifier | judge | " + " | ".join(f"at {100 * share:g} %" for share in SHARES) + " |",
+        "| verifier | judge | " + " | ".join(f"at {100 * share:g}%" for share in SHARES) + " |",
         "|---" * (2 + len(SHARES)) + "|",
     ]
     verifiers, judges = (dict.fromkeys(getattr(e, of) for e in found) for of in ("verifier", "judge"))
@@ -164,7 +163,7 @@ def table(found: Sequence[Foresight]) -> str:
 
 
 def _mean(values: Sequence[float]) -> Estimate:
-    """Over the texts that have one."""
+    """Returns the mean over the texts that have a value."""
     known = [value for value in values if not math.isnan(value)] or [math.nan]
     return estimate(lambda total, count: total / count, known, np.ones(len(known)))
 

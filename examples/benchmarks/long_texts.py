@@ -1,8 +1,8 @@
-"""Long texts: do steps that hear the ones before fit together better than chunks that do not?
+"""Long texts: in-context steps, which are conditioned on the earlier ones, against independent chunks.
 
-Both choose among n candidates a step, by the same reward and in the same voice; what differs is what the
-language model hears. Judged by the words, and by how a step differs from the one before: in voice
-(Resemblyzer), pitch, and loudness at the join.
+Both choose among n candidates per step, by the same reward and in the same voice; only the context of the language
+model differs. Measured are the words, and how a step differs from the one before: in voice (Resemblyzer), pitch,
+and loudness at the join.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ LETTERS = (300, 600)
 MARGIN = 0.10  # by which the words may be worse
 EDGE = 0.05  # seconds beside a join, or a place inside a step, whose loudness is compared
 IN_CONTEXT, CHUNKS = "in context", "independent chunks"
-JOINS, INSIDE = "loudness jump at joins, dB", "loudness jump inside of steps, dB"
-DRIFT = 8  # steps that the figure shows
+JOINS, INSIDE = "loudness jump at joins, dB", "loudness jump inside steps, dB"
+DRIFT = 8  # steps in the figure
 
 
 @dataclass(frozen=True)
 class Spoken:
-    """One text, spoken in one way, as the judges hear it.
+    """The measurements of one text, spoken in one way.
 
     Attributes:
         text: its number.
@@ -58,7 +58,7 @@ class Spoken:
         words: of all steps.
         cosines: Resemblyzer's, between neighbouring steps.
         pitch_jumps: between the median pitches of neighbouring steps, semitones.
-        energy_joins: loudness after a join less that before, dB, without sign.
+        energy_joins: absolute difference in loudness across a join, dB.
         energy_inside: the same at random places inside of steps.
         to_voice: cosine of each step to the voice prompt.
     """
@@ -77,7 +77,7 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Job:
-    """One text to speak: how it is written, what its sentences say, and by whom it is judged."""
+    """One text to speak, with the words of its sentences and the judges."""
 
     number: int
     written: str
@@ -89,7 +89,7 @@ class Job:
 
 def main(
     count: Annotated[int, typer.Option(help="Texts.")] = 24,
-    n: Annotated[int, typer.Option("-n", help="Candidates a step.")] = 4,
+    n: Annotated[int, typer.Option("-n", help="Candidates per step.")] = 4,
     temperature: float = 0.8,
     top_p: float = 0.9,
     processes: Annotated[int, typer.Option(help="Of one thread each.")] = 2,
@@ -113,8 +113,9 @@ def main(
 
 
 def long_texts(count: int) -> list[tuple[str, dict[str, str]]]:
-    """Texts of 300 to 600 letters, and the words of each sentence in them."""
-    rng, made = random.Random("long texts"), []
+    """Returns texts of 300 to 600 letters, and the words of each sentence in them."""
+    rng = random.Random("long texts")
+    made: list[tuple[str, dict[str, str]]] = []
     while len(made) < count:
         wanted, chosen = rng.randint(*LETTERS), list[texts.Text]()
         while sum(len(each.text) + 1 for each in chosen) < wanted - 40:
@@ -126,7 +127,7 @@ def long_texts(count: int) -> list[tuple[str, dict[str, str]]]:
 
 
 def in_both_ways(job: Job) -> list[Spoken]:
-    """Speaks one text behind its own history, and in chunks that do not hear each other."""
+    """Speaks one text in context, and in independent chunks."""
     voice = Voice.builtin(Voice.builtins()[job.number % len(Voice.builtins())])
     in_context, chunk = searchers(job.n)
     llasa = chunk.load()
@@ -139,29 +140,29 @@ def in_both_ways(job: Job) -> list[Spoken]:
     apart = joined(job.written, steps)
     apart.audio = llasa.decode([apart.codes], llasa.voice_codes(voice))[0]
     return [
-        listened(job, IN_CONTEXT, whole.best, voice, whole.ledger.row_steps),
-        listened(job, CHUNKS, apart, voice, spent),
+        measured(job, IN_CONTEXT, whole.best, voice, whole.ledger.row_steps),
+        measured(job, CHUNKS, apart, voice, spent),
     ]
 
 
 @cache
 def searchers(n: int) -> tuple[Searcher, Searcher]:
-    """Of whole texts and of chunks, with one model."""
+    """Returns the searchers of whole texts and of chunks, with one model."""
     in_context = Searcher(strategy=InContextSteps(n))
     return in_context, Searcher(in_context.load(), strategy=BestOfN(n))
 
 
-def listened(job: Job, way: str, speech: Candidate, voice: Voice, row_steps: int) -> Spoken:
-    """What the judges hear in the steps of one text, whose codes were decoded together."""
+def measured(job: Job, way: str, speech: Candidate, voice: Voice, row_steps: int) -> Spoken:
+    """Measures the steps of one text, whose codes were decoded together."""
     assert speech.audio is not None
     hop = len(speech.audio) // len(speech.codes)
     ends = np.cumsum([len(step.codes) for step in speech.history]) * hop
     audios = np.split(speech.audio, ends[:-1])
     edits, words = {}, 0
     for name, judge in job.judges.items():
-        heard = judge.transcribe(audios, [SAMPLE_RATE] * len(audios), "en")
-        pairs = zip(speech.history, heard, strict=True)
-        errors = [judge.errors(_said(step.text, job.said), each) for step, each in pairs]
+        transcripts = judge.transcribe(audios, [SAMPLE_RATE] * len(audios), "en")
+        pairs = zip(speech.history, transcripts, strict=True)
+        errors = [judge.errors(_words_of(step.text, job.said), each) for step, each in pairs]
         edits[name], words = sum(e.total for e in errors), sum(e.words for e in errors)
     pitches = [_pitch(audio) for audio in audios]
     rng, edge = np.random.default_rng(job.number), round(EDGE * SAMPLE_RATE)
@@ -180,7 +181,7 @@ def listened(job: Job, way: str, speech: Candidate, voice: Voice, row_steps: int
 
 
 def section(spoken: Sequence[Spoken], count: int, n: int, sampling: Sampling) -> str:
-    """The table, and whether it suffices."""
+    """Returns the table, and whether each requirement is met."""
     ways = {way: [each for each in spoken if each.way == way] for way in (IN_CONTEXT, CHUNKS)}
     judges = list(spoken[0].edits)
     measures = {f"WER, {judge}": _rates(ways, judge) for judge in judges}
@@ -202,21 +203,22 @@ def section(spoken: Sequence[Spoken], count: int, n: int, sampling: Sampling) ->
         (f"WER by {judge} is at most {MARGIN:.0%} worse", _worse(ways, judge).high <= 0) for judge in judges
     ]
     checks += [
-        ("neighbours are more alike in voice", measures["cosine of neighbours"][2].low > 0),
-        ("and in pitch", measures["pitch jump of neighbours, semitones"][2].high < 0),
-        ("loudness jumps no more at joins than inside of steps", joins.value <= inside.value),
+        ("neighbours have more similar voices", measures["cosine of neighbours"][2].low > 0),
+        ("neighbours have more similar pitch", measures["pitch jump of neighbours, semitones"][2].high < 0),
+        ("loudness jumps are not larger at joins than inside steps", joins.value <= inside.value),
     ]
-    verdicts = [f"- {'pass' if holds else '**fail**'}: {text}" for text, holds in checks]
+    results = [f"- {'pass' if holds else '**fail**'}: {text}" for text, holds in checks]
     return f"""
 ## Long texts
 
 {sections.made_by()}
 
-{count} texts of {LETTERS[0]} to {LETTERS[1]} letters, {n} candidates a step by the default reward, at
-temperature {sampling.temperature:g}, top-p {sampling.top_p:g}; {spent[0]:,.0f} row-steps a text in context,
-{spent[1]:,.0f} in chunks. Both in the same built-in voices. 95 % bootstrap intervals over texts.
+The table compares in-context steps with independent chunks on {count} texts of {LETTERS[0]} to {LETTERS[1]}
+letters, {n} candidates per step by the default reward, at
+temperature {sampling.temperature:g}, top-p {sampling.top_p:g}; {spent[0]:,.0f} row-steps per text in context,
+{spent[1]:,.0f} in chunks. Both use the same built-in voices. 95% bootstrap intervals over texts.
 
-""" + "\n".join([*lines, "", *verdicts, "", "![similarity to the voice prompt by step](drift.png)"])
+""" + "\n".join([*lines, "", *results, "", "![similarity to the voice prompt by step](drift.png)"])
 
 
 def drift(spoken: Sequence[Spoken], path: Path) -> None:
@@ -234,12 +236,12 @@ def drift(spoken: Sequence[Spoken], path: Path) -> None:
     ):
         rows = [each.to_voice for each in spoken if each.way == way]
         steps = range(1, 1 + min(DRIFT, max(map(len, rows))))
-        heard = [[row[i - 1] for row in rows if len(row) >= i] for i in steps]
-        found = [estimate(lambda v, k: v / k, each, np.ones(len(each))) for each in heard]
+        by_step = [[row[i - 1] for row in rows if len(row) >= i] for i in steps]
+        found = [estimate(lambda v, k: v / k, each, np.ones(len(each))) for each in by_step]
         middle = np.array([each.value for each in found])
-        run_jobs = [middle - [each.low for each in found], [each.high for each in found] - middle]
+        lengths = [middle - [each.low for each in found], [each.high for each in found] - middle]
         panel.errorbar(
-            np.array(steps) + aside, middle, yerr=run_jobs, label=way, color=colour, marker=marker, capsize=2
+            np.array(steps) + aside, middle, yerr=lengths, label=way, color=colour, marker=marker, capsize=2
         )
     panel.set(xlabel="step of the text", ylabel="Resemblyzer's cosine to the voice prompt")
     panel.grid(alpha=0.3)
@@ -259,7 +261,7 @@ def _rates(ways: Ways, judge: str) -> tuple[Estimate, Estimate, Estimate]:
 
 
 def _worse(ways: Ways, judge: str) -> Estimate:
-    """How much WER in context exceeds that of chunks and the margin."""
+    """Returns the WER in context minus that of chunks with the margin."""
     pairs = zip(ways[IN_CONTEXT], ways[CHUNKS], strict=True)
     rows = [(a.edits[judge], a.words, b.edits[judge], b.words) for a, b in pairs]
     return estimate(lambda a, v, b, w: a / v - (1 + MARGIN) * b / w, *zip(*rows, strict=True))
@@ -273,35 +275,35 @@ def _means(ways: Ways, name: str) -> tuple[Estimate, Estimate, Estimate]:
     return one, two, estimate(lambda a, j, b, k: a / j - b / k, sums[0], counts[0], sums[1], counts[1])
 
 
-def _said(step: str, said: Mapping[str, str]) -> str:
-    """The words of a step: of its sentences, or, where it is a part of one, of what is written."""
+def _words_of(step: str, said: Mapping[str, str]) -> str:
+    """Returns the words of a step: of its sentences, or of the written text for a part of a sentence."""
     whole = [words for text, words in said.items() if text in step]
     return " ".join(whole) or texts.spoken(step)
 
 
 def _cosine(audio: Audio, other: Audio) -> float:
     try:
-        heard = Utterance("", "en", audio, SAMPLE_RATE, voice=Voice(other, sample_rate=SAMPLE_RATE))
-        return ResemblyzerSimilarity().score([heard])[0].value
-    except InputError:  # it hears no voice
+        utterance = Utterance("", "en", audio, SAMPLE_RATE, voice=Voice(other, sample_rate=SAMPLE_RATE))
+        return ResemblyzerSimilarity().score([utterance])[0].value
+    except InputError:  # it finds no voice
         return float("nan")
 
 
 def _pitch(audio: Audio) -> float:
-    """Median pitch in semitones above 100 Hz."""
+    """Returns the median pitch in semitones above 100 Hz."""
     pitch = librosa.yin(np.pad(audio, (0, max(0, 2048 - len(audio)))), fmin=60, fmax=420, sr=SAMPLE_RATE)
     voiced = pitch[(pitch > 62) & (pitch < 410)]
     return float(12 * np.log2(np.median(voiced) / 100)) if len(voiced) else float("nan")
 
 
 def _jump(before: Audio, after: Audio) -> float:
-    """Difference in loudness, dB, without sign; what is quieter than -60 dB counts as that."""
+    """Returns the absolute difference in loudness, dB; anything below -60 dB counts as -60 dB."""
     low, high = (10 * np.log10(max(1e-6, float(np.mean(np.square(each))))) for each in (before, after))
     return abs(high - low)
 
 
 def _inside(audio: Audio, rng: np.random.Generator, edge: int) -> float:
-    """The jump at any place within a step."""
+    """Returns the jump at a random place within a step."""
     if len(audio) < 4 * edge:
         return float("nan")
     place = int(rng.integers(edge, len(audio) - edge))

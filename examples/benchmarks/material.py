@@ -1,4 +1,4 @@
-"""What is spoken and judged: the evaluation texts, their voices and styles, and how they are recorded."""
+"""The evaluation texts with their voices and styles, and how originals are recorded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Item:
     Attributes:
         id: such as "standard-007".
         text: as it is written.
-        spoken: the words that are heard, the judges' reference.
+        spoken: the words that are spoken, the judges' reference.
         kind: which generator made it.
         voice: a built-in voice's name.
         style: one of its styles.
@@ -53,7 +53,7 @@ class Item:
 
 
 def items(name: str, limit: int | None = None) -> list[Item]:
-    """The texts of an evaluation set ("dev", "standard", "hard"), or the first `limit` of them."""
+    """Returns the texts of an evaluation set ("dev", "standard", "hard"), or the first `limit` of them."""
     lines = (TEXTS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     return [
         Item(**json.loads(line), voice=voice, style=style, prompted=prompted)
@@ -62,7 +62,7 @@ def items(name: str, limit: int | None = None) -> list[Item]:
 
 
 def record(text: str, voice: str, style: str, pace: float = 1.0) -> Audio:
-    """An original recording by the synthesiser behind the training speech: float32 [samples] at 16 kHz.
+    """Returns an original recording by the synthesiser behind the training speech: float32 [samples] at 16 kHz.
 
     Args:
         text: what to say.

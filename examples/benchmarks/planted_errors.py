@@ -1,8 +1,8 @@
-"""Do the judges and our recogniser hear errors? Recordings with one planted error each, and intact ones.
+"""How often judges and verifier detect errors: recordings with one planted error each, and intact ones.
 
-Words are changed in the text and spoken by the same voice; the end is cut, and silence made, in the audio. A
-listener flags a recording when its WER against the intended text is above that on the intact recording (one
-error more is enough); the same recording spoken once more, 3 % slower, shows how often that is a false alarm.
+Words are changed in the text and spoken by the same voice; the end is cut, or silence made, in the audio. A
+recogniser flags a recording if its WER against the intended text is above that on the intact recording (one
+more error is enough). The same text spoken again, 3% slower, shows how often that is a false alarm.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def repeat(words: list[str], rng: random.Random) -> list[str]:
 
 
 def exchange(words: list[str], rng: random.Random) -> list[str]:
-    """Two different words in each other's place."""
+    """Returns the words with two different ones exchanged."""
     pairs = [(i, j) for j in range(len(words)) for i in range(j) if words[i] != words[j]]
     i, j = rng.choice(pairs)
     changed = list(words)
@@ -52,7 +52,7 @@ def exchange(words: list[str], rng: random.Random) -> list[str]:
 
 
 def substitute(words: list[str], rng: random.Random) -> list[str]:
-    """A frequent word of about the same length in the place of one."""
+    """Returns the words with one replaced by a frequent word of about the same length."""
     from examples.train_tiny.words import trainable
 
     at = rng.randrange(len(words))
@@ -70,7 +70,7 @@ ERRORS = (*CHANGES, "end cut", "silence")
 
 
 def recorded(item: Item) -> dict[str, Audio]:
-    """The intact recording of a text, once more, and with each planted error; float32 [samples] at 16 kHz."""
+    """Returns the intact recording of a text, a second take, and one with each error: float32 [samples] at 16 kHz."""
     rng, words = random.Random(f"planted in {item.id}"), item.spoken.split()
     intact = material.record(item.spoken, item.voice, item.style)
     made = {INTACT: intact, AGAIN: material.record(item.spoken, item.voice, item.style, PACE)}
@@ -96,7 +96,7 @@ def main(
     cases = {case.id: case for name in sets.split(",") for case in read_cases(name, limit)}
     wavs = {f"{each.item.id} {each.channel} {each.kind}": each.wav for each in made}
     planted = [replace(cases[name.split(" ")[0]], id=name) for name in wavs]
-    rows = [flat for row in study.recorded("planted", planted, wavs) for flat in heard(row)]
+    rows = [flat for row in study.recorded("planted", planted, wavs) for flat in flattened(row)]
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "planted.jsonl").write_text(lines, encoding="utf-8")
     text = section(rows)
@@ -104,34 +104,35 @@ def main(
     typer.echo(text)
 
 
-def heard(row: StudyRow) -> list[dict[str, Any]]:
-    """What each listener hears in a recording."""
+def flattened(row: StudyRow) -> list[dict[str, Any]]:
+    """Returns the transcript and WER of a recording by each recogniser."""
     text, channel, kind = row["case"].split(" ", 2)
     about = {"id": text, "channel": channel, "planted": kind}
     return [
         {
             **about,
-            "listener": name,
-            "transcript": verdict["detail"],
-            "wer": verdict["edits"] / verdict["length"],
+            "recogniser": name,
+            "transcript": record["detail"],
+            "wer": record["edits"] / record["length"],
         }
-        for name, verdict in row["judges"].items()
+        for name, record in row["judges"].items()
     ]
 
 
 def section(rows: Sequence[Row]) -> str:
-    """The whole section on planted errors."""
+    """Returns the section on planted errors."""
     return f"""
 ## Planted errors
 
 {sections.made_by()}
 
-{len({row["id"] for row in rows})} texts, each recorded intact and with one error: a word dropped, said twice,
+The tables show how often each recogniser detects a planted error. {len({row["id"] for row in rows})} texts, each
+recorded intact and with one error: a word dropped, repeated,
 exchanged with another of the text, or replaced by another; the last quarter cut off; silence. "codec" is the
-same after the codec. `asr` is the verifier that a search listens to; `unigram` and `bigram` are the judges.
-Each cell is the share of recordings flagged, with its 95 % Wilson interval.
+same after the codec. `asr` is the verifier that a search uses; `unigram` and `bigram` are the judges.
+Each cell is the share of recordings flagged, with its 95% Wilson interval.
 
-WER above that of the intact recording (first line, false alarms: the same text spoken 3 % slower):
+WER above that of the intact recording (first line, false alarms: the same text spoken 3% slower):
 
 {_table(rows, (AGAIN, *ERRORS), above_intact=True)}
 
@@ -144,14 +145,14 @@ WER above 0 (first line, false alarms: intact recordings):
 def _table(rows: Sequence[Row], kinds: Sequence[str], above_intact: bool) -> str:
     rates: dict[tuple[str, str], dict[str, list[float]]] = {}
     for row in rows:
-        of_column = rates.setdefault((row["listener"], row["channel"]), {})
+        of_column = rates.setdefault((row["recogniser"], row["channel"]), {})
         of_column.setdefault(row["planted"], []).append(row["wer"])
     lines = ["| flagged | " + " | ".join(map(", ".join, rates)) + " |", "|---" * (len(rates) + 1) + "|"]
     for kind in kinds:
         cells = []
-        for heard in rates.values():
-            least = heard[INTACT] if above_intact else [0.0] * len(heard[INTACT])
-            cells.append(_share([rate > floor for rate, floor in zip(heard[kind], least, strict=True)]))
+        for found in rates.values():
+            least = found[INTACT] if above_intact else [0.0] * len(found[INTACT])
+            cells.append(_share([rate > floor for rate, floor in zip(found[kind], least, strict=True)]))
         lines.append(f"| {kind} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

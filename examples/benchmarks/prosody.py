@@ -1,7 +1,7 @@
-"""The judge of styles: pitch, its range, pace and loudness, and a classifier that has heard recordings.
+"""The judge of styles: a classifier of pitch, its range, pace and loudness.
 
-No neural network, and nothing in common with emotion2vec. It learns from recordings of the training voices,
-as they are and after the codec, and is measured on those of voices that are held out.
+It shares nothing with emotion2vec and is not a neural network. It is trained on recordings of the training
+voices, as they are and after the codec, and measured on held-out voices.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from llasa_search.verifiers.backends.batches import at_16k
 from llasa_search.verifiers.base import Verifier
 
 SHARDS = {"training": range(3000, 3003), "held out": range(1)}
-STRENGTH = 0.5  # weaker styles are hardly told apart, and are left out
+STRENGTH = 0.5  # weaker styles are hard to tell apart, and are left out
 HOP, FRAME = 160, 1024
 QUIET = -30.0  # dB below the loudest frame: no voice
-LETTERS = 12.0  # a second, to which the pace of an utterance without letters is set
+LETTERS = 12.0  # per second; the pace of an utterance without letters
 
 
 class StyleByProsody(Verifier):
@@ -52,7 +52,7 @@ class StyleByProsody(Verifier):
 
 
 def features(audio: Audio, text: str) -> FloatArray:
-    """Pitch (in semitones: median, spread, ends), letters a second, loudness (spread), share voiced: [7].
+    """Returns pitch (in semitones: median, spread, ends), letters per second, loudness (spread), share voiced: [7].
 
     Args:
         audio: float32 mono [samples] at 16 kHz.
@@ -80,23 +80,23 @@ def train(folder: Path, model: str = "tiny") -> dict[str, float]:
     """Writes `folder/prosody.joblib`, and returns its accuracy on held-out voices, by channel.
 
     Args:
-        folder: for recordings and classifier; what is there is not made again.
+        folder: for recordings and classifier; existing ones are reused.
         model: whose codec the recordings go through.
     """
     path = folder / "prosody.joblib"
     if not path.exists():
-        heard = {name: _heard(folder / name.replace(" ", "_"), name, model) for name in SHARDS}
+        found = {name: _features(folder / name.replace(" ", "_"), name, model) for name in SHARDS}
         known = HistGradientBoostingClassifier(max_iter=150, learning_rate=0.08, random_state=0)
-        known.fit(*(np.concatenate(parts) for parts in zip(*heard["training"].values(), strict=True)))
-        accuracy = {channel: float(known.score(*data)) for channel, data in heard["held out"].items()}
+        known.fit(*(np.concatenate(parts) for parts in zip(*found["training"].values(), strict=True)))
+        accuracy = {channel: float(known.score(*data)) for channel, data in found["held out"].items()}
         unfinished = path.with_suffix(".unfinished")
         joblib.dump({"classifier": known, "accuracy": accuracy}, unfinished)
         unfinished.rename(path)
     return dict(joblib.load(path)["accuracy"])
 
 
-def _heard(folder: Path, population: str, model: str) -> dict[str, tuple[FloatArray, list[str]]]:
-    """Features and styles of recordings, by channel."""
+def _features(folder: Path, population: str, model: str) -> dict[str, tuple[FloatArray, list[str]]]:
+    """Returns features and styles of recordings, by channel."""
     speech.write_shards(folder, SHARDS[population], processes=2, population=population)
     codec = speaking.load_codec_of(model)
     found: dict[str, tuple[list[FloatArray], list[str]]] = {"original": ([], []), "codec": ([], [])}

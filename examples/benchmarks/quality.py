@@ -1,7 +1,7 @@
-"""How good is the speech? Originals, resynthesis, plain samples, what a search chooses: under two judges.
+"""Quality of the speech: originals, resynthesis, single samples and the choice of a search, under two judges.
 
-Every stage keeps what it has made in the folder, and a killed run goes on where it was. Temperature and top-p
-are those that are best for a single sample on the dev set; the other sets are then judged once.
+Every stage keeps its results in the folder, so a killed run resumes. Temperature and top-p are the best for a
+single sample on the dev set; the other sets are then judged once.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from llasa_search.verifiers.pocketsphinx_wer import PocketsphinxWER
 
 TEMPERATURES = (0.5, 0.6, 0.7, 0.8)
 TOP_PS = (0.9, 1.0)
-FREE = "LanguageModelLikelihood()"  # nothing is chosen on the dev set but the sampling
-GRID_N = 4  # single samples a dev text and setting; their mean error is compared
+FREE = "LanguageModelLikelihood()"  # on the dev set only the sampling is chosen
+GRID_N = 4  # single samples per dev text and setting; their mean error is compared
 
 Rates = Mapping[Sampling, Mapping[str, float]]
 
@@ -34,14 +34,14 @@ Rates = Mapping[Sampling, Mapping[str, float]]
 def main(
     sets: Annotated[str, typer.Option(help="Evaluation sets, comma-separated.")] = "standard,hard",
     limit: Annotated[int | None, typer.Option(help="Texts of each set; all by default.")] = None,
-    n: Annotated[int, typer.Option("-n", help="Candidates a text.")] = 16,
+    n: Annotated[int, typer.Option("-n", help="Candidates per text.")] = 16,
     processes: Annotated[int, typer.Option(help="Of one thread each.")] = 2,
     model: Annotated[str, typer.Option(help="As in `llasa-search say --model`.")] = "tiny",
     asr: Annotated[str, typer.Option(help="The model of both verifiers.")] = "tiny",
     folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-judging"),
     page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
 ) -> None:
-    """Writes `quality.jsonl` to the folder, tables to a Markdown page, and one in brief to the README."""
+    """Writes `quality.jsonl`, the section with its tables, and a short table to README and model card."""
     names = sets.split(",")
     judges = pocketsphinx_judges(folder)
     study = Study(folder / "study", judges, model=model, processes=processes)
@@ -59,7 +59,7 @@ def main(
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "quality.jsonl").write_text(lines, encoding="utf-8")
     how = f"temperature {sampling.temperature:g}, top-p {sampling.top_p:g}"
-    about = f"Model {model!r}, {n} candidates a text at {how}, scored by `{reward}`"
+    about = f"Model {model!r}, {n} candidates per text at {how}, scored by `{reward}`"
     tables = [summary.Judged.of(rows, name, judge) for name in names for judge in N_GRAMS]
     text = section(tables, about, n, rates)
     sections.write(page, "quality", text)
@@ -70,7 +70,7 @@ def main(
 
 
 def recorded(study: Study, name: str, limit: int | None, processes: int) -> list[dict[str, Any]]:
-    """The original recording of each text of a set and its resynthesis, judged."""
+    """Returns the judged original recording of each text of a set, and its resynthesis."""
     group, cases, made = items(name, limit), read_cases(name, limit), study.folder.parent / "recordings"
     recordings = speaking.recordings(group, intact, study.model, made, processes)
     rows = []
@@ -81,27 +81,30 @@ def recorded(study: Study, name: str, limit: int | None, processes: int) -> list
 
 
 def intact(item: Item) -> dict[str, Audio]:
-    """The original recording of a text, in the voice and style that the model is prompted with."""
+    """Returns the original recording of a text, in the voice and style of the model's prompt."""
     return {"intact": record(item.text, item.voice, item.style)}
 
 
 def searched(
     study: Study, name: str, limit: int | None, reward: str, sampling: Sampling, n: int
 ) -> list[dict[str, Any]]:
-    """Every candidate of a search for each text of a set, judged."""
+    """Returns every judged candidate of a search for each text of a set."""
     about = f"{n} at temperature {sampling.temperature:g}, top-p {sampling.top_p:g}"
     arm = Arm(about, f"best_of_n:n={n}", reward, sampling=sampling, pool=True)
     return _flat(study, items(name, limit), "candidate", study.rows(read_cases(name, limit), [arm]))
 
 
 def _flat(study: Study, group: Sequence[Item], role: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The rows with their texts, and under each judge's name the kinds of errors that it heard."""
+    """Returns the rows with their texts, and under each judge's name its counts of errors."""
     by_id, flat = {item.id: item for item in group}, []
     for row in rows:
         item = by_id[row["case"]]
-        heard = {judge: row["judges"][judge]["detail"] for judge, _ in study.judges}
+        transcripts = {judge: row["judges"][judge]["detail"] for judge, _ in study.judges}
         errors = {
-            judge: {"transcript": heard[judge], **recogniser.errors(item.spoken, heard[judge])._asdict()}
+            judge: {
+                "transcript": transcripts[judge],
+                **recogniser.errors(item.spoken, transcripts[judge])._asdict(),
+            }
             for judge, recogniser in study.judges
             if isinstance(recogniser, PocketsphinxWER)
         }
@@ -110,7 +113,7 @@ def _flat(study: Study, group: Sequence[Item], role: str, rows: Sequence[Row]) -
 
 
 def pooled_rates(rows: Sequence[summary.Row]) -> dict[str, float]:
-    """Corpus WER of all samples, by judge."""
+    """Returns the corpus WER of all samples, by judge."""
     return {
         judge: sum(sum(summary.errors_of(row, judge)) for row in rows)
         / sum(row[judge]["words"] for row in rows)
@@ -119,7 +122,7 @@ def pooled_rates(rows: Sequence[summary.Row]) -> dict[str, float]:
 
 
 def section(tables: Sequence[summary.Judged], about: str, n: int, rates: Rates) -> str:
-    """The whole quality section; `about` says what was searched, and how."""
+    """Returns the section on quality; `about` describes the search."""
     return f"""
 ## Quality
 
@@ -128,14 +131,14 @@ def section(tables: Sequence[summary.Judged], about: str, n: int, rates: Rates) 
 {about}.
 Judged by pocketsphinx, which takes no part in the search, with a unigram and with a bigram language model
 over generated training texts. Voices and styles are mixed; a fifth of the texts have no voice prompt. Corpus
-word error rates against the words as spoken (words that sound alike count as the same), with 95 % bootstrap
+word error rates against the words as spoken (words that sound alike count as the same), with 95% bootstrap
 intervals over texts. "codec" is the original's resynthesis; "excess" the errors beyond it; "best by WER,
 then text" is the default reward, where the likelihood of the text given the speech (`TranscriptLikelihood`)
 decides among those of one WER; "best by text" takes that likelihood alone; "likeliest" has the highest mean
-log-probability a speech token; "oracle: unigram" the fewest errors under the unigram judge; "a
+log-probability per speech token; "oracle: unigram" the fewest errors under the unigram judge; "a
 random one" is the mean over all.
 
-Single samples on the dev set ({GRID_N} a text), WER under unigram / bigram:
+The table shows single samples on the dev set ({GRID_N} per text), WER under unigram / bigram:
 
 {_grid(rates)}
 

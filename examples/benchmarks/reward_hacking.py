@@ -1,11 +1,12 @@
-"""What happens when a search goes on and on? What it aims at keeps rising; do the judges follow?
+"""Over-optimisation of a verifier: its own score of the best of n keeps rising; do the judges' scores follow?
 
-One pool of up to 256 candidates for each of a few texts. For every reward, the verifier's own mean value of
-what it chooses out of n stands beside what judges of other families hear in the same speech.
+One pool of up to 256 candidates for each of a few texts. For every reward, the verifier's own mean value of the
+best of n is compared with the scores of judges of other families.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,16 +19,18 @@ from llasa_search import Sampling
 from llasa_search.arrays import FloatArray
 from llasa_search.study import Arm, Case, Row, Study, curves, outcomes, read_cases
 from llasa_search.study.embedded_judges import pocketsphinx_judges
+from llasa_search.study.outcomes import Outcome
 from llasa_search.study.plots import COLOURS
 from llasa_search.study.tables import signed
+from llasa_search.verifiers.specification import RewardLike
 
-HEARD = "wer + 0 * likelihood + 0 * speaker + 0 * emotion + 0 * ctc + 0 * pace + 0 * signal"
+SCORED = "wer + 0 * likelihood + 0 * speaker + 0 * emotion + 0 * ctc + 0 * pace + 0 * signal"
 REWARDS = {
     "wer": "WER()",
     "likelihood": "TranscriptLikelihood()",
     "speaker": "SpeakerSimilarity()",
     "emotion": "EmotionSimilarity()",
-    "RankAverage(wer, ctc)": None,  # has no value of its own
+    "RankAverage(wer, ctc)": None,  # does not have a value of its own
 }
 JUDGES = {
     "unigram": "judged WER, unigram",
@@ -45,7 +48,7 @@ ALPHA = 0.05
 
 def main(
     limit: Annotated[int, typer.Option(help="Texts of the standard set that have a voice prompt.")] = 20,
-    n: Annotated[int, typer.Option("-n", help="Candidates a text.")] = 256,
+    n: Annotated[int, typer.Option("-n", help="Candidates per text.")] = 256,
     temperature: float = 0.8,
     top_p: float = 1.0,
     processes: Annotated[int, typer.Option(help="Of one thread each.")] = 2,
@@ -54,7 +57,7 @@ def main(
 ) -> None:
     """Writes the section on reward hacking, and its figure."""
     prosody.train(folder)
-    judges = {
+    judges: dict[str, RewardLike] = {
         **pocketsphinx_judges(folder),
         "voice": "resemblyzer_similarity",
         "style": prosody.StyleByProsody(str(folder / "prosody.joblib")),
@@ -62,11 +65,11 @@ def main(
     study = Study(folder / "hacking", judges, processes=processes)
     cases = [case for case in read_cases("standard") if case.voice is not None][:limit]
     sampling = Sampling(temperature=temperature, top_p=top_p)
-    pool = study.rows(cases, [Arm("pool", f"best_of_n:n={n}", HEARD, sampling=sampling, pool=True)])
+    pool = study.rows(cases, [Arm("pool", f"best_of_n:n={n}", SCORED, sampling=sampling, pool=True)])
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in pool)
     (folder / "reward_hacking.jsonl").write_text(lines, encoding="utf-8")
     styles = {case.id: style_of(case) for case in cases}
-    pool = outcomes.share_where(pool, "style", lambda row, said: said["detail"] == styles[row["case"]])
+    pool = outcomes.share_where(pool, "style", lambda row, record: record["detail"] == styles[row["case"]])
     sizes = [2**power for power in range(n.bit_length()) if 2**power <= n]
     draw(pool, sizes, page.parent / "reward_hacking.png")
     text = f"""
@@ -75,12 +78,13 @@ def main(
 {sections.made_by()}
 
 {len(cases)} texts with a voice prompt, {n} candidates each at temperature {temperature:g}, top-p {top_p:g}.
-What is chosen out of n, the exact mean over all subsets (ranks are those in the whole pool): the verifier's
-own value beside the judges', with 95 % bootstrap intervals over texts. Of n = {n} there is one subset only.
+Each table shows the best of n by one reward: the verifier's own value and the judges' scores, as exact means over all
+subsets (ranks are those in the whole pool), with 95% bootstrap intervals over texts. For n = {n} there is only one
+subset.
 
 ![own and judged values by n](reward_hacking.png)
 
-{verdicts(pool, sizes)}
+{changes(pool, sizes)}
 
 """ + "\n\n".join(table(pool, reward, own, sizes) for reward, own in REWARDS.items())
     sections.write(page, "reward-hacking", text)
@@ -88,43 +92,44 @@ own value beside the judges', with 95 % bootstrap intervals over texts. Of n = {
 
 
 def style_of(case: Case) -> str:
-    """The style of a built-in voice prompt."""
+    """Returns the style of a built-in voice prompt."""
     assert case.voice is not None and case.voice.name is not None
     return case.voice.name.rpartition("-")[2]
 
 
 def table(pool: Sequence[Row], reward: str, own: str | None, sizes: Sequence[int]) -> str:
-    """One reward: its own value and the judges', by n."""
+    """Returns the table of one reward: its own value and the judges', by n."""
     key = curves.by(reward)
     names = ([f"own: {own}"] if own else []) + list(JUDGES.values())
     lines = [f"### {reward}", "", "| n | " + " | ".join(names) + " |", "|---" * (1 + len(names)) + "|"]
     for n in sizes:
-        cells = [str(outcomes.rate(each)) for each in heard(pool, own, n, key)]
+        cells = [str(outcomes.rate(each)) for each in own_and_judged(pool, own, n, key)]
         lines.append(f"| {n} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def verdicts(pool: Sequence[Row], sizes: Sequence[int]) -> str:
-    """What each judge hears change in the second half of the search; and of two families against one."""
+def changes(pool: Sequence[Row], sizes: Sequence[int]) -> str:
+    """Returns the table of changes from the middle n to the largest, and of two families against one."""
     middle, most = sizes[(len(sizes) - 1) // 2], sizes[-1]
-    sides = {
-        (reward, judge): tuple(curves.best_of(pool, judge, n, curves.by(reward)) for n in (most, middle))
-        for reward in REWARDS
-        for judge in JUDGES
-    }
+    sides: dict[tuple[str, str], tuple[Outcome, Outcome]] = {}
+    for reward, judge in itertools.product(REWARDS, JUDGES):
+        larger, smaller = (curves.best_of(pool, judge, n, curves.by(reward)) for n in (most, middle))
+        sides[reward, judge] = larger, smaller
     both, alone = curves.by("RankAverage(wer, ctc)"), curves.by("wer")
-    against = f"RankAverage(wer, ctc) less wer, n = {most}"
+    against = f"RankAverage(wer, ctc) minus wer, n = {most}"
     for judge in JUDGES:
-        sides[against, judge] = tuple(curves.best_of(pool, judge, most, key) for key in (both, alone))
+        of_both, of_one = (curves.best_of(pool, judge, most, key) for key in (both, alone))
+        sides[against, judge] = of_both, of_one
     p_values = outcomes.holm([outcomes.p_value(*each) for each in sides.values()])
     cells: dict[str, list[str]] = {}
     for ((row, judge), each), p in zip(sides.items(), p_values, strict=True):
         gain = outcomes.difference(*each)
         better = gain.value > 0 if judge in ("voice", "style") else gain.value < 0
-        said = "undecided" if not p < ALPHA else "better" if better else "**worse**"
-        cells.setdefault(row, []).append(f"{said}: {signed(gain)}, p = {p:.3f}")
+        word = "not significant" if not p < ALPHA else "better" if better else "**worse**"
+        cells.setdefault(row, []).append(f"{word}: {signed(gain)}, p = {p:.3f}")
     lines = [
-        f"n = {most} less n = {middle}; p-values by paired permutation, corrected for all of these (Holm):",
+        f"The table shows n = {most} minus n = {middle}; p-values by paired permutation tests, corrected for all "
+        'comparisons of the table (Holm).\n"better" and "**worse**" are significant at 5% after Holm.',
         "",
         "| reward | " + " | ".join(JUDGES.values()) + " |",
         "|---" * (1 + len(JUDGES)) + "|",
@@ -132,19 +137,19 @@ def verdicts(pool: Sequence[Row], sizes: Sequence[int]) -> str:
     return "\n".join([*lines, *(f"| {row} | " + " | ".join(found) + " |" for row, found in cells.items())])
 
 
-def heard(pool: Sequence[Row], own: str | None, n: int, key: curves.Key) -> list[outcomes.Outcome]:
-    """What a verifier itself, and each judge, hears in the best of n."""
+def own_and_judged(pool: Sequence[Row], own: str | None, n: int, key: curves.Key) -> list[outcomes.Outcome]:
+    """Returns the best of n as scored by the verifier itself, if it has a value, and by each judge."""
 
     def of_pool(candidates: Sequence[Row]) -> FloatArray:
         return keys[candidates[0]["case"]]
 
     keys = {case: key([row for row in pool if row["case"] == case]) for case in {row["case"] for row in pool}}
-    believed = [curves.best_of(outcomes.self_judged(pool), own, n, of_pool)] if own else []
-    return [*believed, *(curves.best_of(pool, judge, n, of_pool) for judge in JUDGES)]
+    own_view = [curves.best_of(outcomes.self_judged(pool), own, n, of_pool)] if own else []
+    return [*own_view, *(curves.best_of(pool, judge, n, of_pool) for judge in JUDGES)]
 
 
 def draw(pool: Sequence[Row], sizes: Sequence[int], path: Path) -> None:
-    """A column for each reward: on top its own value, below what the judges hear."""
+    """Draws a column for each reward: its own value on top, the judges' scores below."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -159,7 +164,7 @@ def draw(pool: Sequence[Row], sizes: Sequence[int], path: Path) -> None:
         layout="constrained",
     )
     for column, (reward, own) in zip(panels.T, REWARDS.items(), strict=True):
-        found = [heard(pool, own, n, curves.by(reward)) for n in sizes]
+        found = [own_and_judged(pool, own, n, curves.by(reward)) for n in sizes]
         by_judge = dict(zip(JUDGES, zip(*(each[-len(JUDGES) :] for each in found), strict=True), strict=True))
         column[0].set_title(reward)
         if own:
@@ -177,7 +182,7 @@ def draw(pool: Sequence[Row], sizes: Sequence[int], path: Path) -> None:
     for row, measure in zip(panels, ["the reward's own value", *DRAWN], strict=True):
         row[0].set_ylabel(measure)
     figure.supxlabel("n, candidates to choose among")
-    for row in panels[1:]:  # what judges hear is compared across rewards
+    for row in panels[1:]:  # judges' scores are compared across rewards
         limits = [panel.get_ylim() for panel in row]
         for panel in row:
             panel.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
@@ -192,7 +197,7 @@ def draw(pool: Sequence[Row], sizes: Sequence[int], path: Path) -> None:
 def _line(
     panel: Any, sizes: Sequence[int], found: Sequence[outcomes.Outcome], label: str, colour: str
 ) -> None:
-    """Means by n, with their intervals as a band."""
+    """Draws means by n, with their intervals as a band."""
     values = [outcomes.rate(each) for each in found]
     panel.plot(sizes, [each.value for each in values], label=label, color=colour, marker="o", markersize=4)
     low, high = [each.low for each in values], [each.high for each in values]

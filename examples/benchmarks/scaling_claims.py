@@ -1,4 +1,4 @@
-"""The claims of `scaling_study.py`: what is compared with what, and what can be said of it."""
+"""The claims of the scaling study: the comparisons behind each, and whether it holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from llasa_search.evaluation.statistics import Estimate
+from llasa_search.evaluation.statistics import RESAMPLES, Estimate
 from llasa_search.study import Row, costs, curves, outcomes
 from llasa_search.study.outcomes import Outcome
 from llasa_search.study.tables import signed
@@ -17,17 +17,17 @@ JUDGES = (*WORD_JUDGES, "voice")
 PAIRS = (("small", "base"), ("small", "large"), ("base", "large"))
 HELPS = "more inference compute helps"
 BEATS = "a searched small model beats an unsearched larger one"
-EQUALLY = "so it does at equal operations, verifiers counted"
-STEERS = "so does a process reward, then an outcome reward"
-BEYOND = "that is better than best-of-n at the same or less cost"
-HOLDS, OPPOSITE, UNDECIDED = "holds", "**the opposite holds**", "undecided"
+EQUALLY = "the same at equal FLOPs, verifiers included"
+STEERS = "a process reward, then an outcome reward, helps"
+BEYOND = "it is better than best-of-n at the same or less cost"
+HOLDS, OPPOSITE, NOT_SIGNIFICANT = "holds", "**the opposite holds**", "not significant"
 ALPHA = 0.05
 
 Runs = Mapping[str, Mapping[str, Sequence[Row]]]
 """By size, then by arm: "direct", "pool" and "PRM + ORM"."""
 
 Sides = Callable[[str], tuple[Outcome, Outcome]]
-"""From a judge to what it hears on both sides of a comparison."""
+"""Takes a judge and returns its scores of both sides of a comparison."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Claim:
     """That one side is better than the other.
 
     Attributes:
-        family: what it is evidence for.
+        family: the claim that it is evidence for.
         text: the two sides.
-        sides: as a judge hears them; None where they cannot be compared.
-        judges: who is asked.
+        sides: the scores of a judge; None if they cannot be compared.
+        judges: names of the judges.
     """
 
     family: str
@@ -47,24 +47,24 @@ class Claim:
     judges: Sequence[str] = WORD_JUDGES
 
 
-def heard(runs: Runs, size: str, search: str, judge: str, n: float = 1) -> Outcome:
-    """What a judge hears of one line of the table."""
+def scored(runs: Runs, size: str, search: str, judge: str, n: float = 1) -> Outcome:
+    """Returns a judge's scores of one line of the table."""
     if search == "PRM + ORM":
         return outcomes.chosen(runs[size][search], judge)
     return curves.best_of(runs[size]["pool" if search == "best of n" else "direct"], judge, n)
 
 
 def claims(runs: Runs, n: int) -> list[Claim]:
-    """What the paper claims, as comparisons of these runs."""
+    """Returns the paper's claims as comparisons of these runs."""
 
     def against(one: tuple[str, str, float], other: tuple[str, str, float]) -> Sides:
         return lambda judge: (
-            heard(runs, one[0], one[1], judge, one[2]),
-            heard(runs, other[0], other[1], judge, other[2]),
+            scored(runs, one[0], one[1], judge, one[2]),
+            scored(runs, other[0], other[1], judge, other[2]),
         )
 
     def pool_of(size: str, cost: float) -> tuple[str, tuple[str, str, float] | None]:
-        """The best of as many as cost the same; of all, where these cost less."""
+        """Returns the best of as many as cost the same, or of all if these cost less."""
         pool = runs[size]["pool"]
         k, whole = costs.n_at(pool, "flops", cost), costs.cost(pool, "flops")
         if math.isnan(k) and cost > whole:
@@ -90,34 +90,35 @@ def claims(runs: Runs, n: int) -> list[Claim]:
     return made
 
 
-def said_of(made: Sequence[Claim]) -> str:
-    """First how often each claim holds, then every comparison; p-values are corrected for all of them."""
+def findings(made: Sequence[Claim]) -> str:
+    """Returns how often each claim holds, then every comparison; p-values are corrected for all of them."""
     sides = {(claim, judge): claim.sides(judge) for claim in made if claim.sides for judge in claim.judges}
     p_values = outcomes.holm([outcomes.p_value(*each) for each in sides.values()])
-    verdicts: dict[str, Counter[str]] = {claim.family: Counter() for claim in made}
+    counts: dict[str, Counter[str]] = {claim.family: Counter() for claim in made}
     cells: dict[Claim, dict[str, str]] = {claim: {} for claim in made}
     for ((claim, judge), each), p in zip(sides.items(), p_values, strict=True):
         gain = outcomes.difference(*each)
-        said = verdict(judge, gain, p)
-        verdicts[claim.family][said] += 1
-        cells[claim][judge] = f"{said}: {signed(gain)}, p = {p:.3f}"
+        result = judged_claim(judge, gain, p)
+        counts[claim.family][result] += 1
+        cells[claim][judge] = f"{result}: {signed(gain)}, p = {p:.3f}"
     lines = []
-    for family, count in verdicts.items():
-        found = [each for each in (HOLDS, OPPOSITE, UNDECIDED) if count[each]]
-        told = ", ".join(f"{each} in {count[each]}" for each in found)
-        lines.append(f"- **{family}**: " + (f"{told} of {count.total()}" if told else "not compared"))
-    least = 2 * len(sides) / (outcomes.RESAMPLES + 1)  # of two sides
-    lines += ["", f"{len(sides)} comparisons; corrected for their number, no p can be below {least:.3f}."]
+    for family, count in counts.items():
+        found = [each for each in (HOLDS, OPPOSITE, NOT_SIGNIFICANT) if count[each]]
+        listed = ", ".join(f"{each} in {count[each]}" for each in found)
+        lines.append(f"- **{family}**: " + (f"{listed} of {count.total()}" if listed else "not compared"))
+    least = 2 * len(sides) / (RESAMPLES + 1)  # of two sides
+    lines += ["", f"{len(sides)} comparisons; after Holm, no p can be below {least:.3f}."]
+    lines += ["", "The table shows each comparison with its interval and corrected p-value, by judge."]
     lines += ["", "| claim | sides | " + " | ".join(JUDGES) + " |", "|---" * (2 + len(JUDGES)) + "|"]
-    for claim, found in cells.items():
-        row = [claim.family, claim.text, *(found.get(judge, "") for judge in JUDGES)]
+    for claim, told_by in cells.items():
+        row = [claim.family, claim.text, *(told_by.get(judge, "") for judge in JUDGES)]
         lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines)
 
 
-def verdict(judge: str, gain: Estimate, p: float) -> str:
-    """Whether the first side is better than the other as a judge hears them, where that is certain."""
+def judged_claim(judge: str, gain: Estimate, p: float) -> str:
+    """Returns whether the first side is better than the other by a judge, if that is significant."""
     if not p < ALPHA:
-        return UNDECIDED
+        return NOT_SIGNIFICANT
     better = gain.value > 0 if judge == "voice" else gain.value < 0
     return HOLDS if better else OPPOSITE

@@ -1,4 +1,4 @@
-"""Does a searched small model beat an unsearched large one? Size x search, on models that anyone can rerun.
+"""Whether a searched small model beats an unsearched large one: size x search, on models that anyone can rerun.
 
     python -m examples.benchmarks.scaling_study --limit 10     # a first look, written to work-scaling/
     python -m examples.benchmarks.scaling_study                # everything, written to docs/results/
@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from examples.benchmarks import sections
-from examples.benchmarks.scaling_claims import ALPHA, JUDGES, WORD_JUDGES, Runs, claims, heard, said_of
+from examples.benchmarks.scaling_claims import JUDGES, WORD_JUDGES, Runs, claims, findings, scored
 from examples.benchmarks.scaling_models import CODEC, SIZES, find_language_model
 from llasa_search import Sampling
 from llasa_search.llasa.loading import find_model
@@ -32,12 +32,12 @@ from llasa_search.verifiers.specification import as_reward
 
 WORDS = "Lexicographic(wer, likelihood)"
 BEAM = "beam:width=4,expand=4,step_tokens=10,prefix_share=0.25,prefix_verifiers=speaker"
-SAMPLES = 4  # of a model without search
+SAMPLES = 4  # per text, of a model without search
 PAPER = {
-    ("small", "direct"): ("1B", "3.22 / .572", "12.13 / .638"),
-    ("small", "PRM + ORM"): ("1B", "1.46 / .782", "5.24 / .750"),
-    ("large", "direct"): ("8B", "2.97 / .574", "11.09 / .660"),
-    ("large", "PRM + ORM"): ("8B", "1.39 / .783", "4.38 / .767"),
+    ("small", "direct"): ("1B", "3.22 / 0.572", "12.13 / 0.638"),
+    ("small", "PRM + ORM"): ("1B", "1.46 / 0.782", "5.24 / 0.750"),
+    ("large", "direct"): ("8B", "2.97 / 0.574", "11.09 / 0.660"),
+    ("large", "PRM + ORM"): ("8B", "1.39 / 0.783", "4.38 / 0.767"),
 }
 """arXiv 2502.04128: model, error in % and similarity on seed-tts-eval's English and hard Chinese texts."""
 
@@ -45,7 +45,7 @@ PAPER = {
 def main(
     sets: Annotated[str, typer.Option(help="Evaluation sets, comma-separated.")] = "standard,hard",
     limit: Annotated[int | None, typer.Option(help="Texts of each set; all by default.")] = None,
-    n: Annotated[int, typer.Option("-n", help="Candidates a text.")] = 16,
+    n: Annotated[int, typer.Option("-n", help="Candidates per text.")] = 16,
     seeds: Annotated[int, typer.Option(help="Of the process reward.")] = 3,
     temperatures: Annotated[str, typer.Option(help="To choose from on the dev set.")] = "0.2,0.4,0.6,0.8,1.0",
     top_p: float = 0.9,
@@ -55,7 +55,7 @@ def main(
     folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-scaling"),
 ) -> None:
     """Runs every size, and writes the page with its figures."""
-    load_verifiers(as_reward(f"{WORDS} + speaker").verifiers)  # what is missing is to be known now
+    load_verifiers(as_reward(f"{WORDS} + speaker").verifiers)  # errors come before hours of work
     make_folder(folder)
     page = (folder if limit else sections.RESULTS) / "scaling_study.md"
     judges = {**_word_judges(folder), "voice": "resemblyzer_similarity"}
@@ -74,22 +74,22 @@ def main(
         study.check(everything, planned)  # before hours are spent on the choice of temperatures
     dev = _voiced("dev", limit)
     tried = {size: temperature.pools(study, dev, choices, WORDS) for size, study in studies.items()}
-    chosen = {
-        size: tuple(temperature.fewest_errors(pools, WORD_JUDGES, n) for n in (1, temperature.SIZE))
-        for size, pools in tried.items()
-    }
+    chosen: dict[str, tuple[Sampling, Sampling]] = {}
+    for size, pools in tried.items():
+        direct, best = (temperature.fewest_errors(pools, WORD_JUDGES, n) for n in (1, temperature.SIZE))
+        chosen[size] = direct, best
     by_set, points = dict[str, Runs](), list[Point]()
     lines = [
         as_jsonl(rows, dev, set="dev", model=size, temperature=sampling.temperature)
         for size, pools in tried.items()
         for sampling, rows in pools.items()
     ]
-    for name, said in cases.items():
+    for name, texts in cases.items():
         arms = {size: arms_of(*each, n, seeds) for size, each in chosen.items()}
-        by_set[name] = {size: study.by_arm(said, arms[size]) for size, study in studies.items()}
+        by_set[name] = {size: study.by_arm(texts, arms[size]) for size, study in studies.items()}
         points += drawn(by_set[name], n, name, page.parent)
         lines += [
-            as_jsonl(by_set[name][size][arm.name], said, set=name, model=size,
+            as_jsonl(by_set[name][size][arm.name], texts, set=name, model=size,
                      temperature=arm.sampling.temperature)
             for size in studies
             for arm in arms[size]
@@ -97,7 +97,7 @@ def main(
     (folder / "scaling_study.jsonl").write_text("".join(lines), encoding="utf-8")
     (folder / "scaling_study.csv").write_text(as_csv(points), encoding="utf-8")
     found = [
-        f"## {name} set\n\n{said_of(claims(runs, n))}\n\n![{name}](scaling_{name}.png)\n\n"
+        f"## {name} set\n\n{findings(claims(runs, n))}\n\n![{name}](scaling_{name}.png)\n\n"
         f"{table(runs, n)}\n\n{spent(runs)}"
         for name, runs in by_set.items()
     ]
@@ -111,7 +111,7 @@ def main(
 
 
 def arms_of(direct: Sampling, best: Sampling, n: int, seeds: int) -> list[Arm]:
-    """Of one model: samples that nobody chooses from, its pool, and its process reward."""
+    """Returns the arms of one model: direct samples, its pool, and its process reward."""
     return [
         Arm("direct", f"best_of_n:n={SAMPLES}", WORDS, sampling=direct, pool=True),
         Arm("pool", f"best_of_n:n={n}", WORDS, sampling=best, pool=True),
@@ -120,26 +120,27 @@ def arms_of(direct: Sampling, best: Sampling, n: int, seeds: int) -> list[Arm]:
 
 
 def table(runs: Runs, n: int) -> str:
-    """Size x search: operations, words, and voice."""
-    lines = ["| model | search | TFLOPs | " + " | ".join(JUDGES) + " |", "|---" * (3 + len(JUDGES)) + "|"]
+    """Returns the table of size x search: FLOPs, words, and voice."""
+    lines = ["The table shows FLOPs per text and the judges' scores of every size and search.", ""]
+    lines += ["| model | search | TFLOPs | " + " | ".join(JUDGES) + " |", "|---" * (3 + len(JUDGES)) + "|"]
     for size, arms in runs.items():
         flops = {
             "direct": costs.cost(arms["direct"], "flops", 1),
             "best of n": costs.cost(arms["pool"], "flops"),
             "PRM + ORM": costs.cost(arms["PRM + ORM"], "flops"),
         }
-        for search, price in flops.items():
+        for search, cost in flops.items():
             found = [
-                outcomes.rate(heard(runs, size, search, judge, n if search == "best of n" else 1))
+                outcomes.rate(scored(runs, size, search, judge, n if search == "best of n" else 1))
                 for judge in JUDGES
             ]
             name = f"best of {n}" if search == "best of n" else search
-            lines.append(f"| {size} | {name} | {price / 1e12:.3g} | " + " | ".join(map(str, found)) + " |")
+            lines.append(f"| {size} | {name} | {cost / 1e12:.3g} | " + " | ".join(map(str, found)) + " |")
     return "\n".join(lines)
 
 
 def spent(runs: Runs) -> str:
-    """What a candidate costs, by stage: where small models save, and where they cannot."""
+    """Returns the FLOPs of a candidate by stage: a small model saves only in sampling."""
     lines = []
     for size, arms in runs.items():
         searches = {(row["case"], row["seed"]): row for row in arms["pool"]}.values()
@@ -149,12 +150,12 @@ def spent(runs: Runs) -> str:
             for stage in ("decode", "codec", "verifiers")
         }
         listed = ", ".join(f"{stage} {each:.2f}" for stage, each in stages.items())
-        lines.append(f"- GFLOPs a candidate of the {size} model: {listed}")
+        lines.append(f"- GFLOPs per candidate of the {size} model: {listed}")
     return "\n".join(lines)
 
 
 def drawn(runs: Runs, n: int, name: str, home: Path) -> list[Point]:
-    """The curves of a set, drawn beside the page."""
+    """Draws the curves of a set next to the page, and returns their points."""
     sizes = [2**power for power in range(n.bit_length()) if 2**power <= n]
     points = []
     for judge in WORD_JUDGES:
@@ -186,25 +187,25 @@ Language models: {models}; they share
 a codec and the kind of their data; the large one began as the base one (see the model card). Texts with a
 voice prompt: {texts}.
 Temperatures chosen on the dev set, for single samples and for the best of {temperature.SIZE}: {settled}; top-p
-{chosen["base"][0].top_p:g}. Direct: the mean over {SAMPLES} samples, which no verifier hears. Best of {n}: by
+{chosen["base"][0].top_p:g}. Direct: the mean over {SAMPLES} samples, which no verifier scores. Best of {n}: by
 `{WORDS}`. PRM + ORM:
 `{BEAM}`, then the same
 reward; {seeds} {"seed" if seeds == 1 else "seeds"}.
 Judges, none of them a verifier: pocketsphinx with a bigram language model and the
-package's CTC model (corpus word error rates), Resemblyzer (cosine to the prompt). The CTC model mishears half
-of the words of a recording, too (see the model card): its differences say more than its values.
-95 % bootstrap intervals over texts, then seeds; p-values by paired permutation, corrected for all
-comparisons of a set (Holm). Direct samples have a temperature of their own, so that they are not where the
-curve of best-of-n begins. Operations are those of language model, codec and verifiers; a sample that is not
-chosen pays for no verifier.
+package's CTC model (corpus word error rates), Resemblyzer (cosine to the prompt). The CTC model also gets about half
+of the words of recordings wrong (see the model card), so its differences say more than its values.
+95% bootstrap intervals over texts, then seeds; p-values by paired permutation, corrected for all
+comparisons of a set (Holm). Direct samples have a temperature of their own, so they differ from the
+first point of the best-of-n curve. FLOPs are those of language model, codec and verifiers; a sample without a choice
+needs no verifier.
 
-A comparison is what a judge hears of the first side less what it hears of the second: below 0 is better for
-words, above 0 for the voice. It *holds* if the first is better with p < {ALPHA:g}; each judge counts once.
+A comparison is the judge's score of the first side minus that of the second: below 0 is better for words, above 0
+for the voice. A claim *holds* if the first side is better, significant at 5% after Holm; each judge counts once.
 """
 
 
 def sizes(models: Mapping[str, str]) -> str:
-    """The models, by their numbers of parameters."""
+    """Returns the models with their numbers of parameters."""
     from safetensors.torch import load_file
 
     counts = {}
@@ -215,32 +216,34 @@ def sizes(models: Mapping[str, str]) -> str:
 
 
 def beside_the_paper(by_set: Mapping[str, Runs]) -> str:
-    """The shape of the paper's table, and what is different here."""
+    """Returns the paper's table next to the same figures of this study, and the differences."""
     names = list(by_set)
     lines = [
+        "The table shows the figures of this study next to the paper's.",
+        "",
         "| model | search | " + " | ".join(f"{name}, bigram / cosine" for name in names)
         + " | the paper's | en | zh, hard |",
         "|---" * (5 + len(names)) + "|",
     ]  # fmt: skip
     for (size, search), paper in PAPER.items():
         cells = [
-            f"{100 * outcomes.rate(heard(runs, size, search, 'bigram')).value:.1f} / "
-            f"{outcomes.rate(heard(runs, size, search, 'voice')).value:.3f}"
+            f"{100 * outcomes.rate(scored(runs, size, search, 'bigram')).value:.1f} / "
+            f"{outcomes.rate(scored(runs, size, search, 'voice')).value:.3f}"
             for runs in by_set.values()
         ]
         lines.append(f"| {size} | {search} | " + " | ".join([*cells, *paper]) + " |")
     return """## Beside the paper's table
 
-Error rate in % and similarity (arXiv 2502.04128). What is different: the paper's models have 1 and 8 billion
+Error rate in % and similarity (arXiv 2502.04128). The differences: the paper's models have 1 and 8 billion
 parameters, its beams 16 x 16 over two seconds, its speech is human, and its verifiers are also its judges;
 here beams are 4 x 4 over a quarter of the expected length, and judges are of other families, whose own errors
-are in every number.
+affect every number.
 
 """ + "\n".join(lines)
 
 
 def _voiced(name: str, limit: int | None) -> list[Case]:
-    """The texts of a set that have a voice prompt: a process reward by the voice needs one."""
+    """Returns the texts of a set with a voice prompt: a process reward by the voice needs one."""
     return [case for case in read_cases(name) if case.voice is not None][:limit]
 
 

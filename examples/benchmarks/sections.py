@@ -1,4 +1,4 @@
-"""What the scripts share: how they run, and the sections of Markdown pages that they write."""
+"""Shared by the benchmarks: how they run, and how they write sections of Markdown pages."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def write(page: Path, name: str, body: str) -> None:
 
 
 def made_by() -> str:
-    """The command that is running, with versions and the machine: a section's first line.
+    """Returns a section's first line: the command that is running, with versions and the machine.
 
-    Options that say where to keep things are left out: they change nothing in the section.
+    Options for the folders of results are left out.
     """
     script = Path(sys.argv[0]).resolve()
     module = f"examples.benchmarks.{script.stem}" if script.is_relative_to(ROOT) else script.stem
@@ -52,7 +52,7 @@ def made_by() -> str:
 
 
 def run(main: Callable[..., None]) -> None:
-    """Runs a script's command: errors in one line, and a word on what an interrupt has left."""
+    """Runs a benchmark's command: prints errors in one line, and how to continue after an interrupt."""
     app = typer.Typer(add_completion=False)
     app.command()(main)
     try:
@@ -61,5 +61,5 @@ def run(main: Callable[..., None]) -> None:
         sys.exit(f"Error: {error}")
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            typer.echo("Interrupted. What was made is kept: the same command goes on from there.", err=True)
+            typer.echo("Interrupted. Finished work is kept: the same command continues from there.", err=True)
         raise

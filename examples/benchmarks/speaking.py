@@ -1,4 +1,4 @@
-"""The recordings that are judged: as they were spoken, and their resynthesis by the codec."""
+"""The recordings that are judged: originals, and their resynthesis by the codec."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Record = Callable[[Item], Mapping[str, Audio]]
 
 @dataclass(frozen=True)
 class Recording:
-    """A text as someone else than the model speaks it.
+    """A recording of a text that was not made by the model.
 
     Attributes:
         item: the text.
-        kind: what is done to it, such as "intact".
+        kind: how it was changed, such as "intact".
         channel: "original", or "codec" for its resynthesis.
         wav: where it is.
     """
@@ -40,18 +40,18 @@ class Recording:
 def recordings(
     items: Sequence[Item], record: Record, model: str, folder: Path, processes: int
 ) -> list[Recording]:
-    """Records each text in its ways, and takes each recording through the model's codec.
+    """Records each text in all its kinds, and resynthesises each recording by the model's codec.
 
     Args:
         items: the texts.
-        record: a text's recordings by kind; a function of a module, for it runs in other processes.
+        record: returns a text's recordings by kind; a function of a module, because it runs in other processes.
         model: whose codec.
         folder: for the recordings.
         processes: how many run at once.
     """
-    home = folder / fingerprint(codec_of(model))
-    home.mkdir(parents=True, exist_ok=True)
-    jobs = [(item, record, home / item.id, model) for item in items]
+    root = folder / fingerprint(codec_of(model))
+    root.mkdir(parents=True, exist_ok=True)
+    jobs = [(item, record, root / item.id, model) for item in items]
     missing = [job for job in jobs if not job[2].exists()]
     for _ in run_jobs(_record, missing, "recordings", processes):
         pass
@@ -59,7 +59,7 @@ def recordings(
         Recording(item, wav.stem, channel, wav)
         for item in items
         for channel in CHANNELS
-        for wav in sorted((home / item.id / channel).iterdir())
+        for wav in sorted((root / item.id / channel).iterdir())
     ]
 
 
@@ -76,7 +76,7 @@ def _record(job: tuple[Item, Record, Path, str]) -> None:
 
 
 def codec_of(model: str) -> str:
-    """The codec that comes with a model."""
+    """Returns the codec that belongs to a model."""
     from llasa_search.llasa.loading import find_model
 
     return find_model(model, None)[1]

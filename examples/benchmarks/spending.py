@@ -1,9 +1,8 @@
-"""How well does each strategy spend? Against best-of-n at equal row-steps, and at equal operations.
+"""Strategies compared with best-of-n at equal row-steps, and at equal FLOPs.
 
-Every setting is run on the dev set, by one seed. What is chosen there, of those that should spend better than
-best-of-n, is then run once on the other sets, by every seed; so is the process reward of the paper, by the
-voice. Searches that listen to the words at every step take ten times the operations of best-of-n: they stay
-on the dev set.
+Every setting is run on the dev set with one seed. The best settings of the strategies that promise more than
+best-of-n are then run once on the other sets, with every seed; so is the process reward of the paper, by the
+voice. Searches that score words at every step take ten times the FLOPs of best-of-n: they stay on the dev set.
 """
 
 from __future__ import annotations
@@ -24,8 +23,9 @@ from llasa_search.study import Arm, Case, Row, Study, costs, curves, outcomes, r
 from llasa_search.study.embedded_judges import embedded_judges, pocketsphinx_judges
 from llasa_search.study.plots import plot
 from llasa_search.study.points import Point, arm_point, pool_points
+from llasa_search.study.report import significance
 from llasa_search.study.tables import corrected, markdown, signed
-from llasa_search.verifiers.specification import as_reward
+from llasa_search.verifiers.specification import RewardLike, as_reward
 
 WORDS = "Lexicographic(wer, likelihood)"
 WORD_JUDGES = ("unigram", "bigram", "ctc")
@@ -61,8 +61,12 @@ def main(
     page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
 ) -> None:
     """Writes the section on strategies, its figure, and `spending.jsonl`."""
-    load_verifiers(as_reward(f"{WORDS} + speaker").verifiers)  # what is missing is to be known now
-    judges = {**pocketsphinx_judges(folder), **embedded_judges(folder), "voice": "resemblyzer_similarity"}
+    load_verifiers(as_reward(f"{WORDS} + speaker").verifiers)  # errors come before hours of work
+    judges: dict[str, RewardLike] = {
+        **pocketsphinx_judges(folder),
+        **embedded_judges(folder),
+        "voice": "resemblyzer_similarity",
+    }
     study = Study(folder / "spending", judges, processes=processes)
     sampling = Sampling(temperature=temperature, top_p=top_p)
     dev = tried(study, read_cases("dev", limit), sampling)
@@ -86,14 +90,14 @@ def main(
 
 {sections.made_by()}
 
-All search by `{WORDS}` at temperature {temperature:g}, top-p {top_p:g}; once a text on the
-dev set, by {seeds} {"seed" if seeds == 1 else "seeds"} on the others. Best-of-n is the exact mean over all
-subsets of one pool of {SIZES[-1]}. Chosen on the dev set, by judged WER less that of best-of-n at the same
-row-steps, all judges together:
+The reward is `{WORDS}` at temperature {temperature:g}, top-p {top_p:g}; one seed on the
+dev set, {seeds} {"seed" if seeds == 1 else "seeds"} on the others. Best-of-n is the exact mean over all
+subsets of one pool of {SIZES[-1]}. These settings were chosen on the dev set, by the judged WER minus that
+of best-of-n at the same row-steps, summed over the judges:
 
 {listed}
 
-Of these, {" and ".join(EVALUATED)} should spend better than best-of-n, and are run on the other sets.
+Of these, {" and ".join(EVALUATED)} promise more than best-of-n and are run on the other sets.
 
 """ + "\n\n".join(parts)
     sections.write(page, "strategies", text)
@@ -101,14 +105,14 @@ Of these, {" and ".join(EVALUATED)} should spend better than best-of-n, and are 
 
 
 def tried(study: Study, cases: Sequence[Case], sampling: Sampling) -> dict[str, list[Row]]:
-    """The pool, and every strategy in every setting."""
+    """Returns the pool, and every strategy in every setting."""
     every = [strategy for strategies in TUNED.values() for strategy in strategies]
     arms = [Arm(strategy, strategy, WORDS, sampling=sampling) for strategy in every]
     return study.by_arm(cases, [_pool(sampling), *arms])
 
 
 def chosen(by_arm: Mapping[str, Sequence[Row]]) -> dict[str, str]:
-    """The setting of each strategy that gains most over best-of-n at its own cost, under all judges."""
+    """Returns the setting of each strategy that gains most over best-of-n at its own cost, under all judges."""
     pool = next(iter(by_arm.values()))
 
     def gain(strategy: str) -> float:
@@ -120,17 +124,17 @@ def chosen(by_arm: Mapping[str, Sequence[Row]]) -> dict[str, str]:
 
 
 def of_settings(by_arm: Mapping[str, Sequence[Row]]) -> str:
-    """A table of all settings: operations, and the difference to best-of-n at equal row-steps."""
+    """Returns a table of all settings: FLOPs, and the difference to best-of-n at equal row-steps."""
     pool, *others = by_arm.values()
     lines = [
-        "### dev set: every setting\n\nDifferences to best-of-n at equal row-steps, uncorrected: by these "
-        "texts settings were chosen, which flatters the best of them.\n",
+        "### dev set: every setting\n\nThe table shows differences to best-of-n at equal row-steps, uncorrected. "
+        "Settings were chosen on these texts, so the best are overestimated.\n",
         "| search | row-steps | TFLOPs | " + " | ".join(WORD_JUDGES) + " |",
         "|---" * (3 + len(WORD_JUDGES)) + "|",
     ]
     for rows in others:
         points = [arm_point(rows, judge, pool) for judge in WORD_JUDGES]
-        gains = ["the pool has none" if each.gain is None else signed(each.gain) for each in points]
+        gains = ["no n costs as much" if each.gain is None else signed(each.gain) for each in points]
         spent = points[0].costs
         cost = f"{spent['row_steps']:,.0f} | {spent['flops'] / 1e12:.3g}"
         lines.append(f"| `{points[0].name}` | {cost} | " + " | ".join(gains) + " |")
@@ -140,7 +144,7 @@ def of_settings(by_arm: Mapping[str, Sequence[Row]]) -> str:
 def searched(
     study: Study, cases: Sequence[Case], settings: Mapping[str, str], sampling: Sampling, seeds: int
 ) -> dict[str, list[Row]]:
-    """The pool, and every strategy in its chosen setting, by arm."""
+    """Returns the pool, and every strategy in its chosen setting, by arm."""
     draws = tuple(range(seeds))
     arms = [_pool(sampling)]
     arms += [
@@ -152,8 +156,8 @@ def searched(
 def steered(
     study: Study, cases: Sequence[Case], pool: Sequence[Row], sampling: Sampling, seeds: int
 ) -> dict[str, list[Row]]:
-    """The paper's process reward by the voice, where there is one: to the end, and over prefixes before the
-    words choose.
+    """Returns the paper's process reward by the voice, on texts with one: to the end, and over prefixes
+    before the words choose.
     """
     voiced, draws = {case.id: case for case in cases if case.voice is not None}, tuple(range(seeds))
     arms = [
@@ -167,7 +171,7 @@ def steered(
 
 
 def compared(by_arm: Mapping[str, Sequence[Row]], axis: str, sizes: Sequence[int] = SIZES) -> list[Point]:
-    """The pool's curve, and every strategy beside it."""
+    """Returns the pool's curve, and every strategy."""
     pool, *others = by_arm.values()
     points = []
     for judge in WORD_JUDGES:
@@ -177,38 +181,39 @@ def compared(by_arm: Mapping[str, Sequence[Row]], axis: str, sizes: Sequence[int
 
 
 def of_words(name: str, by_arm: Mapping[str, Sequence[Row]], points: Sequence[Point]) -> str:
-    """Two tables: at equal row-steps, and at equal operations, verifiers counted."""
+    """Returns tables at equal row-steps and at equal FLOPs, verifiers included."""
     parts = [f"### {name} set: words\n\n![{name}](strategies_{name}.png)"]
-    for axis, title in (("row_steps", "row-steps"), ("flops", "operations, verifiers counted")):
+    for axis, title in (("row_steps", "row-steps"), ("flops", "FLOPs, verifiers included")):
         of_axis = points if axis == "row_steps" else compared(by_arm, axis)
         for judge in WORD_JUDGES:
             mine = [point for point in of_axis if point.judge == judge]
-            parts.append(f"Judge {judge}, at equal {title}:\n\n{markdown(mine, 'judged WER')}")
+            parts.append(
+                f"Judged WER by {judge}, compared with best-of-n at equal {title}:\n\n{markdown(mine, 'judged WER')}"
+            )
     arms = [point for point in points if point.n is None]
-    return "\n\n".join([*parts, verdicts(arms)])
+    return "\n\n".join([*parts, findings(arms)])
 
 
-def verdicts(arms: Sequence[Point]) -> str:
-    """What each arm's words say of it."""
-    said = "\n".join(verdict(point, p) for point, p in zip(arms, corrected(arms), strict=True))
-    return f"At equal row-steps, p-values corrected for all of these (Holm):\n\n{said}"
+def findings(arms: Sequence[Point]) -> str:
+    """Returns one line for each arm: its difference to best-of-n in words, corrected together."""
+    lines = "\n".join(finding(point, p) for point, p in zip(arms, corrected(arms), strict=True))
+    return f"At equal row-steps, with p-values corrected for all comparisons of the list (Holm):\n\n{lines}"
 
 
-def verdict(point: Point, p: float | None) -> str:
-    """What an arm's words say of it, with its p-value among all."""
+def finding(point: Point, p: float | None) -> str:
+    """Returns an arm's difference to best-of-n in words, with its corrected p-value."""
     about = f"{point.name} ({point.judge})"
     if point.gain is None:
         return f"- {about}: no n of the pool costs as much"
-    certain = p is not None and p < ALPHA
-    worth = "no better than a smaller N"
-    if point.gain.high < 0 or point.gain.low > 0:
-        worth = "better than best-of-n" if point.gain.high < 0 else "worse than best-of-n"
-        worth += "" if certain else " by its own interval, not once corrected"
+    worth = "not significant"
+    if p is not None and p < ALPHA:
+        direction = "better" if point.gain.value < 0 else "worse"
+        worth = f"{direction} than best-of-n, {significance(p)}"
     return f"- {about}: {worth}: {signed(point.gain)}" + ("" if p is None else f", p = {p:.3f}")
 
 
 def where_it_went(name: str, by_arm: Mapping[str, Sequence[Row]]) -> str:
-    """What stopping early cost, and what it bought elsewhere; both as exact means of the pool."""
+    """Returns what stopping early cost, and what it gained elsewhere; both as exact means of the pool."""
     pool, adaptive = by_arm["best of n"], by_arm["adaptive best-of-n"]
     n = costs.n_at(pool, "row_steps", costs.cost(adaptive, "row_steps"))
     if math.isnan(n):
@@ -218,8 +223,9 @@ def where_it_went(name: str, by_arm: Mapping[str, Sequence[Row]]) -> str:
         for case in {row["case"] for row in pool}
     }
     lines = [
-        f"### {name} set: where adaptive best-of-n spends\n\nThe best of as many as it took of a text, on "
-        f"average, less the best of {n:.3g} for every text, which cost the same; out of the pool.\n",
+        f"### {name} set: where adaptive best-of-n spends\n\nThe table compares the best of as many "
+        "candidates as it took for a text, on average, with the best of "
+        f"{n:.3g} for every text, which cost the same.\n",
         "| texts that took | texts | candidates | " + " | ".join(WORD_JUDGES) + " |",
         "|---" * (3 + len(WORD_JUDGES)) + "|",
     ]
@@ -238,9 +244,9 @@ def where_it_went(name: str, by_arm: Mapping[str, Sequence[Row]]) -> str:
 
 
 def of_voices(name: str, by_arm: Mapping[str, Sequence[Row]], sizes: Sequence[int] = SIZES) -> str:
-    """What steering by the voice does to voice and words."""
+    """Returns the effect of a process reward by the voice on voice and words."""
     pool, *others = by_arm.values()
-    parts = [f"### {name} set: a process reward by the voice\n\nTexts with a voice prompt."]
+    parts = [f"### {name} set: a process reward by the voice\n\nThe tables show texts with a voice prompt."]
     words = list[Point]()
     for judge, measure in (
         ("voice", "Resemblyzer's cosine"),
@@ -249,24 +255,26 @@ def of_voices(name: str, by_arm: Mapping[str, Sequence[Row]], sizes: Sequence[in
         points = pool_points(pool, judge, sizes)
         arms = [arm_point(rows, judge, pool) for rows in others]
         words += arms if judge in WORD_JUDGES else []
-        parts.append(f"Judge {judge}:\n\n{markdown([*points, *arms], measure)}")
-    parts += [at_equal_operations(pool, others, sizes[-1]), f"The words:\n\n{verdicts(words)}\n\nThe voice:"]
+        parts.append(
+            f"Judge {judge}, compared with best-of-n at equal row-steps:\n\n{markdown([*points, *arms], measure)}"
+        )
+    parts += [at_equal_flops(pool, others, sizes[-1]), f"Words. {findings(words)}\n\nVoice:"]
     plain = curves.best_of(pool, "voice", 1)
     lines = []
     for rows in others:
         gain = outcomes.difference(outcomes.chosen(rows, "voice"), plain)
         raised = "raises" if gain.low > 0 else "does not raise"
-        lines.append(f"- {rows[0]['arm']} {raised} the cosine over that of plain samples: {signed(gain)}")
+        lines.append(f"- {rows[0]['arm']} {raised} the cosine above that of single samples: {signed(gain)}")
     return "\n\n".join([*parts, "\n".join(lines)])
 
 
-def at_equal_operations(pool: Sequence[Row], arms: Sequence[Sequence[Row]], most: int) -> str:
-    """A table of differences to best-of-n for as many operations, or the best of `most` if cheaper."""
+def at_equal_flops(pool: Sequence[Row], arms: Sequence[Sequence[Row]], most: int) -> str:
+    """Returns differences to best-of-n at equal FLOPs, or to the best of `most` if that costs less."""
     judges = ("voice", *WORD_JUDGES)
     lines = [
-        "At equal operations, verifiers counted: less best-of-n that costs the same; where even the best of "
-        f"{most} costs less, less that. Uncorrected.\n",
-        "| search | TFLOPs | less best of n = | cosine | " + " | ".join(WORD_JUDGES) + " |",
+        "The table shows differences to best-of-n at equal FLOPs, verifiers included, or to the best of "
+        f"{most} where that costs less. They are not corrected.\n",
+        "| search | TFLOPs | minus best of n = | cosine | " + " | ".join(WORD_JUDGES) + " |",
         "|---" * (3 + len(judges)) + "|",
     ]
     for rows in arms:

@@ -1,4 +1,4 @@
-"""From judged recordings to figures: who chose what, error rates with intervals, and the bars to meet."""
+"""Error rates of judged recordings and choices, with intervals, and the limits that they must keep."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ BAD = 0.5
 
 
 def errors_of(row: Row, judge: str) -> list[int]:
-    """Substitutions, deletions and insertions."""
-    heard = row[judge]
-    return [heard["substitutions"], heard["deletions"], heard["insertions"]]
+    """Returns substitutions, deletions and insertions."""
+    counts = row[judge]
+    return [counts["substitutions"], counts["deletions"], counts["insertions"]]
 
 
 def _number(value: float | None) -> float:
@@ -34,7 +34,7 @@ def _number(value: float | None) -> float:
 
 
 def _scored(row: Row, verifier: str) -> float:
-    """What the verifier of that name gave, whatever its arguments."""
+    """Returns the score of the verifier of that name, whatever its arguments."""
     (value,) = (score["value"] for name, score in row["scores"].items() if name.startswith(f"{verifier}("))
     return _number(value)
 
@@ -62,9 +62,9 @@ class Judged:
         judge: the judge's name.
         kinds: of each text.
         words: in each text, [texts].
-        errors: [texts, 3] as in `errors_of`, by what was heard: "original", "codec" (its resynthesis), or a
+        errors: [texts, 3] as in `errors_of`, by kind of speech: "original", "codec" (its resynthesis), or a
             choice; for "a random one" a mean over all candidates.
-        bad: share of recordings with a WER above .5, by what was heard.
+        bad: share of recordings with a WER above 0.5, by kind of speech.
         candidate_rates: WER of every candidate, [texts, candidates].
     """
 
@@ -76,16 +76,16 @@ class Judged:
     bad: Mapping[str, float]
     candidate_rates: FloatArray
 
-    def totals(self, heard: str) -> FloatArray:
+    def totals(self, speech: str) -> FloatArray:
         """Errors of each text, [texts]."""
-        return np.asarray(self.errors[heard].sum(axis=1))
+        return np.asarray(self.errors[speech].sum(axis=1))
 
-    def rate(self, heard: str) -> Estimate:
-        return error_rate(self.totals(heard), self.words)
+    def rate(self, speech: str) -> Estimate:
+        return error_rate(self.totals(speech), self.words)
 
-    def removed(self, heard: str) -> Estimate:
+    def removed(self, speech: str) -> Estimate:
         """Share of the plain samples' errors in excess of resynthesis that a choice avoids."""
-        return share_removed(self.totals(PLAIN), self.totals(heard), self.totals("codec"))
+        return share_removed(self.totals(PLAIN), self.totals(speech), self.totals("codec"))
 
     @property
     def excess(self) -> float:
@@ -94,7 +94,7 @@ class Judged:
 
     @property
     def other_oracle(self) -> str:
-        """The oracle that the other judge made."""
+        """The oracle by the other judge."""
         return "oracle: bigram" if self.judge == "unigram" else "oracle: unigram"
 
     @classmethod
@@ -123,7 +123,7 @@ class Judged:
 
 
 def chosen(texts: Sequence[Sequence[Row]]) -> dict[str, FloatArray]:
-    """Weights [texts, candidates] by choice: 1 on what was chosen; the same on all for a random one."""
+    """Returns weights [texts, candidates] by choice: 1 for the chosen candidate; equal ones for a random choice."""
     count = len(texts[0])
     weights = {RANDOM: np.full((len(texts), count), 1 / count)}
     for name, key in CHOOSERS.items():
@@ -133,7 +133,7 @@ def chosen(texts: Sequence[Sequence[Row]]) -> dict[str, FloatArray]:
 
 
 def bars(judged: Judged, n: int) -> list[tuple[str, bool | None]]:
-    """What has to hold, in words with the figures, and whether it does; None where it is not asked."""
+    """Returns each limit in words with its figures, and whether it is kept; None if it does not apply."""
     original, codec = judged.rate("original").value, judged.rate("codec").value
     most = CODEC_FACTOR * original + CODEC_MARGIN
     bound = f"{CODEC_FACTOR} x original + {CODEC_MARGIN} = {most:.3f}"
@@ -149,49 +149,53 @@ def bars(judged: Judged, n: int) -> list[tuple[str, bool | None]]:
         *((f"{choice} of {n} removes {share} of it, at least {REMOVED}, interval above "
            f"{REMOVED_AT_LEAST}{note}", None if small else enough[choice]) for choice, share in by.items()),
         (f"{within:.2f} of the variance of WER lies within texts, at least {WITHIN}", within >= WITHIN),
-        (f"the other judge's oracle less plain is {gain}, interval below 0", gain.high < 0),
+        (f"the other judge's oracle minus plain is {gain}, interval below 0", gain.high < 0),
     ]  # fmt: skip
 
 
 def markdown(judged: Judged, n: int) -> str:
-    """The table of one set under one judge, its rates by kind of text, and its bars."""
+    """Returns the table of one set under one judge, its rates by kind of text, and its limits."""
     lines = [
         f"#### {judged.set}, {judged.judge}",
         "",
-        "| speech | WER | substituted | deleted | inserted | WER > .5 | excess removed |",
+        f"The table shows word error rates on the {judged.set} set under the {judged.judge} judge, and the share "
+        "of the errors beyond\nresynthesis that each choice removes.",
+        "",
+        "| speech | WER | substituted | deleted | inserted | WER > 0.5 | excess removed |",
         "|---|---|---|---|---|---|---|",
     ]
-    for heard in (*CHANNELS, *CHOOSERS, RANDOM):
-        parts = judged.errors[heard].sum(axis=0) / judged.words.sum()
-        is_choice = heard not in (*CHANNELS, PLAIN) and judged.excess > 0
-        removed = str(judged.removed(heard)) if is_choice else ""
-        lines.append(f"| {heard} | {judged.rate(heard)} | " + " | ".join(f"{part:.3f}" for part in parts)
-                     + f" | {judged.bad[heard]:.2f} | {removed} |")  # fmt: skip
+    for speech in (*CHANNELS, *CHOOSERS, RANDOM):
+        parts = judged.errors[speech].sum(axis=0) / judged.words.sum()
+        is_choice = speech not in (*CHANNELS, PLAIN) and judged.excess > 0
+        removed = str(judged.removed(speech)) if is_choice else ""
+        lines.append(f"| {speech} | {judged.rate(speech)} | " + " | ".join(f"{part:.3f}" for part in parts)
+                     + f" | {judged.bad[speech]:.2f} | {removed} |")  # fmt: skip
     lines += ["", *_by_kind(judged), ""]
-    verdict = {True: "pass", False: "**fail**", None: "not asked"}
-    return "\n".join([*lines, *(f"- {verdict[passed]}: {text}" for text, passed in bars(judged, n))])
+    marks = {True: "pass", False: "**fail**", None: "not asked"}
+    return "\n".join([*lines, *(f"- {marks[passed]}: {text}" for text, passed in bars(judged, n))])
 
 
 def brief(tables: Sequence[Judged], n: int) -> str:
-    """One line for each set and judge: what a search is worth, in a minute."""
-    spoken = {
+    """Returns a short table: one line for each set and judge."""
+    columns = {
         "original": "recording",
         "codec": "through the codec",
         PLAIN: "one sample",
         BEST: f"best of {n}",
     }
-    lines = ["| WER | " + " | ".join(spoken.values()) + " |", "|---" * (len(spoken) + 1) + "|"]
+    lines = ["| WER | " + " | ".join(columns.values()) + " |", "|---" * (len(columns) + 1) + "|"]
     for each in tables:
-        rates = " | ".join(str(each.rate(heard)) for heard in spoken)
+        rates = " | ".join(str(each.rate(speech)) for speech in columns)
         lines.append(f"| {each.set} set, {each.judge} judge | {rates} |")
     return "\n".join(lines)
 
 
 def _by_kind(judged: Judged) -> list[str]:
-    heard = [*CHANNELS, PLAIN, BEST]
-    lines = ["| WER by kind | texts | " + " | ".join(heard) + " |", "|---" * (len(heard) + 2) + "|"]
+    speech = [*CHANNELS, PLAIN, BEST]
+    lines = ["The next table shows the WER by kind of text.", ""]
+    lines += ["| WER by kind | texts | " + " | ".join(speech) + " |", "|---" * (len(speech) + 2) + "|"]
     for kind in sorted(set(judged.kinds)):
         of_kind = np.array([each == kind for each in judged.kinds])
-        rates = [judged.totals(each)[of_kind].sum() / judged.words[of_kind].sum() for each in heard]
+        rates = [judged.totals(each)[of_kind].sum() / judged.words[of_kind].sum() for each in speech]
         lines.append(f"| {kind} | {of_kind.sum()} | " + " | ".join(f"{rate:.3f}" for rate in rates) + " |")
     return lines

@@ -1,33 +1,37 @@
-"""Curves of quality against compute, for paper and screen. Needs matplotlib (extra `judges`)."""
+"""Plots of quality against compute. They need matplotlib (extra `judges`)."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from llasa_search.study.costs import AXES
 from llasa_search.study.points import Point
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's palette, which colour-blind readers can tell apart."""
+"""Okabe and Ito's palette, which colour-blind readers can distinguish."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", ":")
 WIDE = 4.0
 """An axis that spans more than this factor is logarithmic."""
 
-
 DODGE = 1.025
-"""By what factor a curve is drawn to the right of one with the same costs, so that both can be seen."""
+"""The factor by which a curve is shifted to the right of one with the same costs, so that both can be seen."""
 
 
 def styles(names: Sequence[str]) -> dict[str, dict[str, str]]:
-    """A colour, a marker and a line for each name, of which no two are alike up to 21 names.
+    """Returns a colour, a marker and a line for each name; up to 21 names differ.
 
-    Where all names have two parts, as "large, best of n", these are the colour and the marker.
+    If all names have two parts, such as "large, best of n", these give the colour and the marker.
     """
     size = len(COLOURS)
     parts = [name.split(", ") for name in names]
@@ -52,9 +56,9 @@ def styles(names: Sequence[str]) -> dict[str, dict[str, str]]:
 
 
 def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: str = "") -> list[Path]:
-    """One panel a judge; lines join the points of a curve, bars are 95 % intervals.
+    """Draws one panel per judge; lines join the points of a curve, bars are 95% intervals.
 
-    On a logarithmic axis curves that begin at the same cost stand a little apart (`DODGE`).
+    On a logarithmic axis, curves that begin at the same cost are shifted a little (`DODGE`).
 
     Args:
         points: of any curves and judges.
@@ -70,12 +74,12 @@ def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: st
 
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "llasa-search"
-    from matplotlib import pyplot, ticker
+    from matplotlib import pyplot
 
     judges = list(dict.fromkeys(point.judge for point in points))
     by_curve = styles(list(dict.fromkeys(point.curve for point in points)))
-    least, most = min(spent := [point.costs[axis] for point in points]), max(spent)
-    wide = most > WIDE * least
+    spent = [point.costs[axis] for point in points]
+    wide = max(spent) > WIDE * min(spent)
     figure, panels = pyplot.subplots(
         1,
         len(judges),
@@ -85,48 +89,72 @@ def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: st
         layout="constrained",
     )
     for judge, panel in zip(judges, panels[0], strict=True):
-        begun = Counter[float]()
-        for below, (name, style) in enumerate(by_curve.items()):
-            mine = [each for each in points if (each.judge, each.curve) == (judge, name)]
-            mine.sort(key=lambda each: each.costs[axis])
-            if not mine:
-                continue
-            begins = mine[0].costs[axis]
-            aside = DODGE ** begun[begins] if wide else 1.0
-            begun[begins] += 1
-            x = [each.costs[axis] * aside for each in mine]
-            y = np.array([each.value.value for each in mine])
-            low = y - np.array([each.value.low for each in mine])
-            high = np.array([each.value.high for each in mine]) - y
-            panel.errorbar(
-                x, y, yerr=np.maximum([low, high], 0), label=name, zorder=9 - below / 100, **style, capsize=2,
-                linewidth=1.4, markersize=5, elinewidth=0.8, alpha=0.8,
-            )  # fmt: skip
-        if wide:
-            panel.set_xscale("log", base=2 if axis == "candidates" else 10)
-            panel.xaxis.set_minor_formatter(ticker.NullFormatter())
-        if wide and axis != "candidates":
-            panel.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-        # "100m" would be milliseconds to some, minutes to others.
-        ticks = ticker.StrMethodFormatter("{x:g}") if axis == "seconds" else ticker.EngFormatter(sep="")
-        panel.xaxis.set_major_formatter(ticks)
+        _draw_curves(panel, [point for point in points if point.judge == judge], axis, by_curve, wide)
+        _set_cost_axis(panel, axis, wide)
         panel.set(xlabel=AXES[axis], title=f"judge: {judge}")
         panel.grid(alpha=0.3)
     panels[0][0].set_ylabel(measure)
+    _add_legend(figure, panels[0])
+    if title:
+        figure.suptitle(title)
+    files = _save(figure, path)
+    pyplot.close(figure)
+    return files
+
+
+def _draw_curves(
+    panel: Axes, points: Sequence[Point], axis: str, by_curve: Mapping[str, dict[str, str]], wide: bool
+) -> None:
+    """Draws the points of one judge, in the order of `by_curve`; the first curve is on top."""
+    begun = Counter[float]()
+    for below, (name, style) in enumerate(by_curve.items()):
+        mine = sorted((each for each in points if each.curve == name), key=lambda each: each.costs[axis])
+        if not mine:
+            continue
+        begins = mine[0].costs[axis]
+        aside = DODGE ** begun[begins] if wide else 1.0
+        begun[begins] += 1
+        x = [each.costs[axis] * aside for each in mine]
+        y = np.array([each.value.value for each in mine])
+        low = y - np.array([each.value.low for each in mine])
+        high = np.array([each.value.high for each in mine]) - y
+        panel.errorbar(
+            x, y, yerr=np.maximum([low, high], 0), label=name, zorder=9 - below / 100, **style, capsize=2,
+            linewidth=1.4, markersize=5, elinewidth=0.8, alpha=0.8,
+        )  # fmt: skip
+
+
+def _set_cost_axis(panel: Axes, axis: str, wide: bool) -> None:
+    """Sets scale and ticks of the horizontal axis."""
+    from matplotlib import ticker
+
+    if wide:
+        panel.set_xscale("log", base=2 if axis == "candidates" else 10)
+        panel.xaxis.set_minor_formatter(ticker.NullFormatter())
+    if wide and axis != "candidates":
+        panel.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    # "100m" would be milliseconds to some, minutes to others.
+    ticks = ticker.StrMethodFormatter("{x:g}") if axis == "seconds" else ticker.EngFormatter(sep="")
+    panel.xaxis.set_major_formatter(ticks)
+
+
+def _add_legend(figure: Figure, panels: Sequence[Axes]) -> None:
+    """Adds one legend for all panels, with each curve once."""
     handles = {
         label: handle
-        for panel in panels[0]
+        for panel in panels
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
     }
     figure.legend(
         handles.values(), handles.keys(), loc="outside right center", frameon=False, fontsize="small"
     )
-    if title:
-        figure.suptitle(title)
+
+
+def _save(figure: Figure, path: Path) -> list[Path]:
+    """Writes the figure as PNG and SVG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     files = [path.with_name(f"{path.name}{ending}") for ending in (".png", ".svg")]
     for file in files:
-        # Without the date, the same figure is the same file.
+        # Without the date, the same figure gives the same file.
         figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
-    pyplot.close(figure)
     return files

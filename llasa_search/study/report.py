@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from llasa_search.evaluation.statistics import RESAMPLES
 from llasa_search.sampling import Sampling
 from llasa_search.scoring.families import same_family
 from llasa_search.scoring.loading import verifier_versions
@@ -81,7 +82,7 @@ The reward is `{setup.verifiers}`, at temperature {setup.sampling.temperature:g}
 
 Best-of-n is the exact mean over all subsets of a pool of {curves.pool_size(pool)}{_seeds(setup)}. Error rates
 are corpus error rates (all errors over all words), other values are means, with 95% bootstrap intervals over
-texts, then seeds. P-values are of paired permutation tests, exact or by {outcomes.RESAMPLES:,} draws. Costs
+texts, then seeds. P-values are of paired permutation tests, exact or by {RESAMPLES:,} draws. Costs
 are means per text. They include verifiers where the choice needs them, and never judges.{_one_text(setup)}
 
 {shown}"""

@@ -33,7 +33,7 @@ SENTENCES = st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=5), m
 
 
 def _read_arpa(path: Path) -> tuple[dict[str, float], dict[str, float], dict[tuple[str, str], float]]:
-    """Unigrams, their back-off weights, and bigrams, as probabilities."""
+    """Returns unigrams, their back-off weights, and bigrams, as probabilities."""
     ones: dict[str, float] = {}
     passed: dict[str, float] = {}
     twos: dict[tuple[str, str], float] = {}
@@ -146,7 +146,7 @@ def test_each_choice_is_what_its_name_says() -> None:
 
 
 def _rows(plain: int, best: int, codec: int, original: int, texts: int = 40) -> list[dict[str, Any]]:
-    """Rows of a set whose texts all have these errors in 10 words, under both judges."""
+    """Returns rows of a set whose texts all have these errors in 10 words, under both judges."""
     rows = []
     for i in range(texts):
         about = {"id": f"standard-{i}", "set": "standard", "kind": "sentence"}
@@ -159,7 +159,7 @@ def _rows(plain: int, best: int, codec: int, original: int, texts: int = 40) -> 
 
 
 def test_figures_of_a_set_are_those_of_its_rows() -> None:
-    """Errors of one recording booked under another's name."""
+    """Each recording's errors are counted under its own name."""
     judged = summary.Judged.of(_rows(plain=5, best=2, codec=1, original=1), "standard", "bigram")
     assert judged.rate("original").value == pytest.approx(0.1)
     assert judged.rate(summary.PLAIN).value == pytest.approx(0.5)
@@ -180,24 +180,24 @@ def test_figures_of_a_set_are_those_of_its_rows() -> None:
     ],
 )
 def test_each_bar_fails_when_it_is_missed(errors: dict[str, int], passed: list[bool | None]) -> None:
-    """A bar that passes whatever the figures."""
+    """A limit is kept or missed depending on the figures."""
     judged = summary.Judged.of(_rows(**errors), "standard", "unigram")
-    assert [verdict for _, verdict in summary.bars(judged, 2)] == passed
+    assert [kept for _, kept in summary.bars(judged, 2)] == passed
     assert ("**fail**" in summary.markdown(judged, 2)) == (False in passed)
 
 
 def test_the_table_in_brief_holds_the_same_rates() -> None:
-    """A front page that promises more than the measurements."""
+    """The short table has the figures of the long one."""
     judged = summary.Judged.of(_rows(plain=5, best=2, codec=1, original=1), "standard", "bigram")
     line = summary.brief([judged], 2).splitlines()[-1]
-    cells = [str(judged.rate(heard)) for heard in ("original", "codec", summary.PLAIN, summary.BEST)]
+    cells = [str(judged.rate(speech)) for speech in ("original", "codec", summary.PLAIN, summary.BEST)]
     assert line == f"| standard set, bigram judge | {' | '.join(cells)} |"
 
 
 @given(words=st.lists(st.sampled_from(WORDS), min_size=2, max_size=8).filter(lambda w: len(set(w)) > 1),
        seed=st.integers(0, 99))  # fmt: skip
 def test_planted_errors_are_what_they_say(words: list[str], seed: int) -> None:
-    """An "error" that leaves the text as it was, counted as one that nobody detected."""
+    """Every planted error changes the text."""
     rng = random.Random(seed)
     dropped, repeated = planted_errors.drop(words, rng), planted_errors.repeat(words, rng)
     assert len(dropped) == len(words) - 1 and len(repeated) == len(words) + 1
@@ -208,17 +208,17 @@ def test_planted_errors_are_what_they_say(words: list[str], seed: int) -> None:
 
 
 def test_detection_is_counted_against_the_intact_twin() -> None:
-    """Errors that the judge makes on the intact recording, counted as detected ones."""
-    row = {"listener": "bigram", "channel": "original"}
-    heard = {"intact": [0.1, 0.0], "dropped": [0.1, 0.2], "silence": [1.0, 1.0]}
-    rows = [{**row, "planted": kind, "wer": wer} for kind, rates in heard.items() for wer in rates]
+    """Errors on the intact recording do not count as detected ones."""
+    row = {"recogniser": "bigram", "channel": "original"}
+    rates_of = {"intact": [0.1, 0.0], "dropped": [0.1, 0.2], "silence": [1.0, 1.0]}
+    rows = [{**row, "planted": kind, "wer": wer} for kind, rates in rates_of.items() for wer in rates]
     table = planted_errors._table(rows, ("dropped", "silence"), above_intact=True)
     assert "| dropped | 0.50 [" in table and "| silence | 1.00 [" in table
     assert "| intact | 0.50 [" in planted_errors._table(rows, ("intact",), above_intact=False)
 
 
 def test_a_section_replaces_itself_and_nothing_else(tmp_path: Path) -> None:
-    """A script that writes over the rest of the page, or adds its section again at each run."""
+    """A section is replaced in place, and the rest of the page stays."""
     page = tmp_path / "page.md"
     page.write_text("# Page\n\nMine.\n\n<!-- a:begin -->\nold\n<!-- a:end -->\n\nTail.\n")
     sections.write(page, "a", "new \\1 \\g<0>")
@@ -247,17 +247,17 @@ def test_candidates_are_judged_one_by_one(tmp_path: Path, pair_path: Path, asr_p
     assert quality.searched(*wanted) == json.loads(json.dumps(rows))
 
 
-def test_a_planted_error_is_heard_by_every_listener(tmp_path: Path, asr_path: Path) -> None:
-    """A recording booked under another's text, channel or error; silence without errors."""
+def test_planted_errors_are_judged_by_every_recogniser(tmp_path: Path, asr_path: Path) -> None:
+    """Each recording keeps its text, channel and error, and silence has errors only."""
     (case,) = read_cases("dev", 1)
     wavs = {f"{case.id} original {kind}": tmp_path / f"{kind}.wav" for kind in ("intact, again", "silence")}
     write_wav(wavs[f"{case.id} original intact, again"], Voice.builtin("slt").audio, 16_000)
     write_wav(wavs[f"{case.id} original silence"], np.zeros(16_000, np.float32), 16_000)
     study = Study(tmp_path / "study", {**pocketsphinx_judges(tmp_path), "asr": WER(str(asr_path))})
     rows = study.recorded("planted", [replace(case, id=name) for name in wavs], wavs)
-    heard = [flat for row in rows for flat in planted_errors.heard(row)]
-    assert [(each["planted"], each["listener"]) for each in heard] == [
-        (kind, listener) for kind in ("intact, again", "silence") for listener in (*judges.ORDERS, "asr")
+    found = [flat for row in rows for flat in planted_errors.flattened(row)]
+    assert [(each["planted"], each["recogniser"]) for each in found] == [
+        (kind, recogniser) for kind in ("intact, again", "silence") for recogniser in (*judges.ORDERS, "asr")
     ]
-    assert {each["id"] for each in heard} == {case.id} and {each["channel"] for each in heard} == {"original"}
-    assert [each["wer"] for each in heard[3:5]] == [1, 1]
+    assert {each["id"] for each in found} == {case.id} and {each["channel"] for each in found} == {"original"}
+    assert [each["wer"] for each in found[3:5]] == [1, 1]

@@ -1,4 +1,4 @@
-"""The measuring scripts of verifiers, strategies and long texts: what they call a pass, and a failure."""
+"""The benchmarks of verifiers, strategies and long texts: what they report as a pass, and as a failure."""
 
 from __future__ import annotations
 
@@ -45,96 +45,97 @@ SCORES = {
 }
 
 
-def _verdict(value: float, detail: str = "") -> ScoreRecord:
+def _record(value: float, detail: str = "") -> ScoreRecord:
     return {"value": value, "detail": detail, "status": "scored"}
 
 
 def _pool(better: float) -> list[Row]:
-    """Two candidates a text: the second is `better` in everything that a verifier and a judge can hear."""
+    """Returns two candidates per text: the second is `better` under every verifier and judge."""
     rows = []
     for number in range(12):
         for index, gain in ((0, 0.0), (1, better)):
             scores = {
-                name: _verdict(value + (gain - better) * (-0.5 if value <= 0 else 0.5))
+                name: _record(value + (gain - better) * (-0.5 if value <= 0 else 0.5))
                 for name, value in SCORES.items()
             }
             edits = 6 - round(4 * gain) + number % 2
             judges: dict[str, Any] = {
-                judge: {**_verdict(edits / 10), "edits": edits, "length": 10}
+                judge: {**_record(edits / 10), "edits": edits, "length": 10}
                 for judge in ("unigram", "bigram", "ctc")
             }
-            judges |= {"voice": _verdict(0.5 + 0.4 * gain), "style": _verdict(float(gain > 0.5))}
+            judges |= {"voice": _record(0.5 + 0.4 * gain), "style": _record(float(gain > 0.5))}
             rows.append(_row(f"t{number:02d}", index, gain, edits, scores=scores, judges=judges, finished=2))
     return rows
 
 
 def _recordings(cosine: float) -> list[Row]:
     judges: dict[str, Any] = {
-        judge: {**_verdict(0.1), "edits": 1, "length": 10} for judge in ("unigram", "bigram")
+        judge: {**_record(0.1), "edits": 1, "length": 10} for judge in ("unigram", "bigram")
     }
-    judges |= {"voice": _verdict(cosine), "style": _verdict(1.0)}
+    judges |= {"voice": _record(cosine), "style": _record(1.0)}
     return [_row(f"t{number:02d}", 0, None, 1, arm="resynthesis", judges=judges) for number in range(12)]
 
 
-def test_a_search_that_moves_what_it_aims_at_passes() -> None:
-    """A bar that nothing passes."""
+def test_a_search_that_improves_its_verifiers_passes() -> None:
+    """The requirements can be met."""
     text = aims.of_aims(_pool(1.0), _recordings(0.95), n=2)
     assert text.count("- pass") == 3
     assert "**fail**" not in text
     assert "over-optimised" not in text
 
 
-def test_a_search_that_moves_nothing_fails() -> None:
-    """A bar that everything passes."""
+def test_a_search_that_improves_nothing_fails() -> None:
+    """The requirements can be missed."""
     text = aims.of_aims(_pool(0.0), _recordings(0.95), n=2)
     assert text.count("**fail**") == 3
 
 
 def test_a_voice_more_alike_than_the_voice_itself_is_flagged() -> None:
-    """A similarity that only the verifier's errors can explain, reported as a success."""
+    """A similarity above that of the voice's own recordings is reported as over-optimised."""
     assert "over-optimised" in aims.of_aims(_pool(1.0), _recordings(0.7), n=2)
 
 
 def test_variance_within_texts_is_what_differs_between_candidates() -> None:
-    """The gate of composition, passed by texts that differ from one another."""
+    """Differences between texts do not count as differences between candidates."""
     assert aims.within(_pool(1.0)).count("- pass") == 4
     assert aims.within(_pool(0.0)).count("**fail**") == 4
 
 
 def test_strategies_stand_beside_best_of_n() -> None:
-    """An arm that is compared under one judge only, or not at all."""
+    """Every arm is compared under every judge, and significance decides the words."""
     pool = _pool(1.0)
-    arm = [{**row, "arm": "rejection", "row_steps": 300} for row in pool if row["index"] == 1]
-    arm = [{**row, "chosen": True} for row in arm]
-    points = spending.compared({"best of n": pool, "rejection": arm}, "row_steps", (1, 2))  # type: ignore[dict-item]
+    second = [row for row in pool if row["index"] == 1]
+    arm: list[Row] = [{**row, "arm": "rejection", "row_steps": 300, "chosen": True} for row in second]
+    points = spending.compared({"best of n": pool, "rejection": arm}, "row_steps", (1, 2))
     compared = [point for point in points if point.gain is not None]
     assert [point.judge for point in compared] == ["unigram", "bigram", "ctc"]
     assert all(point.gain is not None and point.gain.high < 0 for point in compared)
-    said = [spending.verdict(compared[0], p) for p in (0.01, 0.3)]
-    assert "better than best-of-n: -0." in said[0] and "not once corrected: -0." in said[1]
-    rounds = [{**row, "finished": 1 + i % 2} for i, row in enumerate(arm)]
+    lines = [spending.finding(compared[0], p) for p in (0.01, 0.3)]
+    assert "better than best-of-n, significant at 5% after Holm: -0." in lines[0]
+    assert "not significant: -0." in lines[1]
+    rounds: list[Row] = [{**row, "finished": 1 + i % 2} for i, row in enumerate(arm)]
     both = {"best of n": pool, "adaptive best-of-n": rounds}
-    fewer, more = spending.where_it_went("hard", both).splitlines()[-2:]  # type: ignore[arg-type]
+    fewer, more = spending.where_it_went("hard", both).splitlines()[-2:]
     assert fewer.startswith("| fewer | 6 | 1 | +0.") and more.startswith("| more | 6 | 2 | -0.")
     worse = replace(compared[0], gain=Estimate(0.2, 0.1, 0.3))
-    assert "worse than best-of-n: +0.2" in spending.verdict(worse, 0.01)
-    steered = [{**row, "arm": "full PRM"} for row in arm]
-    voices = spending.of_voices("hard", {"best of n": pool, "full PRM": steered}, (1, 2))  # type: ignore[dict-item]
-    assert voices.count("better than best-of-n: -0.") == 3
-    assert "full PRM raises the cosine over that of plain samples: +0." in voices
-    dear = [{**row, "flops": {"decode": 9e12, "verifiers": 0.0}} for row in steered]
-    table = spending.at_equal_operations(pool, [dear], 2)  # the whole pool costs less, and stands beside it
+    assert "worse than best-of-n, significant at 5% after Holm: +0.2" in spending.finding(worse, 0.01)
+    steered: list[Row] = [{**row, "arm": "full PRM"} for row in arm]
+    voices = spending.of_voices("hard", {"best of n": pool, "full PRM": steered}, (1, 2))
+    assert voices.count("better than best-of-n, significant at 5% after Holm: -0.") == 3
+    assert "full PRM raises the cosine above that of single samples: +0." in voices
+    costly: list[Row] = [{**row, "flops": {"decode": 9e12, "verifiers": 0.0}} for row in steered]
+    table = spending.at_equal_flops(pool, [costly], 2)  # the whole pool costs less
     assert table.splitlines()[-1].startswith("| full PRM | 9 | 2 | +0.")
 
 
 def test_the_setting_that_spends_best_is_chosen() -> None:
-    """Settings chosen for being the worst, or one that costs more than the whole pool."""
+    """The setting with the largest gain is chosen, and one that costs more than the pool comes last."""
     pool = _pool(1.0)
     dev = {"best of n": pool}
     for i, strategy in enumerate(each for listed in spending.TUNED.values() for each in listed):
         index, steps = (1, 300) if i in (1, 7) else (1, 9000) if i in (0, 6) else (0, 300)
         dev[strategy] = [
-            {**row, "arm": strategy, "row_steps": steps, "chosen": True}  # type: ignore[misc]
+            {**row, "arm": strategy, "row_steps": steps, "chosen": True}
             for row in pool
             if row["index"] == index
         ]
@@ -143,26 +144,26 @@ def test_the_setting_that_spends_best_is_chosen() -> None:
     assert settings["adaptive best-of-n"] == spending.TUNED["adaptive best-of-n"][1]
     lines = spending.of_settings(dev).splitlines()
     assert len(lines) == 4 + 2 + len(dev) - 1
-    assert sum(line.count("the pool has none") for line in lines) == 2 * 3
+    assert sum(line.count("no n costs as much") for line in lines) == 2 * 3
 
 
-def _of_a_size(worse: int, price: float = 1.0, steered: int = 0) -> dict[str, list[Row]]:
+def _of_a_size(worse: int, cost: float = 1.0, steered: int = 0) -> dict[str, list[Row]]:
     """The arms of one model of the scaling study.
 
     Args:
         worse: errors that its speech has beyond those of the pool.
-        price: how much its operations cost.
+        cost: factor of its FLOPs.
         steered: errors that the process reward adds, in a voice that is less alike.
     """
 
     def of(row: Row, arm: str, more: int, **changed: Any) -> Row:
         judges = {
-            judge: {**heard, "edits": heard["edits"] + more}
-            if "edits" in heard
-            else {**heard, "value": (heard["value"] or 0.0) - 0.1 * (more - worse)}
-            for judge, heard in row["judges"].items()
+            judge: {**record, "edits": record["edits"] + more}
+            if "edits" in record
+            else {**record, "value": (record["value"] or 0.0) - 0.1 * (more - worse)}
+            for judge, record in row["judges"].items()
         }
-        flops = {stage: count and count * price for stage, count in row["flops"].items()}
+        flops = {stage: count and count * cost for stage, count in row["flops"].items()}
         return {**row, "arm": arm, "judges": judges, "flops": flops, **changed}  # type: ignore[typeddict-item]
 
     pool, best = _pool(1.0), [row for row in _pool(1.0) if row["index"] == 1]
@@ -174,14 +175,14 @@ def _of_a_size(worse: int, price: float = 1.0, steered: int = 0) -> dict[str, li
 
 
 def _cells(runs: scaling_claims.Runs) -> dict[str, dict[str, str]]:
-    """What the page's table says, by the two sides and the judge."""
-    lines = scaling_claims.said_of(scaling_claims.claims(runs, 2)).splitlines()
+    """Returns the cells of the page's table, by the two sides and the judge."""
+    lines = scaling_claims.findings(scaling_claims.claims(runs, 2)).splitlines()
     rows = [[cell.strip() for cell in line.split("|")[2:-1]] for line in lines if line.startswith("| ")]
     return {row[0]: dict(zip(scaling_claims.JUDGES, row[1:], strict=True)) for row in rows[1:]}
 
 
 def test_the_scaling_study_says_which_claims_hold(tmp_path: Path) -> None:
-    """A claim with its sign the wrong way round; a page that cannot be written after hours of search."""
+    """Each claim has the right sign, and all parts of the page can be written."""
     runs = {"small": _of_a_size(2), "base": _of_a_size(1), "large": _of_a_size(0, steered=5)}
     cells = _cells(runs)
     assert cells["small, best of 2; small, direct"]["ctc"].startswith("holds: -0.")
@@ -189,19 +190,19 @@ def test_the_scaling_study_says_which_claims_hold(tmp_path: Path) -> None:
     assert cells["large, PRM + ORM; large, direct"]["bigram"].startswith("**the opposite holds**: +0.")
     assert cells["large, PRM + ORM; large, direct"]["voice"].startswith("**the opposite holds**: -0.")
     assert cells["small, PRM + ORM; small, direct"]["voice"].startswith("holds: +0.")
-    assert cells["small, PRM + ORM; small, best of 2"]["ctc"].startswith("undecided: +0.000")
-    text = scaling_claims.said_of(scaling_claims.claims(runs, 2))
+    assert cells["small, PRM + ORM; small, best of 2"]["ctc"].startswith("not significant: +0.000")
+    text = scaling_claims.findings(scaling_claims.claims(runs, 2))
     assert f"- **{scaling_claims.HELPS}**: holds in 6 of 6" in text
-    assert len(scaling_study.table(runs, 2).splitlines()) == 2 + 9
+    assert len(scaling_study.table(runs, 2).splitlines()) == 4 + 9
     assert "decode" in scaling_study.spent(runs)
     assert len(scaling_study.drawn(runs, 2, "standard", tmp_path)) == 2 * 3 * (1 + 2 + 1)
     assert (tmp_path / "scaling_standard.svg").exists()
     assert scaling_study.beside_the_paper({"standard": runs}).count("| 8B |") == 2
 
 
-def test_equal_operations_are_those_of_what_it_is_compared_with() -> None:
-    """A small model at its own price, said to be equal to a large one's."""
-    # A sample of the pool costs 350 of 640 operations, the best of its two all 640.
+def test_equal_flops_are_those_of_the_other_side() -> None:
+    """The small model gets as many candidates as the large one's sample costs."""
+    # A sample of the pool costs 350 of 640 FLOPs, the best of its two all 640.
     cells = _cells({"small": _of_a_size(0), "base": _of_a_size(0, 1.4), "large": _of_a_size(0, 9.0)})
     assert "small, best of 1.48; base, direct" in cells
     assert "small, best of 2 (20% of the cost); large, direct" in cells
@@ -210,7 +211,7 @@ def test_equal_operations_are_those_of_what_it_is_compared_with() -> None:
 
 
 def test_temperatures_are_chosen_by_fewest_errors() -> None:
-    """Settings chosen on the dev set for being the worst."""
+    """The temperature with the fewest errors is chosen, and a judge that counts errors is needed."""
     pools = {}
     for value, worse in ((0.4, 3), (0.6, 0), (0.8, 2)):
         rows = _of_a_size(worse)["pool"]
@@ -222,14 +223,14 @@ def test_temperatures_are_chosen_by_fewest_errors() -> None:
 
 
 def _copies(rows: list[Row]) -> list[Row]:
-    """As many candidates again, so that a pool has four."""
+    """Returns as many candidates again, so that a pool has four."""
     for row in rows:
         row["finished"] = 4
     return [{**row, "index": row["index"] + 2} for row in rows]
 
 
-def test_the_report_says_how_far_a_search_has_fooled_itself() -> None:
-    """The distance to the judge with its sign turned round; bad speech counted as good."""
+def test_the_report_compares_a_search_with_its_judge() -> None:
+    """The judge's error rate minus the search's own is positive, and bad speech is counted."""
     pool = _of_a_size(0)["pool"]
     for row in pool:
         row["scores"]["WER()"] |= {"edits": 0, "length": 10}
@@ -243,7 +244,7 @@ def test_the_report_says_how_far_a_search_has_fooled_itself() -> None:
 
 
 def test_own_and_judged_values_stand_side_by_side(tmp_path: Path) -> None:
-    """A verifier that judges itself, in the judges' columns."""
+    """The verifier's own value and the judges' scores are in their own columns."""
     pool = [
         {**row, "scores": {**row["scores"], "CTCAlignment()": row["scores"]["WER()"]}} for row in _pool(1.0)
     ]
@@ -253,25 +254,27 @@ def test_own_and_judged_values_stand_side_by_side(tmp_path: Path) -> None:
     assert [cell.split()[0] for cell in two[2:6]] == ["0.900", "0.250", "0.250", "0.900"]
     ranked = reward_hacking.table(pool, "RankAverage(wer, ctc)", None, [1, 2])  # type: ignore[arg-type]
     assert "own" not in ranked
-    said = reward_hacking.verdicts(pool, [1, 2]).splitlines()  # type: ignore[arg-type]
-    assert said[4].startswith("| wer | better: -0.") and said[4].count("better: +0.") == 2  # voice and style
-    assert "| RankAverage(wer, ctc) less wer, n = 2 | undecided: +0.000" in said[-1]
+    lines = reward_hacking.changes(pool, [1, 2]).splitlines()  # type: ignore[arg-type]
+    assert (
+        lines[5].startswith("| wer | better: -0.") and lines[5].count("better: +0.") == 2
+    )  # voice and style
+    assert "| RankAverage(wer, ctc) minus wer, n = 2 | not significant: +0.000" in lines[-1]
     reward_hacking.draw(pool, [1, 2], tmp_path / "figure.png")  # type: ignore[arg-type]
     assert (tmp_path / "figure.png").stat().st_size > 1000
 
 
-def _heard(*errors: float) -> Node:
-    """A row of 100 tokens, and what `WER` said of it after every 25."""
+def _scored_row(*errors: float) -> Node:
+    """Returns a row of 100 tokens with the scores of `WER` after every 25."""
     checks = [Check(25 * (i + 1), 0.0, {"WER()": Score(value)}) for i, value in enumerate(errors)]
     return Node(0, "text", checks=checks, tokens=100)
 
 
-def test_foresight_knows_only_what_was_said_by_then_and_which_way_is_better() -> None:
-    """A verifier that has heard the future; errors and similarities, which point in opposite directions."""
-    nodes = [_heard(0.3, 0.1), _heard(0.2, 0.2), _heard(0.1, 0.3)]
-    assert [foresight.said(node, WER(), 49) for node in nodes] == [0.3, 0.2, 0.1]
-    assert [foresight.said(node, WER(), 50) for node in nodes] == [0.1, 0.2, 0.3]
-    assert np.isnan(foresight.said(nodes[0], WER(), 24))
+def test_foresight_uses_earlier_scores_only() -> None:
+    """Later scores are not used, and errors and similarities have opposite directions."""
+    nodes = [_scored_row(0.3, 0.1), _scored_row(0.2, 0.2), _scored_row(0.1, 0.3)]
+    assert [foresight.latest_score(node, WER(), 49) for node in nodes] == [0.3, 0.2, 0.1]
+    assert [foresight.latest_score(node, WER(), 50) for node in nodes] == [0.1, 0.2, 0.3]
+    assert np.isnan(foresight.latest_score(nodes[0], WER(), 24))
     assert (foresight.towards_better(WER()), foresight.towards_better(SpeakerSimilarity())) == (-1, 1)
     late = np.array([0.7, 0.8, 0.9])
     assert foresight.correlation(np.array([1.0, 2.0, 9.0]), late) == pytest.approx(1)
@@ -301,7 +304,7 @@ def _spoken(way: str, edits: int, cosine: float, jump: float) -> list[long_texts
 
 @pytest.mark.parametrize(("edits", "cosine", "jump", "failures"), [(4, 0.9, 0.5, 0), (9, 0.6, 3.0, 3)])
 def test_long_texts_are_compared_step_by_step(edits: int, cosine: float, jump: float, failures: int) -> None:
-    """Words that get worse unnoticed, or neighbours whose difference has the wrong sign."""
+    """Worse words and less similar neighbours are reported as failures."""
     from llasa_search import Sampling
 
     spoken = _spoken(long_texts.IN_CONTEXT, edits, cosine, jump) + _spoken(long_texts.CHUNKS, 5, 0.75, 1.5)
@@ -309,8 +312,8 @@ def test_long_texts_are_compared_step_by_step(edits: int, cosine: float, jump: f
     assert text.count("**fail**") == failures
 
 
-def test_long_texts_have_the_length_that_was_asked_for() -> None:
-    """Texts that one step can hold, so that nothing is compared."""
+def test_long_texts_need_several_steps() -> None:
+    """Texts of one step would compare nothing."""
     for written, said in long_texts.long_texts(5):
         assert 300 <= len(written) <= 600
         assert len(said) >= 4
@@ -318,7 +321,7 @@ def test_long_texts_have_the_length_that_was_asked_for() -> None:
 
 
 def test_prosody_tells_high_from_low_and_fast_from_slow() -> None:
-    """Features that do not move with what a style moves."""
+    """Pitch and pace features follow the audio and the text."""
     time = np.arange(32_000) / 16_000
     low, high = (0.3 * np.sin(2 * np.pi * hertz * time).astype(np.float32) for hertz in (110, 220))
     assert prosody.features(high, "word")[0] - prosody.features(low, "word")[0] == pytest.approx(12, abs=0.5)

@@ -1,4 +1,4 @@
-"""How the embedded language model learns: its loss, what it is given to hear, and how a larger one begins."""
+"""How the embedded language model learns: its loss, its training examples, and how a larger one begins."""
 
 from __future__ import annotations
 

@@ -56,21 +56,21 @@ def write_shard(folder: Path, speakers: list[str], sessions: int) -> Path:
 def trained(modules: dict[str, ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A work folder after one step of each training and its measuring."""
     work = tmp_path_factory.mktemp("work")
-    heard = write_shard(work / "heard", ["v000", "v001"], 60)
-    fresh, unheard = (
+    known = write_shard(work / "known", ["v000", "v001"], 60)
+    fresh, held_out = (
         write_shard(work / "fresh", ["slt"], 4),
-        write_shard(work / "unheard", ["h000", "h001"], 4),
+        write_shard(work / "held_out", ["h000", "h001"], 4),
     )
     for name in ("ecapa", "emotion", "ctc"):
         with torch.random.fork_rng(), pytest.MonkeyPatch.context() as patch:
             patch.setattr(modules["asr" if name == "ctc" else name], "BATCH", 4)
-            modules[name].train([heard], work, steps=1)
+            modules[name].train([known], work, steps=1)
     measures = {
-        **modules["ecapa"].evaluate(work / "speaker", unheard, unheard),
-        **modules["emotion"].evaluate(work / "emotion", [fresh, unheard], [fresh, unheard]),
+        **modules["ecapa"].evaluate(work / "speaker", held_out, held_out),
+        **modules["emotion"].evaluate(work / "emotion", [fresh, held_out], [fresh, held_out]),
     }
     assert len(measures) == 11 and all(0 <= share <= 1 for share in measures.values())
-    assert min(modules["ctc"].evaluate(work / "ctc", unheard, unheard).values()) >= 0
+    assert min(modules["ctc"].evaluate(work / "ctc", held_out, held_out).values()) >= 0
     return work
 
 
@@ -103,7 +103,7 @@ def test_checkpoints_are_small(trained: Path) -> None:
 
 
 def test_no_two_populations_share_a_voice(modules: dict[str, ModuleType]) -> None:
-    """Held-out voices that a model heard in training would measure its memory."""
+    """Held-out voices that were in training would measure memory."""
     populations = [population.speakers for population in modules["speech"].POPULATIONS.values()]
     voices = [(s.base, s.formant, s.pitch, s.duration) for everyone in populations for s in everyone]
     assert len(set(voices)) == len(voices)
@@ -112,8 +112,8 @@ def test_no_two_populations_share_a_voice(modules: dict[str, ModuleType]) -> Non
 
 def test_a_step_decides_its_crops(modules: dict[str, ModuleType], trained: Path) -> None:
     """A training that resumes must see what it would have seen."""
-    rows, audio = modules["crops"].Crops([trained / "heard"], 0.5, 3.0).batch(7, 3)
-    again = modules["crops"].Crops([trained / "heard"], 0.5, 3.0).batch(7, 3)
+    rows, audio = modules["crops"].Crops([trained / "known"], 0.5, 3.0).batch(7, 3)
+    again = modules["crops"].Crops([trained / "known"], 0.5, 3.0).batch(7, 3)
     assert rows == again[0] and torch.equal(audio, again[1])
     assert 8_000 <= audio.shape[1] <= 48_000
 
