@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from llasa_search.audio import SAMPLE_RATE, SpeechLike, read_speech
 from llasa_search.budget import Budget, BudgetTracker
 from llasa_search.candidate import recorded
+from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.errors import InputError, LlasaSearchError, of_kind
 from llasa_search.request import VoiceLike, as_voice, prepared, validated
 from llasa_search.result import Progress, SearchResult
@@ -78,6 +79,7 @@ class Searcher:
         """All verifiers that run: those of the reward, and those of the strategy."""
         return (*self.reward.verifiers, *verifiers_of(self.strategy))
 
+    @explain_missing_imports()
     def load(self) -> Llasa:
         """Loads the model, its codec and the verifiers, if they are not loaded yet.
 

@@ -29,10 +29,11 @@ def explain_missing_imports(extra: str = "") -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        module = error.name or "a library"
-        top = module.partition(".")[0]
+        if error.name is None:  # raised by other code than an import statement
+            raise
+        top = error.name.partition(".")[0]
         package = f"'llasa-search[{extra}]'" if extra else DISTRIBUTIONS.get(top, top)
-        raise ModelError(f"{module} cannot be imported ({error}): pip install {package}") from error
+        raise ModelError(f"{error.name} cannot be imported ({error}): pip install {package}") from error
 
 
 def import_from_extra(module: str, extra: str) -> Any:

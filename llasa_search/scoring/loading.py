@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.versions import versions
 from llasa_search.errors import InputError, LlasaSearchError, ModelError, format_error, short_repr
 from llasa_search.scoring.isolation import isolated
@@ -41,7 +42,7 @@ def check_verifiers(verifiers: Sequence[Verifier], prompt: Prompt) -> None:
 @contextmanager
 def _naming_failures(failure: str) -> Iterator[None]:
     try:
-        with isolated():
+        with explain_missing_imports(), isolated():
             yield
     except LlasaSearchError:
         raise
