@@ -13,9 +13,9 @@ from safetensors import safe_open
 TEXT = """\
 # The embedded default
 
-Small checkpoints in the real formats, trained from scratch, so that the code that runs Llasa-1B runs here
-too: offline, without a GPU, in seconds. They are for trying the library, for tests and for studying search;
-they speak English with synthetic voices, and err often enough that a search has something to find.
+Small checkpoints in the formats of the real ones, trained from scratch. The code that runs Llasa-1B runs them
+offline, without a GPU, in seconds. They are for trying the library, for tests and for studies of search. They
+speak English with synthetic voices, and make enough errors for a search to improve on.
 
 | part | format | parameters | MB | steps of training |
 |---|---|---|---|---|
@@ -26,16 +26,16 @@ All in half precision, {total:.1f} MB with voices and texts; codec, language mod
 
 - **Data.** {utterances} utterances, {hours:.1f} hours, made by flite (voices slt, awb, kal16, rms) and
   warped into 32 further pseudo-speakers, each in four styles (neutral, happy, sad, angry) of a strength
-  drawn from .3 to 1, at last to 1.5. Texts by our own generator: sentences, random word strings, numbers,
-  names. No human recording, no scraped text.
+  drawn from 0.3 to 1, and to 1.5 at the end of training. Texts are generated: sentences, random word
+  sequences, numbers, names. There are no human recordings and no scraped text.
 - **Evaluation.** `texts/dev.jsonl` (50), `standard.jsonl` (100) and `hard.jsonl` (100: long sentences,
-  numbers, rare words, words held out of training) are in no training text.
-- **Remaking them.** `python -m examples.train_tiny` (see its README).
+  numbers, rare words, words held out of training) are not among the training texts.
+- **Training them again.** `python -m examples.train_tiny` (see its README).
 - **Limits.** English only; characters other than letters, digits and common punctuation are not spoken;
-  voices beyond those of flite are imitated poorly.
+  voices other than those of flite are imitated poorly.
 - **Licence.** Apache-2.0, like the code. The real Llasa and X-codec2 weights are CC BY-NC 4.0.
 
-{verifiers}Measured quality, judged by recognisers of another family with two language models (more in
+{verifiers}Word error rates by a judge of another model family with two language models (more in
 `docs/benchmarks.md` in the repository, whose script writes this table too):
 
 {quality}
@@ -45,9 +45,9 @@ QUALITY = re.compile("<!-- quality:begin -->.*<!-- quality:end -->", re.DOTALL)
 
 
 VERIFIERS = """\
-The verifiers' models learned from 300 other pseudo-speakers and texts of their own, the emotion model two
-thirds of the time from the voices above. On recordings that are in no training, as they are and after the
-codec:
+The verifiers' models were trained on 300 other pseudo-speakers and other texts; two thirds of the emotion
+model's data were of the voices above. Results on recordings that were not used in training, as originals and
+after the codec:
 
 | measure | on | |
 |---|---|---|
@@ -55,7 +55,7 @@ codec:
 
 MEASURES = {
     "speaker": "speaker encoder, equal error rate over 16 held-out pseudo-speakers",
-    "emotion": "emotion model, accuracy of four styles (strong: at strengths of .5 and more)",
+    "emotion": "emotion model, accuracy of four styles (strong: at strengths of 0.5 and more)",
     "ctc": "CTC model, word error rate on held-out pseudo-speakers",
 }
 

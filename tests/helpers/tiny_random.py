@@ -1,4 +1,4 @@
-"""Writes a pair of tiny checkpoints with random weights, in the formats of the real ones."""
+"""Writes a language model and a codec with few random weights, in the formats of the real ones."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def write_pair(
     """Writes `folder/language_model` and `folder/codec`; returns the folder.
 
     Args:
-        folder: where to.
+        folder: to write into.
         levels: of the codec's quantiser; their product is the number of speech codes.
         seed: of the weights.
-        spread: standard deviation of the language model's weights; larger is less uniform.
+        spread: standard deviation of the language model's weights; larger gives less uniform probabilities.
         markers, template: of the tokenizer.
-        letters: that it knows beside the English ones.
-        config: of the Llama, in place of the defaults here.
+        letters: of the tokenizer, in addition to the English ones.
+        config: of the Llama; replaces defaults.
     """
     codes = int(torch.tensor(levels).prod())
     with torch.random.fork_rng():
@@ -79,7 +79,7 @@ def write_language_model(
 
 
 def random_llama(vocabulary: int, spread: float = 0.3, **config: Any) -> LlamaForCausalLM:
-    """A Llama of two layers. No norm or bias is all ones or zeros, as in a fresh one: that hides faults."""
+    """Returns a Llama of two layers, whose norms and biases are random: ones and zeros would hide faults."""
     shape: dict[str, Any] = dict(
         vocab_size=vocabulary, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, head_dim=8, max_position_embeddings=2048,
@@ -114,7 +114,7 @@ def write_codec(folder: Path, levels: tuple[int, ...]) -> None:
 
 @torch.no_grad()
 def spread_codes(model: Xcodec2Model, features: Xcodec2FeatureExtractor) -> None:
-    """Scales the quantiser's input, so that the codes of a sound differ, and the decoder's output."""
+    """Scales the quantiser's input, so that the codes of a recording differ, and the decoder's output."""
     project = model.quantizer.project_in
     seen: list[torch.Tensor] = []
     hook = project.register_forward_hook(lambda _module, _inputs, output: seen.append(output[0]))

@@ -16,7 +16,7 @@ WHISPER_MARKERS = (
 
 
 def write_whisper(folder: Path, *, multilingual: bool = True, silent: bool = False) -> Path:
-    """A transformers folder with a Whisper over bytes, with windows of 2 s; if `silent`, it never speaks."""
+    """Writes a transformers folder of a Whisper over bytes, with windows of 2 s; if `silent`, it writes nothing."""
     from tokenizers import AddedToken
     from tokenizers.pre_tokenizers import ByteLevel
     from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperTokenizer
@@ -57,7 +57,7 @@ def write_whisper(folder: Path, *, multilingual: bool = True, silent: bool = Fal
 
 @torch.no_grad()
 def end_always(model: WhisperForConditionalGeneration) -> None:
-    """Makes END the likeliest token at each step."""
+    """Makes END the most probable token at each step."""
     model.model.decoder.layer_norm.weight.zero_()
     model.model.decoder.layer_norm.bias.fill_(10)
     model.proj_out.weight[model.config.eos_token_id] = 1
@@ -67,8 +67,8 @@ CHARACTERS = "今天气很好我们去看海的"
 
 
 def write_paraformer(folder: Path) -> Path:
-    """A funasr folder with a SeacoParaformer, as funasr/paraformer-zh is one."""
-    import funasr  # noqa: F401 - fills the register
+    """Writes a funasr folder of a SeacoParaformer, such as funasr/paraformer-zh."""
+    import funasr  # noqa: F401 - registers its models
     import yaml
     from funasr.register import tables
 
@@ -118,7 +118,7 @@ def write_paraformer(folder: Path) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = tables.model_classes["SeacoParaformer"](**settings)
-        # About a token every other frame, and never a marker.
+        # About one token per two frames, and no markers.
         torch.nn.init.constant_(model.predictor.cif_output.bias, 0.0)
         torch.nn.init.normal_(model.decoder.output_layer.weight)
         with torch.no_grad():

@@ -58,7 +58,7 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
 
 
 def write_ecapa(folder: Path) -> Path:
-    """A speechbrain folder with an ECAPA-TDNN."""
+    """Writes a speechbrain folder of an ECAPA-TDNN."""
     from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN, Classifier
 
     folder.mkdir()
@@ -82,7 +82,7 @@ def write_ecapa(folder: Path) -> Path:
 
 
 def write_xvector(folder: Path) -> Path:
-    """A transformers folder with a WavLMForXVector."""
+    """Writes a transformers folder of a WavLMForXVector."""
     from transformers import Wav2Vec2FeatureExtractor, WavLMConfig, WavLMForXVector
 
     config = WavLMConfig(
@@ -106,9 +106,9 @@ def write_xvector(folder: Path) -> Path:
 
 
 def write_unispeech(path: Path) -> Path:
-    """A file in the layout of UniSpeech's speaker models, with its training head.
+    """Writes a file in the layout of UniSpeech's speaker models, with its training head.
 
-    The names and shapes are spelled out here, and not made by the code under test.
+    Names and shapes are listed here, independently of the code under test.
     """
     hidden, inner, heads, buckets, channels, pooled, dim = 16, 24, 2, 16, 16, 24, 12
     shapes: dict[str, tuple[int, ...]] = {"mask_emb": (hidden,), "layer_norm.weight": (8,)}
@@ -165,7 +165,7 @@ LABELS = ("生气/angry", "开心/happy", "中立/neutral", "难过/sad", "unuse
 
 
 def write_emotion2vec(folder: Path) -> Path:
-    """A funasr folder with an emotion2vec."""
+    """Writes a funasr folder of an emotion2vec."""
     import yaml
     from funasr.models.emotion2vec.model import Emotion2vec
 
@@ -203,7 +203,7 @@ def write_emotion2vec(folder: Path) -> Path:
         torch.manual_seed(0)
         model = Emotion2vec(model_conf=shape, vocab_size=len(LABELS))
         nn.init.normal_(model.proj.weight)
-    # The released files name what fairseq trained "d2v_model.", and hold more than the model.
+    # The released files prefix the weights that fairseq trained, and have more entries than the model.
     names = {name: name if name.startswith("proj") else f"d2v_model.{name}" for name in model.state_dict()}
     weights = {names[name]: weight for name, weight in model.state_dict().items()}
     torch.save({"model": {**weights, "d2v_model.decoder": torch.ones(1)}}, folder / "model.pt")
@@ -213,7 +213,7 @@ def write_emotion2vec(folder: Path) -> Path:
 
 
 def write_ctc(folder: Path) -> Path:
-    """A transformers folder with a Wav2Vec2ForCTC over capital letters, as wav2vec2-base-960h has."""
+    """Writes a transformers folder of a Wav2Vec2ForCTC over capital letters, such as wav2vec2-base-960h."""
     import json
     import string
 
@@ -249,7 +249,7 @@ def write_ctc(folder: Path) -> Path:
 
 
 def write_unigram(folder: Path) -> tuple[Path, Path]:
-    """A uniform language model over the words of three built-in voices, and a small dictionary."""
+    """Writes a uniform language model over the words of three built-in voices, and a small dictionary."""
     import pocketsphinx
 
     folder.mkdir()
@@ -278,7 +278,7 @@ def _norm(name: str, width: int) -> dict[str, tuple[int, ...]]:
 
 @torch.no_grad()
 def _shake(model: nn.Module) -> None:
-    """Statistics of normalisation that are not 0 and 1, which would hide faults."""
+    """Makes the statistics of normalisation random: 0 and 1 would hide faults."""
     for name, buffer in model.named_buffers():
         if name.endswith(("running_mean", "running_var")):
             buffer.copy_(torch.rand_like(buffer) + 0.5)
