@@ -1,4 +1,4 @@
-"""Small random checkpoints in the real formats, and what tests build candidates with."""
+"""Fixtures: small random checkpoints in the real formats, noise, candidates, manifests and searchers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ settings.load_profile("llasa_search")
 
 
 class Outcome(NamedTuple):
-    """What a command line run ended with."""
+    """The exit code and the output of one command."""
 
     code: int
     out: str
@@ -68,28 +68,28 @@ def asr_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def pair_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a language model and a codec of random weights."""
+    """A folder with a language model and a codec, both with random weights."""
     return write_pair(tmp_path_factory.mktemp("pair"))
 
 
 @pytest.fixture(scope="session")
 def llasa(pair_path: Path) -> Llasa:
-    """The pair, loaded."""
+    """The language model and codec of `pair_path`, loaded."""
     from llasa_search.llasa.model import Llasa
 
     return Llasa.from_pretrained(pair_path, device="cpu")
 
 
 @pytest.fixture(autouse=True)
-def whole_modules() -> Iterator[None]:
-    """Tests that use speechbrain's own loaders leave stand-ins behind on which hypothesis trips."""
+def forget_placeholders() -> Iterator[None]:
+    """Removes the placeholder modules that speechbrain's own loaders leave behind; hypothesis fails on them."""
     yield
     forget_lazy_modules()
 
 
 @pytest.fixture
 def cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """Runs the command line in this process."""
+    """Returns a function that runs `llasa-search` with some arguments in this process."""
     from llasa_search.cli.main import main
 
     def run(*arguments: object) -> Outcome:
@@ -107,7 +107,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
 
 @pytest.fixture
 def noise() -> Callable[..., Audio]:
-    """Makes noise [samples] of a length in seconds, by its seed."""
+    """Returns a function that makes noise, float32 [samples] at 16 kHz, from a length in seconds and a seed."""
 
     def make(seconds: float, seed: int = 0) -> Audio:
         samples = np.random.default_rng(seed).standard_normal(int(seconds * 16_000))
@@ -118,7 +118,7 @@ def noise() -> Callable[..., Audio]:
 
 @pytest.fixture
 def candidates(noise: Callable[..., Audio]) -> Callable[..., list[Candidate]]:
-    """Makes finished candidates of half a second of noise each."""
+    """Returns a function that makes n finished candidates of half a second of noise each."""
 
     def make(n: int) -> list[Candidate]:
         return [
@@ -139,7 +139,10 @@ def candidates(noise: Callable[..., Audio]) -> Callable[..., list[Candidate]]:
 
 @pytest.fixture
 def manifest(tmp_path: Path, noise: Callable[..., Audio]) -> Callable[..., Path]:
-    """Writes JSON lines, one utterance for each list of seconds; None stands for a file that is missing."""
+    """Returns a function that writes a manifest: one utterance for each list of lengths in seconds.
+
+    Each length is a recording of noise; None is a recording whose file is missing.
+    """
 
     def write(*utterances: Sequence[float | None], prompt: str | None = None) -> Path:
         lines = []
@@ -158,6 +161,8 @@ def manifest(tmp_path: Path, noise: Callable[..., Audio]) -> Callable[..., Path]
 
 @pytest.fixture
 def searcher(llasa: Llasa) -> Callable[..., Searcher]:
+    """Returns a function that makes a searcher without a gate; by default `Frames` and best-of-N."""
+
     def make(verifiers: Verifier | None = None, strategy: StrategyLike = "best_of_n") -> Searcher:
         return Searcher(llasa, verifiers or Frames(), strategy, gate=None)
 

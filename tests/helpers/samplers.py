@@ -1,4 +1,4 @@
-"""What the tests of the sampler share."""
+"""Samplers on the random checkpoints, for the tests of generation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHORT = Sampling(min_seconds=0.1, max_seconds=1.0)
 
 
 def sampler_maker(llasa: Llasa) -> Callable[..., Sampler]:
-    """Makes samplers for a short text after a voice of noise."""
+    """Returns a function that makes samplers for a short text, with a voice of noise."""
     voice = Voice(0.1 * np.random.default_rng(0).standard_normal(19_200), "hello world", 16_000)
 
     def make(
@@ -30,5 +30,5 @@ def sampler_maker(llasa: Llasa) -> Callable[..., Sampler]:
 
 
 def speech(candidates: Iterable[Candidate]) -> dict[int, list[int]]:
-    """Codes by index."""
+    """Returns the codes of each candidate, by its index."""
     return {candidate.index: candidate.codes.tolist() for candidate in candidates}

@@ -1,4 +1,4 @@
-"""What the tests of in-context steps share."""
+"""Three short sentences, a voice and a verifier, for the tests of in-context steps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Speak = Callable[..., SearchResult]
 
 
 class Loudness(Verifier):
-    """Differs between candidates; notes what text each was to say."""
+    """The mean absolute sample; keeps the text of each utterance that it scores."""
 
     scale = (0.0, 1.0)
     content = True
@@ -37,7 +37,7 @@ class Loudness(Verifier):
 
 
 def speaker_of(llasa: Llasa) -> Speak:
-    """Speaks the text by the strategy that is named."""
+    """Returns a function that searches for TEXT, by default with in-context steps."""
 
     def speak(
         strategy: Any = "in_context_steps", text: str = TEXT, reward: Any = None, **options: Any
