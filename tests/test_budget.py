@@ -133,11 +133,11 @@ def test_affordable_is_what_the_scarcest_limit_buys() -> None:
     assert tracker.short_of == "tokens"
 
 
-def test_time_buys_rows_at_their_share_of_a_step_after_what_waits_to_be_heard() -> None:
+def test_time_buys_rows_at_their_share_of_a_step_after_what_waits_to_be_scored() -> None:
     """A whole batch's time asked of every candidate, so that a limit of seconds bought one."""
     tracker = BudgetTracker(Budget(seconds=10))
     tracker.reserve.note_step(16, 0.08)
-    assert tracker.affordable(2000, usual=180) == 11  # of .9 seconds each
+    assert tracker.affordable(2000, usual=180) == 11  # of 0.9 seconds each
     tracker.reserve.verifier_seconds, tracker.reserve.waiting = 1.0, 4
     assert tracker.affordable(2000, usual=180) == 3  # of 1.9 seconds each, when 4 have been kept back
 

@@ -49,7 +49,7 @@ class Slow(Frames):
         return super().score(utterances)
 
 
-def test_what_has_finished_in_time_is_also_heard_in_time(searcher: Callable[..., Searcher]) -> None:
+def test_what_has_finished_in_time_is_also_scored_in_time(searcher: Callable[..., Searcher]) -> None:
     """Rounds that go on until no time is left to score what they have made."""
     rounds = BestOfN(n=10_000, stop_at=Frames() >= 1e9)
     result = searcher(Slow(), rounds).generate(TEXT, sampling=SHORT, budget=Budget(seconds=2))

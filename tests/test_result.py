@@ -159,7 +159,7 @@ def test_a_run_that_is_not_there_is_named(tmp_path: Path) -> None:
         SearchResult.load_run(tmp_path / "nowhere")
 
 
-def test_rerank_hears_only_what_is_missing(result: SearchResult, tmp_path: Path) -> None:
+def test_rerank_scores_only_what_is_missing(result: SearchResult, tmp_path: Path) -> None:
     """Guards against paying for stored scores again, and against a changed original."""
     result.save_run(tmp_path / "run")
     loaded = SearchResult.load_run(tmp_path / "run")

@@ -157,7 +157,7 @@ def test_map_goes_on_after_a_bad_item(searcher: Callable[..., Searcher]) -> None
     ]
 
 
-def test_prompt_without_transcript_is_heard_by_the_verifier(
+def test_prompt_without_transcript_is_transcribed_by_the_verifier(
     llasa: Llasa, asr_path: Path, noise: Callable[..., Audio]
 ) -> None:
     """Guards against a voice prompt whose words the model does not know of."""

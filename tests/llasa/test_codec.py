@@ -49,7 +49,7 @@ def test_rows_decode_together_as_alone(llasa: Llasa, lengths: list[int], before:
         np.testing.assert_allclose(speech, llasa.decode([row], context)[0], atol=1e-5)
 
 
-def test_the_context_is_heard_but_not_returned(llasa: Llasa) -> None:
+def test_the_context_is_decoded_but_not_returned(llasa: Llasa) -> None:
     """The prompt's audio in a candidate, where a speaker verifier would score it; or a context not used."""
     row, context = make_codes(30), make_codes(80, seed=1)
     whole = llasa.decode([np.concatenate((context[-CONTEXT_FRAMES:], row))])[0]

@@ -165,7 +165,7 @@ def test_check_tries_everything() -> None:
     assert "transformers" in checks[0].detail
 
 
-def test_check_hears_that_a_codec_is_noise(pair_path: Path) -> None:
+def test_check_detects_that_a_codec_is_noise(pair_path: Path) -> None:
     """Random weights that pass, because something of the right length comes out of them."""
     failed = run_checks(pair_path)[-1]
     assert (failed.name, failed.passed) == ("codec round trip", False)

@@ -124,7 +124,7 @@ def test_the_declared_cost_orders_what_has_no_operations(candidates: Make) -> No
     assert calls[str(cheap)] == 16 > calls[str(expensive)] >= calls[str(most_expensive)]
 
 
-def test_report_only_verifiers_hear_everyone(candidates: Make) -> None:
+def test_report_only_verifiers_score_every_candidate(candidates: Make) -> None:
     """Guards against a report with holes."""
     table = [(i / 4, 0.5, 0.5) for i in range(4)]
     cheap, expensive, _ = columns(table)

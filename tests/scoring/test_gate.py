@@ -42,7 +42,7 @@ class Brevity(Verifier):
         ("signal.given(pace <= 1)", "Signal().given(Pace() <= 1).given(Pace() <= 0).given(Signal() <= 0)"),
     ],
 )
-def test_a_reward_that_hears_no_words_gets_it_once(expression: str, with_gate: str) -> None:
+def test_a_reward_that_scores_no_words_gets_it_once(expression: str, with_gate: str) -> None:
     """Guards against a gate that a report-only verifier lifts, and one that is added again when read back."""
     reward = gated(as_reward(expression))
     assert str(reward) == with_gate
@@ -51,7 +51,7 @@ def test_a_reward_that_hears_no_words_gets_it_once(expression: str, with_gate: s
 
 
 @pytest.mark.parametrize("content", ["wer", "likelihood", "ctc", "pocketsphinx_wer"])
-def test_a_reward_that_hears_words_gets_none(content: str) -> None:
+def test_a_reward_that_scores_words_gets_none(content: str) -> None:
     """Guards against a gate on texts that are spoken fast or slowly on purpose, where errors are counted."""
     for expression in (
         content,

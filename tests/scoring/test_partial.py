@@ -59,7 +59,7 @@ def make(llasa: Llasa) -> Callable[..., tuple[Scorer, Rows, Sampler]]:
     return made
 
 
-def test_verifiers_hear_all_or_the_last_window(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
+def test_verifiers_get_all_or_the_last_window(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
     """Speech decoded without what precedes it, or taken for finished; a window where all is needed."""
     all_of_it, end = Recorder(), Windowed()
     scorer, rows, sampler = make(Codes())

@@ -112,7 +112,7 @@ def test_a_vandal_leaves_no_trace(candidates: Make) -> None:
         np.testing.assert_array_equal(candidate.audio, audio)
 
 
-def test_same_speech_is_heard_once(candidates: Make) -> None:
+def test_same_speech_is_scored_once(candidates: Make) -> None:
     """Guards against paying twice for duplicates, and for candidates that a strategy had scored before."""
     made = candidates(2)
     twin = candidates(1)[0]
@@ -172,7 +172,7 @@ def test_one_on_which_all_are_too_short_is_left_out(cascade: bool, candidates: M
     assert {candidate.scores["Impatient()"].status for candidate in made} == {"abstained"}
 
 
-def test_one_that_hears_the_longer_ones_is_not_left_out(candidates: Make) -> None:
+def test_one_that_scores_the_longer_ones_is_not_left_out(candidates: Make) -> None:
     """Guards against a reward that drops a verifier as soon as one candidate is too short for it."""
     made = candidates(5)
     assert made[2].audio is not None

@@ -25,7 +25,7 @@ from llasa_search.voice import Prompt
 from tests.helpers.stepping import SHORT, STEPS, TEXT, VOICE, Loudness, Speak, speaker_of
 
 PRICE = 3 * 20
-"""Row-steps of three steps of .4 s each."""
+"""Row-steps of three steps of 0.4 s each."""
 
 
 @pytest.fixture

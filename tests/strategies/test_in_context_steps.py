@@ -135,7 +135,7 @@ def test_a_prompt_is_prefilled_once(speak: Speak) -> None:
     assert gated.ledger.prefills == 3
 
 
-def test_older_steps_are_not_heard_beyond_the_limit(speak: Speak) -> None:
+def test_older_steps_beyond_the_limit_do_not_condition_a_step(speak: Speak) -> None:
     """A model that loses its text behind long histories, though its window would hold them."""
     prefilled = {
         seconds: speak(f"in_context_steps:n=2,history_seconds={seconds}", TEXT * 3).ledger.prefill_tokens

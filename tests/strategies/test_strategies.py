@@ -25,11 +25,11 @@ class Index(Verifier):
     scale = (0.0, 100.0)
 
     def __init__(self) -> None:
-        self._heard = 0
+        self._scored = 0
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
-        self._heard += len(utterances)
-        return [Score(float(self._heard - len(utterances) + i)) for i in range(len(utterances))]
+        self._scored += len(utterances)
+        return [Score(float(self._scored - len(utterances) + i)) for i in range(len(utterances))]
 
 
 def run(llasa: Llasa, strategy: BestOfN, budget: Budget | None = None) -> tuple[int, str | None]:
@@ -85,7 +85,7 @@ def test_a_limit_of_seconds_that_is_never_reached_changes_nothing(llasa: Llasa) 
         assert one.codes.tolist() == other.codes.tolist()
 
 
-def test_tokens_are_spent_on_as_many_as_surely_finish(llasa: Llasa) -> None:
+def test_tokens_are_spent_on_as_many_as_can_finish(llasa: Llasa) -> None:
     """Guards against candidates that are started and then cut by the budget."""
     budget = Budget(tokens=100)
     result = Searcher(llasa, Index(), BestOfN(), gate=None).generate(TEXT, sampling=SHORT, budget=budget)

@@ -103,7 +103,7 @@ def test_a_judge_of_the_searching_family_warns(study: Study, asr_path: Path) -> 
 @pytest.mark.filterwarnings("ignore:.*flatter the search")
 def test_other_words_are_judged_again(study: Study, arms: list[Arm]) -> None:
     """A judgement belongs to the spoken words; an arm's name becomes a safe folder name."""
-    arm = replace(arms[1], name="a/../b: 50 %", seeds=(0,))
+    arm = replace(arms[1], name="a/../b: 50%", seeds=(0,))
     (before,) = study.rows(CASES[:1], [arm])
     (after,) = study.rows([replace(CASES[0], spoken="a red coin found")], [arm])
     assert before["judges"]["words"]["length"] == 1
