@@ -1,4 +1,4 @@
-"""Bad input, each by name: one line, exit code 2, nothing written, no model run."""
+"""Bad input is refused in one line with exit code 2; nothing is written and no model runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Cli = Callable[..., Any]
 
 @pytest.fixture
 def refused(cli: Cli, pair_path: Path, asr_path: Path, tmp_path: Path) -> Callable[..., str]:
-    """Runs `say` with what the test gives in place of good arguments; returns its one line of complaint."""
+    """Runs `say` with valid arguments, except those that the test gives; returns the line of the error."""
 
     def run(text: str = TEXT, **options: object) -> str:
         given = {
@@ -53,60 +53,60 @@ def refused(cli: Cli, pair_path: Path, asr_path: Path, tmp_path: Path) -> Callab
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t"])
-def test_empty_text(refused: Callable[..., str], text: str) -> None:
+def test_empty_text_is_refused(refused: Callable[..., str], text: str) -> None:
     assert "empty" in refused(text)
 
 
 @pytest.mark.parametrize("text", ["...", "?!", "—", "🙂🙂", "\x00\x07"])
-def test_text_with_nothing_to_say(refused: Callable[..., str], text: str) -> None:
+def test_text_without_letters_is_refused(refused: Callable[..., str], text: str) -> None:
     assert "nothing to say" in refused(text)
 
 
-def test_text_too_long_for_the_window_states_the_limit(refused: Callable[..., str]) -> None:
-    complaint = refused("the captain found a silver coin near the lake. " * 100)
-    assert "too long" in complaint and "characters fit" in complaint
+def test_the_error_of_a_text_that_is_too_long_states_the_limit(refused: Callable[..., str]) -> None:
+    message = refused("the captain found a silver coin near the lake. " * 100)
+    assert "too long" in message and "characters fit" in message
 
 
 @pytest.mark.parametrize("marker", ["<|SPEECH_GENERATION_END|>", "<|s_5|>"])
-def test_markers_of_the_model_in_the_text(refused: Callable[..., str], marker: str) -> None:
-    """Guards against text that ends or speaks in the model's place."""
+def test_special_tokens_in_the_text_are_refused(refused: Callable[..., str], marker: str) -> None:
+    """They would end the speech or replace it."""
     assert marker in refused(f"the coin {marker}")
 
 
-def test_prompt_file_missing(refused: Callable[..., str], tmp_path: Path) -> None:
+def test_a_missing_prompt_file_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     assert "does not exist" in refused(prompt=tmp_path / "absent.wav", prompt_text="a")
 
 
-def test_prompt_is_no_name_and_no_file(refused: Callable[..., str]) -> None:
+def test_a_prompt_that_is_neither_a_voice_nor_a_file_is_refused(refused: Callable[..., str]) -> None:
     assert "neither a file nor built in" in refused(prompt="nobody", prompt_text="a")
 
 
-def test_prompt_file_empty(refused: Callable[..., str], tmp_path: Path) -> None:
+def test_an_empty_prompt_file_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "voice.wav").touch()
     assert "empty" in refused(prompt=tmp_path / "voice.wav", prompt_text="a")
 
 
-def test_prompt_file_without_samples(refused: Callable[..., str], tmp_path: Path) -> None:
+def test_a_prompt_without_samples_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     soundfile.write(tmp_path / "voice.wav", np.zeros(0, np.float32), 16_000)
     assert "no samples" in refused(prompt=tmp_path / "voice.wav", prompt_text="a")
 
 
-def test_prompt_file_is_not_audio(refused: Callable[..., str], tmp_path: Path) -> None:
+def test_a_prompt_that_is_not_audio_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "voice.wav").write_text("hello")
     assert "not audio" in refused(prompt=tmp_path / "voice.wav", prompt_text="a")
 
 
-def test_prompt_silent(refused: Callable[..., str], tmp_path: Path) -> None:
+def test_a_silent_prompt_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     soundfile.write(tmp_path / "voice.wav", np.zeros(16_000, np.float32), 16_000)
     assert "silent" in refused(prompt=tmp_path / "voice.wav", prompt_text="a")
 
 
-def test_prompt_with_nan(refused: Callable[..., str], tmp_path: Path) -> None:
+def test_a_prompt_with_nan_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     soundfile.write(tmp_path / "voice.wav", np.full(16_000, np.nan, np.float32), 16_000, subtype="FLOAT")
     assert "NaN" in refused(prompt=tmp_path / "voice.wav", prompt_text="a")
 
 
-def test_prompt_text_without_a_prompt(refused: Callable[..., str]) -> None:
+def test_a_transcript_without_a_prompt_is_refused(refused: Callable[..., str]) -> None:
     assert "--prompt" in refused(prompt_text="a coin")
 
 
@@ -128,21 +128,21 @@ def test_prompt_text_without_a_prompt(refused: Callable[..., str]) -> None:
         ("top_p", 0, "top_p"),
     ],
 )
-def test_settings_that_mean_nothing(
+def test_invalid_options_are_refused(
     refused: Callable[..., str], option: str, value: object, advice: str
 ) -> None:
     assert advice in refused(**{option: value})
 
 
-def test_output_that_is_the_prompt(refused: Callable[..., str], tmp_path: Path) -> None:
-    """A user's own recording overwritten."""
+def test_an_output_that_is_the_prompt_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+    """The search must not overwrite the user's recording."""
     path = tmp_path / "me.wav"
     soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
     assert "own recording" in refused(prompt=path, prompt_text="me", out=path)
 
 
-def test_numbers_of_numpy_are_kept(llasa: Llasa, tmp_path: Path) -> None:
-    """A search that ran for hours and cannot be saved, because JSON knows no float32."""
+def test_numpy_numbers_become_python_numbers(llasa: Llasa, tmp_path: Path) -> None:
+    """Otherwise the run could not be saved as JSON."""
     sampling = Sampling(temperature=np.float32(0.7), max_seconds=np.float64(0.3))  # type: ignore[arg-type]
     budget = Budget(candidates=np.int64(1))  # type: ignore[arg-type]
     result = search.generate("one", model=llasa, verifiers="pace", sampling=sampling, budget=budget)
@@ -150,28 +150,27 @@ def test_numbers_of_numpy_are_kept(llasa: Llasa, tmp_path: Path) -> None:
     assert (type(sampling.temperature), type(budget.candidates)) == (float, int)
 
 
-def test_a_number_that_nobody_can_read(llasa: Llasa) -> None:
-    """An assertion of the normaliser in the place of the limit."""
+def test_a_number_too_long_to_read_out_is_refused(llasa: Llasa) -> None:
     with pytest.raises(InputError, match="too long"):
         search.generate("9" * 5000, model=llasa)
 
 
-def test_a_text_where_several_are_to_be_given(llasa: Llasa) -> None:
-    """A text that is spoken letter by letter."""
+def test_map_refuses_a_single_text(llasa: Llasa) -> None:
+    """It would be searched letter by letter."""
     with pytest.raises(InputError, match="in a list"):
         next(search.Searcher(llasa).map("ab"))
 
 
-def test_output_folder_missing(refused: Callable[..., str], tmp_path: Path) -> None:
+def test_an_output_in_a_missing_folder_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     assert "does not exist" in refused(out=tmp_path / "absent" / "out.wav")
     assert "does not exist" in refused(save_run=tmp_path / "absent" / "run")
 
 
-def test_output_that_is_no_wav(refused: Callable[..., str], tmp_path: Path) -> None:
+def test_an_output_that_is_not_a_wav_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     assert ".wav" in refused(out=tmp_path / "out.mp3")
 
 
-def test_run_folder_that_exists(refused: Callable[..., str], tmp_path: Path) -> None:
+def test_an_existing_run_folder_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").touch()
     assert "exists" in refused(save_run=tmp_path / "run")
@@ -180,23 +179,22 @@ def test_run_folder_that_exists(refused: Callable[..., str], tmp_path: Path) -> 
     assert "a link" in refused(save_run=tmp_path / "link")
 
 
-def test_letters_that_the_model_does_not_know(refused: Callable[..., str]) -> None:
+def test_a_text_of_unknown_letters_only_is_refused(refused: Callable[..., str]) -> None:
     assert "no letter or digit that the model" in refused("今天天气好")
     assert "no letter or digit that the model" in refused("Привет, мир!")
 
 
-def test_letters_that_the_model_does_not_know_are_left_out_with_a_warning(llasa: Llasa) -> None:
-    """Garbage spoken in the place of letters that the tokenizer has no token for."""
+def test_unknown_letters_are_left_out_with_a_warning(llasa: Llasa) -> None:
+    """The model would say something else for letters without a token."""
     with pytest.warns(UserWarning, match=r"м \(left out\).*ñ \(n\)|½ \(left out\)"):
         assert in_known_characters("hello мир ñandú", "the text", llasa) == "hello nandu"
         assert in_known_characters("½ ﬁsh", "the text", llasa) == "fish"
     assert in_known_characters("“don’t” (you)", "the text", llasa) == "don't you"
 
 
-def test_run_folder_and_output_in_each_others_way(
+def test_an_output_inside_the_run_folder_is_refused(
     refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A search that is over before it turns out that its result cannot be kept."""
     (tmp_path / "run").mkdir()
     assert "lies there" in refused(save_run=tmp_path / "run", out=tmp_path / "run" / "a.wav")
     assert "lies there" in refused(save_run=tmp_path / "a.wav", out=tmp_path / "a.wav")
@@ -205,14 +203,16 @@ def test_run_folder_and_output_in_each_others_way(
 
 
 @pytest.mark.parametrize("length", [250, 300, 5000])
-def test_names_too_long_for_a_file(refused: Callable[..., str], tmp_path: Path, length: int) -> None:
+def test_file_names_that_are_too_long_are_refused(
+    refused: Callable[..., str], tmp_path: Path, length: int
+) -> None:
     assert "too long" in refused(out=tmp_path / ("x" * length + ".wav"))
     assert "too long" in refused(save_run=tmp_path / ("x" * length))
     assert "does not exist" in refused(prompt=tmp_path / ("x" * length + ".wav"), prompt_text="a")
 
 
 @pytest.mark.parametrize("temperature", ["-1", "nan", "inf", "1e-38", "1e39"])
-def test_temperatures_that_leave_no_probabilities(refused: Callable[..., str], temperature: str) -> None:
+def test_invalid_temperatures_are_refused(refused: Callable[..., str], temperature: str) -> None:
     assert "temperature" in refused(temperature=temperature)
 
 
@@ -248,17 +248,16 @@ def test_temperatures_that_leave_no_probabilities(refused: Callable[..., str], t
         lambda: Voice(np.ones(9_000), "a", float("inf")),  # type: ignore[arg-type]
     ],
 )
-def test_arguments_of_another_type(make: Callable[[], object]) -> None:
-    """A TypeError out of the depths, after the models have been loaded."""
+def test_arguments_of_a_wrong_type_are_refused(make: Callable[[], object]) -> None:
     with pytest.raises(InputError):
         make()
 
 
-def test_unknown_option_is_wrong_use(cli: Cli) -> None:
+def test_an_unknown_option_exits_with_2(cli: Cli) -> None:
     assert cli("say", TEXT, "--width", 3).code == 2
 
 
-def test_prompt_without_transcript_where_none_can_be_had(
+def test_a_prompt_that_nothing_can_transcribe_is_refused(
     cli: Cli, pair_path: Path, tmp_path: Path, noise: Callable[..., Audio]
 ) -> None:
     with pytest.raises(InputError, match="no transcript"):
@@ -275,7 +274,7 @@ def test_prompt_without_transcript_where_none_can_be_had(
         ("I ♥ it™", "I it"),
     ],
 )
-def test_what_has_no_sound_is_left_out_with_a_warning(text: str, spoken: str) -> None:
+def test_symbols_and_control_characters_are_left_out_with_a_warning(text: str, spoken: str) -> None:
     with pytest.warns(UserWarning, match="left out"):
         assert clean_text(text) == spoken
 
@@ -283,14 +282,13 @@ def test_what_has_no_sound_is_left_out_with_a_warning(text: str, spoken: str) ->
 @pytest.mark.parametrize(
     "text", ["Grüße, мир 123!", "今天 OK 好。", "$5 + 3% = ?", "naïve cafe\u0301", "हिन्दी"]
 )
-def test_mixed_scripts_are_left_alone(text: str) -> None:
-    """Guards against a filter that eats combining marks or another script's letters."""
+def test_letters_and_combining_marks_of_all_scripts_are_kept(text: str) -> None:
     import unicodedata
 
     assert clean_text(text) == unicodedata.normalize("NFC", text)
 
 
-def test_colours_of_a_terminal_are_not_spoken() -> None:
+def test_escape_sequences_are_left_out_with_a_warning() -> None:
     with pytest.warns(UserWarning, match=r"U\+0007"):
         assert clean_text("hello \x07\x1b[31m world\x1b[0m") == "hello world"
 
@@ -302,11 +300,10 @@ def test_other_languages_are_refused(language: str) -> None:
 
 
 @pytest.mark.parametrize("text", [None, 3, b"bytes"])
-def test_text_of_another_type(text: Any) -> None:
+def test_a_text_that_is_not_a_string_is_refused(text: Any) -> None:
     with pytest.raises(InputError, match="not a string"):
         clean_text(text)
 
 
 def test_an_empty_transcript_is_refused(refused: Callable[..., str]) -> None:
-    """A built-in voice's own words forgotten, and its speech transcribed instead."""
     assert "--prompt-text is empty" in refused(prompt="slt", prompt_text=" ")

@@ -1,4 +1,4 @@
-"""The command line as a user meets it."""
+"""The command line: output, exit codes, options, progress."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXT = "the captain found a coin"
 
 @pytest.fixture
 def say(cli: Cli, pair_path: Path, asr_path: Path, tmp_path: Path) -> Cli:
-    """`say` with the random checkpoints, into `tmp_path/a.wav`."""
+    """Runs `say` with random checkpoints; it writes `tmp_path/a.wav`."""
 
     def run(*arguments: object) -> Any:
         fixed = (
@@ -49,13 +49,13 @@ def test_say_writes_speech_and_prints_every_candidate(say: Cli, tmp_path: Path) 
     assert str(tmp_path / "a.wav") in lines[-1] and "stopped by" not in lines[-1]
 
 
-def test_stderr_is_silent_where_it_is_no_terminal(say: Cli) -> None:
-    """Guards against a progress bar, or a loader's chatter, in a log file."""
+def test_stderr_is_empty_if_it_is_not_a_terminal(say: Cli) -> None:
+    """A log file gets neither a progress bar nor messages of loaders."""
     assert say(TEXT, "-n", 2).err == ""
 
 
 def test_a_terminal_gets_a_progress_bar(pair_path: Path, asr_path: Path, tmp_path: Path) -> None:
-    """Guards against a bar that is never shown, or without its count and best score."""
+    """The bar shows how many candidates have finished and been scored, and the best score."""
     terminal, stderr = pty.openpty()
     termios.tcsetwinsize(stderr, (24, 100))
     verifier = f"WER(model={str(asr_path)!r})=1"
@@ -70,20 +70,19 @@ def test_a_terminal_gets_a_progress_bar(pair_path: Path, asr_path: Path, tmp_pat
     assert b"rank" in done.stdout and b"scored, best" not in done.stdout
 
 
-def test_json_is_all_of_stdout(say: Cli) -> None:
-    """Guards against a table or a bar mixed into what a program reads."""
+def test_stdout_is_json(say: Cli) -> None:
+    """With --json, stdout is one JSON document."""
     done = say(TEXT, "-n", 2, "--json")
     assert len(json.loads(done.out)["candidates"]) == 2
 
 
-def test_run_folder_is_kept(say: Cli, tmp_path: Path) -> None:
+def test_save_run_writes_a_run_folder(say: Cli, tmp_path: Path) -> None:
     assert say(TEXT, "-n", 2, "--seed", 5, "--save-run", tmp_path / "run").code == 0
     loaded = SearchResult.load_run(tmp_path / "run")
     assert loaded.settings["seed"] == 5 and len(loaded.candidates) == 2
 
 
 def test_options_reach_the_search(say: Cli, tmp_path: Path) -> None:
-    """Guards against an option that is parsed and then forgotten."""
     options = ("--temperature", 0.5, "--top-p", 0.9, "--strategy", "best_of_n:n=2")
     limits = ("--budget-seconds", 60, "--budget-tokens", 100_000)
     done = say(TEXT, *options, *limits, "--json")
@@ -93,13 +92,15 @@ def test_options_reach_the_search(say: Cli, tmp_path: Path) -> None:
     assert settings["strategy"] == "BestOfN(n=2, stop_at=None)"
 
 
-def test_prompt_with_its_text(say: Cli, tmp_path: Path, noise: Callable[..., Audio]) -> None:
+def test_a_prompt_has_the_given_transcript(say: Cli, tmp_path: Path, noise: Callable[..., Audio]) -> None:
     soundfile.write(tmp_path / "voice.wav", noise(0.5), 22_050)
     done = say(TEXT, "-n", 1, "--prompt", tmp_path / "voice.wav", "--prompt-text", "a coin", "--json")
     assert json.loads(done.out)["voice"] == {"text": "a coin", "name": "voice"}
 
 
-def test_repeated_verifiers_are_a_mix(cli: Cli, pair_path: Path, asr_path: Path, tmp_path: Path) -> None:
+def test_repeated_verifiers_are_a_weighted_sum(
+    cli: Cli, pair_path: Path, asr_path: Path, tmp_path: Path
+) -> None:
     name = f"WER(model={str(asr_path)!r})"
     verifiers = ("--verifier", f"{name}=0.75", "--verifier", f"{name}=0.25")
     done = cli("say", TEXT, "-n", 1, "--model", pair_path, *verifiers, "-o", tmp_path / "a.wav", "--json")
@@ -115,7 +116,7 @@ def test_a_warning_is_one_line(say: Cli) -> None:
     ("command", "known"),
     [("verifiers", "wer "), ("strategies", "best_of_n "), ("voices", "slt    neutral, ")],
 )
-def test_lists(cli: Cli, command: str, known: str) -> None:
+def test_lists_name_what_is_installed(cli: Cli, command: str, known: str) -> None:
     done = cli(command)
     assert done.code == 0 and known in done.out
 
@@ -125,16 +126,14 @@ def test_module_runs_as_the_command() -> None:
     assert done.returncode == 0 and "say" in done.stdout
 
 
-def test_a_terminal_of_few_letters_gets_question_marks() -> None:
-    """A traceback over a letter that cannot be printed, after the search is done."""
+def test_characters_that_a_terminal_cannot_print_become_question_marks() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
     command = [sys.executable, "-m", "llasa_search", "say", "hello", "--verifier", "声音"]
     done = subprocess.run(command, capture_output=True, env=environment)
     assert done.returncode == 2 and b"verifier '??'" in done.stderr and b"Traceback" not in done.stderr
 
 
-def test_a_checkpoint_that_fails_ends_with_1_and_a_wrong_name_with_2(cli: Cli, pair_path: Path) -> None:
-    """A script that takes a broken checkpoint for a good one, or for its own misspelling."""
+def test_check_exits_with_1_for_a_bad_checkpoint_and_2_for_an_unknown_name(cli: Cli, pair_path: Path) -> None:
     failed = cli("check", "--model", pair_path)
     assert failed.code == 1 and "FAIL" in failed.out.splitlines()[-1]
     assert cli("check", "--model", "tinny").code == 2

@@ -1,4 +1,4 @@
-"""`llasa-search score`: a manifest's recordings in, a record each and the figures over all out."""
+"""`llasa-search score`: the records and the summary of a manifest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Noise = Callable[..., Audio]
 TEXT = "one two three"
 
 
-class OfVoice(Seconds):
+class VoiceSeconds(Seconds):
     needs = frozenset({"voice"})
 
 
@@ -46,8 +46,10 @@ def figures(out: Path, column: str) -> dict[str, tuple[Any, int]]:
     return {each["name"]: (each["value"], each["n"]) for each in summary(out)[column]}
 
 
-def test_a_published_list(cli: Callable[..., Any], asr_path: Path, tmp_path: Path, noise: Noise) -> None:
-    """Guards against a bad or a missing wav that ends the run, or that the figures forget."""
+def test_bad_and_missing_recordings_are_reported_and_the_others_scored(
+    cli: Callable[..., Any], asr_path: Path, tmp_path: Path, noise: Noise
+) -> None:
+    """A wav that is bad or missing does not end the run, and is counted in the summary."""
     wavs, out = tmp_path / "wavs", tmp_path / "out"
     wavs.mkdir()
     (tmp_path / "meta.lst").write_text(
@@ -67,9 +69,9 @@ def test_a_published_list(cli: Callable[..., Any], asr_path: Path, tmp_path: Pat
     assert "not audio that can be read" in bad["recordings"][0]["error"]
     assert (gone["recordings"][0]["status"], gone["recordings"][0]["scores"]) == ("missing", {})
     assert summary(out)["utterances"] == {"scored": 2, "failed": 1, "missing": 1}
-    verdicts: list[Any] = [each["recordings"][0]["scores"][name] for each in (a, b)]
-    assert all(each["value"] == pytest.approx(each["edits"] / 3) and each["detail"] for each in verdicts)
-    edits = sum(each["edits"] for each in verdicts)
+    scores: list[Any] = [each["recordings"][0]["scores"][name] for each in (a, b)]
+    assert all(each["value"] == pytest.approx(each["edits"] / 3) and each["detail"] for each in scores)
+    edits = sum(each["edits"] for each in scores)
     assert figures(out, "all")[f"{name}, corpus"] == (edits / 6, 2)
     assert figures(out, "all")[f"{name}, mean"] == (pytest.approx(edits / 6), 2)
     settings = summary(out)["settings"]
@@ -78,8 +80,10 @@ def test_a_published_list(cli: Callable[..., Any], asr_path: Path, tmp_path: Pat
     assert "protocol seed-tts-eval" in done.out and "1 failed" not in done.out and "failed 1" in done.out
 
 
-def test_the_best_of_several_recordings(manifest: Callable[..., Path], tmp_path: Path, capsys: Any) -> None:
-    """Guards against a choice that is reported as if the synthesiser always spoke like that."""
+def test_the_best_of_several_recordings_is_chosen(
+    manifest: Callable[..., Path], tmp_path: Path, capsys: Any
+) -> None:
+    """The summary has figures over the chosen recordings and over all recordings."""
     path = manifest([1.0, 3.0, None], [2.0, 1.0], [None, None])
     assert score_manifest(path, None, Seconds(), tmp_path / "out")
     assert [record["best"] for record in records(tmp_path / "out")] == [1, 0, None]
@@ -92,15 +96,16 @@ def test_the_best_of_several_recordings(manifest: Callable[..., Path], tmp_path:
     assert first.split() == ["Seconds(),", "mean", "2.5000", "2", "1.7500", "4"]
 
 
-def test_rewards_that_compare_recordings(manifest: Callable[..., Path], tmp_path: Path) -> None:
-    """Guards against ranks among the recordings of other utterances."""
+def test_a_reward_compares_recordings_of_the_same_utterance_only(
+    manifest: Callable[..., Path], tmp_path: Path
+) -> None:
     reward = Lexicographic(Pace(), Seconds())
     assert score_manifest(manifest([0.3, None, 0.9], [0.5, 0.4]), None, reward, tmp_path / "out")
     assert [record["best"] for record in records(tmp_path / "out")] == [2, 0]
 
 
 def test_corpus_and_mean_are_two_figures() -> None:
-    """Guards against one published under the name of the other, and a share that counts .5 itself."""
+    """A WER of exactly 0.5 is not in the share above 0.5."""
 
     def record(edits: int, length: int) -> Record:
         score: Any = {"value": edits / length, "detail": "", "status": "scored"}
@@ -121,14 +126,16 @@ def test_corpus_and_mean_are_two_figures() -> None:
 
 
 def test_entries_share_batches(manifest: Callable[..., Path], tmp_path: Path) -> None:
-    """Guards against one call of a model for each utterance, which leaves it idle."""
+    """Verifiers score recordings of several utterances in one batch."""
     verifier = Seconds()
     score_manifest(manifest(*[[0.1]] * 20, [0.1] * 20), None, verifier, tmp_path / "out")
-    assert verifier._heard == [16, 16, 8]
+    assert verifier.batch_sizes == [16, 16, 8]
 
 
-def test_a_run_goes_on_where_it_ended(manifest: Callable[..., Path], tmp_path: Path, noise: Noise) -> None:
-    """Guards against work done twice, and scores of files that have since been replaced or added."""
+def test_a_run_resumes_with_new_and_changed_files(
+    manifest: Callable[..., Path], tmp_path: Path, noise: Noise
+) -> None:
+    """Only files that were missing or have changed are scored; damaged lines are ignored."""
     path, out = manifest([0.1], [0.2], [None], [0.4]), tmp_path / "out"
     score_manifest(path, None, Seconds(), out)
     assert summary(out)["utterances"] == {"scored": 3, "failed": 0, "missing": 1}
@@ -138,14 +145,13 @@ def test_a_run_goes_on_where_it_ended(manifest: Callable[..., Path], tmp_path: P
         lines.write('{}\n[]\n{"id": "3", "recordings": 1}\n{"id": "3", "recor')
     verifier = Seconds()
     score_manifest(path, None, verifier, out)
-    assert verifier._heard == [2]
+    assert verifier.batch_sizes == [2]
     found = {record["id"]: record["recordings"][0]["scores"]["Seconds()"]["value"] for record in records(out)}
     assert found == {"0": 0.5, "1": 0.2, "2": 0.3, "3": 0.4}
     assert figures(out, "all")["Seconds(), mean"] == (pytest.approx(0.35), 4)
 
 
-def test_settings_that_are_none_are_refused(manifest: Callable[..., Path], tmp_path: Path) -> None:
-    """A traceback for a damaged folder."""
+def test_damaged_settings_are_refused(manifest: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     for settings in ("[]", "3", "{"):
         (tmp_path / "out" / "settings.json").write_text(settings)
@@ -153,8 +159,7 @@ def test_settings_that_are_none_are_refused(manifest: Callable[..., Path], tmp_p
             score_manifest(manifest([0.1]), None, Seconds(), tmp_path / "out")
 
 
-def test_what_failed_is_tried_again(manifest: Callable[..., Path], tmp_path: Path) -> None:
-    """Guards against a failure that lasts because memory was short once."""
+def test_failed_recordings_are_scored_again(manifest: Callable[..., Path], tmp_path: Path) -> None:
 
     class Shaky(Seconds):
         broken = True
@@ -173,13 +178,13 @@ def test_what_failed_is_tried_again(manifest: Callable[..., Path], tmp_path: Pat
     verifier = Shaky()
     verifier.broken = False
     score_manifest(path, None, verifier, out)
-    assert verifier._heard == [1] and summary(out)["utterances"]["scored"] == 2
+    assert verifier.batch_sizes == [1] and summary(out)["utterances"]["scored"] == 2
 
 
-def test_an_interrupt_leaves_what_was_scored(
+def test_ctrl_c_keeps_what_was_scored(
     cli: Callable[..., Any], manifest: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards against hours of scores lost to Ctrl-C, and a partial figure that looks whole."""
+    """The summary counts pending utterances, and the same command resumes with the same result."""
 
     def interrupted(self: Pace, utterances: Sequence[Utterance]) -> Sequence[Score]:
         if utterances[0].seconds > 0.25:
@@ -199,18 +204,21 @@ def test_an_interrupt_leaves_what_was_scored(
     assert records(out) == records(tmp_path / "again")
 
 
-def test_a_bad_prompt_fails_what_needs_it_alone(manifest: Callable[..., Path], tmp_path: Path) -> None:
-    """Guards against an utterance dropped whole, or compared with no voice at all."""
+def test_an_unreadable_prompt_fails_only_the_verifiers_that_need_it(
+    manifest: Callable[..., Path], tmp_path: Path
+) -> None:
     path = manifest([0.2], prompt="absent.wav")
-    assert score_manifest(path, None, Seconds() + 0 * OfVoice(), tmp_path / "out")
+    assert score_manifest(path, None, Seconds() + 0 * VoiceSeconds(), tmp_path / "out")
     (recording,) = records(tmp_path / "out")[0]["recordings"]
-    verdict = recording["scores"]["OfVoice()"]
-    assert verdict["status"] == "failed" and "absent.wav does not exist" in verdict["detail"]
+    score = recording["scores"]["VoiceSeconds()"]
+    assert score["status"] == "failed" and "absent.wav does not exist" in score["detail"]
     assert recording["status"] == "scored"
-    assert figures(tmp_path / "out", "all")["OfVoice(), mean"] == (None, 0)
+    assert figures(tmp_path / "out", "all")["VoiceSeconds(), mean"] == (None, 0)
 
 
-def test_the_voice_is_that_of_the_line(manifest: Callable[..., Path], tmp_path: Path, noise: Noise) -> None:
+def test_the_voice_of_a_line_reaches_the_verifier(
+    manifest: Callable[..., Path], tmp_path: Path, noise: Noise
+) -> None:
     soundfile.write(tmp_path / "voice.wav", noise(0.7), 22_050)
 
     def voice_seconds(utterance: Utterance) -> float:
@@ -226,14 +234,14 @@ def test_the_voice_is_that_of_the_line(manifest: Callable[..., Path], tmp_path: 
 
 
 def test_nothing_scored_is_an_error(manifest: Callable[..., Path], tmp_path: Path) -> None:
-    """Guards against an empty table that a script takes for success."""
+    """The summary is written all the same."""
     with pytest.raises(SearchError, match=r"0-0\.wav: there is no such file"):
         score_manifest(manifest([None]), None, Seconds(), tmp_path / "out")
     assert summary(tmp_path / "out")["utterances"]["missing"] == 1
 
 
 def test_other_settings_are_refused(manifest: Callable[..., Path], tmp_path: Path) -> None:
-    """Guards against scores of two verifiers, or of two manifests, in one table."""
+    """One folder does not mix the scores of two rewards or of two manifests."""
     path, out = manifest([0.2]), tmp_path / "out"
     score_manifest(path, None, Seconds(), out)
     before = (out / "scores.jsonl").read_text()
@@ -245,7 +253,7 @@ def test_other_settings_are_refused(manifest: Callable[..., Path], tmp_path: Pat
     assert (out / "scores.jsonl").read_text() == before
 
 
-def test_what_cannot_be_scored_is_refused_before_anything_is_written(
+def test_bad_arguments_are_refused_before_anything_is_written(
     cli: Callable[..., Any], manifest: Callable[..., Path], tmp_path: Path
 ) -> None:
     path = manifest([0.2])
@@ -266,7 +274,7 @@ def test_what_cannot_be_scored_is_refused_before_anything_is_written(
 
 
 def test_the_protocol_reaches_every_wer() -> None:
-    """Guards against a gate that still compares by the other protocol."""
+    """The protocol of a WER in a gate changes too."""
     reward = parse_reward("Lexicographic(0.5 * pace + 0.5 * wer, pace.given(WER(model='a.pt') <= 0.05))")
     assert str(with_protocol(reward, "seed-tts-eval")) == (
         "Lexicographic(0.5 * Pace() + 0.5 * WER(protocol='seed-tts-eval'), "

@@ -1,4 +1,4 @@
-"""What `llasa-search score` makes of verifiers that fail, abstain or cannot count, and what it asks them."""
+"""`llasa-search score` with verifiers that fail, abstain or cannot count."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Miscounting(Seconds):
 def test_a_verifier_that_cannot_count_fails_alone(
     manifest: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Guards against a raw error that ends the run, and reasons that only the records hold."""
+    """The records and the summary give the reason; other verifiers still score."""
     assert score_manifest(manifest([1.0], [2.0]), None, Seconds() + 0 * Miscounting(), tmp_path / "out")
     for line in (tmp_path / "out" / "scores.jsonl").read_text().splitlines():
         (recording,) = json.loads(line)["recordings"]
-        verdict = recording["scores"]["Miscounting()"]
-        assert verdict["status"] == "failed" and "nobody can count this" in verdict["detail"]
+        score = recording["scores"]["Miscounting()"]
+        assert score["status"] == "failed" and "nobody can count this" in score["detail"]
         assert recording["status"] == "scored"
     with pytest.raises(SearchError, match="its counts of edits and length failed"):
         score_manifest(manifest([1.0], [2.0]), None, Miscounting(), tmp_path / "other")
@@ -43,31 +43,30 @@ def test_a_verifier_that_cannot_count_fails_alone(
     )
 
 
-class Picky(Seconds):
+class Abstaining(Seconds):
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         return [Score(np.nan, "no", "abstained") for _ in utterances]
 
 
-def test_abstentions_are_counted(
+def test_the_summary_counts_abstentions(
     manifest: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Guards against a mean over recordings that were judged by fewer verifiers, without a word."""
-    assert score_manifest(manifest([1.0], [2.0]), None, Seconds() + Picky(), tmp_path / "out")
-    assert "abstained: Picky() 2" in capsys.readouterr().out
+    assert score_manifest(manifest([1.0], [2.0]), None, Seconds() + Abstaining(), tmp_path / "out")
+    assert "abstained: Abstaining() 2" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("counts", [(1, 0), (-1, 3), (1,), "ab"])
-def test_counts_that_cannot_be_fail(
+def test_invalid_counts_fail(
     counts: tuple[int, int], manifest: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards against a division by no words in the summary."""
+    """Edits are at least 0 and the length is at least 1, so that the summary never divides by 0."""
     monkeypatch.setattr(Miscounting, "counts", lambda *_: counts)
     with pytest.raises(SearchError, match="its counts of edits and length failed"):
         score_manifest(manifest([1.0]), None, Miscounting(), tmp_path / "out")
 
 
 def test_each_voice_is_embedded_once(manifest: Callable[..., Path], tmp_path: Path, noise: Noise) -> None:
-    """Guards against an encoder that hears each prompt once to check it and again to compare."""
+    """The embedding made to check a prompt is used again to score."""
     soundfile.write(tmp_path / "ref.wav", noise(1.0, 7), 16_000)
     soundfile.write(tmp_path / "other.wav", noise(1.0, 8), 16_000)
     path = manifest([1.0], [1.0], [1.0], [1.0], prompt="ref.wav")
@@ -76,9 +75,9 @@ def test_each_voice_is_embedded_once(manifest: Callable[..., Path], tmp_path: Pa
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     verifier = EmotionSimilarity()
     verifier.load()
-    heard: list[int] = []
+    embedded: list[int] = []
     embed = verifier._references._embed
-    verifier._references._embed = lambda audio: heard.append(len(audio)) or embed(audio)  # type: ignore[func-returns-value]
+    verifier._references._embed = lambda audio: embedded.append(len(audio)) or embed(audio)  # type: ignore[func-returns-value]
     with pytest.warns(UserWarning, match="own checkpoints"):
         score_manifest(path, None, verifier, tmp_path / "out")
-    assert len(heard) == 2
+    assert len(embedded) == 2

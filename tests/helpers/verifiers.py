@@ -71,15 +71,15 @@ class Interrupting(Codes):
 
 
 class Seconds(Verifier):
-    """Values a recording by its length, and remembers how many it heard at a time."""
+    """Scores a recording by its length, and keeps the sizes of the batches that it scored."""
 
     scale = (0.0, 10.0)
 
     def __init__(self) -> None:
-        self._heard: list[int] = []
+        self.batch_sizes: list[int] = []
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
-        self._heard.append(len(utterances))
+        self.batch_sizes.append(len(utterances))
         return [Score(round(utterance.seconds, 3)) for utterance in utterances]
 
 
