@@ -11,7 +11,7 @@ from llasa_search.verifiers import Verifier
 
 
 class Codes(Verifier):
-    """Mean of the codes so far, of 64; hears no audio."""
+    """Scores the mean of the codes so far, from 0 to 63; uses no audio."""
 
     needs = frozenset({"codes"})
     partial = True
@@ -26,7 +26,7 @@ class Codes(Verifier):
 
 
 class Loud(Verifier):
-    """Mean square of the audio that it hears."""
+    """Scores the mean square of the audio."""
 
     needs = frozenset()
     partial = True
@@ -58,7 +58,7 @@ class Flat(Codes):
 
 
 class Interrupting(Codes):
-    """Its user presses Ctrl-C when it listens for the first time."""
+    """Raises KeyboardInterrupt on its first call, as Ctrl-C does."""
 
     def __init__(self) -> None:
         self._asked = False
