@@ -22,14 +22,13 @@ ELSEWHERE = {DOCS / "how-to" / "write_a_verifier.md", DOCS / "how-to" / "write_a
 
 SLOW = {
     "README.md",
-    "docs/how-to/ablations.md",
     "docs/how-to/long_text.md",
     "docs/how-to/rewards.md",
     "docs/how-to/scoring_other_tts.md",
     "docs/how-to/strategies.md",
     "docs/tutorial.md",
 }
-NOT_RUN = 16
+NOT_RUN = 17
 """Blocks that need real weights, a GPU, another environment or an hour. A new one changes this number."""
 
 RUN = [
