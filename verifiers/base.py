@@ -215,7 +215,9 @@ def check_declaration(verifier: Verifier) -> None:
     """
     name = type(verifier).__name__
     if unknown := set(verifier.needs) - NEEDS:
-        raise InputError(f"{name}: needs={short_repr(unknown)}: give a set of any of {', '.join(sorted(NEEDS))}")
+        raise InputError(
+            f"{name}: needs={short_repr(unknown)}: give a set of any of {', '.join(sorted(NEEDS))}"
+        )
     for argument, value in verifier._changed_arguments().items():
         try:
             ast.literal_eval(repr(value))
