@@ -23,7 +23,7 @@ SHARDS = 134  # of about 40 minutes
 
 
 def _assemble(work: Path, further: bool) -> None:
-    """Copies what this work has trained into the package."""
+    """Copies the trained models into the package."""
     for name in ("codec", lm.FOLDERS["base"], *verifier_models.FOLDERS):
         if (work / name).exists():
             shutil.copytree(work / name, TINY / name, dirs_exist_ok=True)
@@ -34,19 +34,15 @@ def _assemble(work: Path, further: bool) -> None:
 
 
 def main(
-    work: Annotated[Path, typer.Option(help="Where speech, codes and training state are kept.")] = Path(
-        "work-tiny"
-    ),
+    work: Annotated[Path, typer.Option(help="For speech, codes and training state.")] = Path("work-tiny"),
     processes: Annotated[int, typer.Option(help="For synthesis and encoding.")] = 2,
     codec_steps: int = 8000,
     lm_steps: int = 6500,
     asr_steps: int = 5500,
-    further: Annotated[
-        bool, typer.Option(help="Begin from the package's checkpoints, and train them further.")
-    ] = False,
-    only: Annotated[list[str] | None, typer.Option(help="Run this stage alone; may be repeated.")] = None,
+    further: Annotated[bool, typer.Option(help="Train the package's checkpoints further.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help="Run only this stage; may be repeated.")] = None,
 ) -> None:
-    """Texts, speech, codec, codes, language model, ASR, verifiers, and the package folder that holds them."""
+    """Makes texts, speech, codec, codes, language models, ASR and verifiers, and copies them into the package."""
     work.mkdir(parents=True, exist_ok=True)
     both = [work / "speech", work / "resynthesis"]
     speller = TINY / "asr.pt" if further else work / "asr_a.pt"
@@ -58,7 +54,7 @@ def main(
             work,
             codec_steps,
             start=TINY / "codec" if further else None,
-            listener=speller if further else None,
+            recogniser=speller if further else None,
         ),
         "codes": lambda: codes.encode(work / "codec", work / "speech", work / "codes", processes),
         "language model": lambda: lm.train(

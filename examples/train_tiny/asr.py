@@ -1,9 +1,9 @@
-"""The ASR: an openai-whisper checkpoint of 10 s windows that spells, so that it can write words it never
-heard.
+"""The ASR: an openai-whisper checkpoint of 10 s windows that spells, so that it can write words outside
+its training data.
 
 It learns with a second, character-level CTC loss on its encoder (thrown away afterwards), on originals and on
 speech through the codec: whole, joined, cut at word boundaries, and with words said twice, left out or
-exchanged, because it has to hear errors and not to guess sentences; silence has the empty transcript.
+exchanged, because it must transcribe errors and not guess sentences; silence has the empty transcript.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ speak English with synthetic voices, and make enough errors for a search to impr
 |---|---|---|---|---|
 {rows}
 
-All in half precision, {total:.1f} MB with voices and texts; codec, language model and recogniser alone
-{core:.1f} MB.
+All in half precision, {total:.1f} MB with voices, texts and the judges' n-gram models; codec, language model and
+recogniser alone {core:.1f} MB.
 
 - **Data.** {utterances} utterances, {hours:.1f} hours, made by flite (voices slt, awb, kal16, rms) and
   warped into 32 further pseudo-speakers, each in four styles (neutral, happy, sad, angry) of a strength
@@ -36,12 +36,12 @@ All in half precision, {total:.1f} MB with voices and texts; codec, language mod
 - **Licence.** Apache-2.0, like the code. The real Llasa and X-codec2 weights are CC BY-NC 4.0.
 
 {verifiers}Word error rates by a judge of another model family with two language models (more in
-`docs/benchmarks.md` in the repository, whose script writes this table too):
+`docs/results/benchmarks.md` in the repository, whose script writes this table too):
 
 {quality}
 """
 QUALITY = re.compile("<!-- quality:begin -->.*<!-- quality:end -->", re.DOTALL)
-"""What the script of the quality writes, and what is kept of it here."""
+"""The table that `examples.benchmarks.quality` writes, which is kept."""
 
 
 VERIFIERS = """\
@@ -70,7 +70,7 @@ def _parameters(path: Path) -> int:
 
 
 def _steps(work: Path, states: list[str]) -> int:
-    """Of all stages that made a part; 0 for those that were not run."""
+    """Returns the steps of all stages that made a part; 0 for stages that were not run."""
     paths = [work / f"{state}_train.pt" for state in states]
     return sum(
         torch.load(path, map_location="cpu", weights_only=True)["step"] for path in paths if path.exists()
@@ -92,7 +92,7 @@ def write(tiny: Path, work: Path, further: bool) -> None:
 
     Args:
         tiny: the package's folder; its `steps.json` counts the steps that each part has been trained for, and
-            what the language models have heard.
+            the language model's training data.
         work: where training was.
         further: whether training began from the parts that were in the package, and adds to their steps.
     """
@@ -113,11 +113,11 @@ def write(tiny: Path, work: Path, further: bool) -> None:
         for meta in sorted((work / "codes").glob("*.jsonl"))
         for line in meta.read_text().splitlines()
     ]
-    heard = {
+    data = {
         "utterances": before.get("utterances", 0) + len(lengths),
         "seconds": before.get("seconds", 0) + sum(lengths) // 50,
     }
-    counted.write_text(json.dumps({**steps, **heard}, indent=1) + "\n")
+    counted.write_text(json.dumps({**steps, **data}, indent=1) + "\n")
     rows = [
         f"| {name} | {form} | {_parameters(path) / 1e6:.2f} M | {_megabytes(path):.1f} | {steps[name]:,} |"
         for name, form, path, _ in present
@@ -132,8 +132,8 @@ def write(tiny: Path, work: Path, further: bool) -> None:
             verifiers=VERIFIERS + "\n".join(_measured(measured)) + "\n\n" if measured else "",
             total=_megabytes(tiny),
             core=sum(_megabytes(path) for _, _, path, _ in present[:3]),
-            utterances=f"{heard['utterances']:,}",
-            hours=heard["seconds"] / 3600,
+            utterances=f"{data['utterances']:,}",
+            hours=data["seconds"] / 3600,
             quality=kept[0] if kept else "<!-- quality:begin -->\n<!-- quality:end -->",
         ),
         encoding="utf-8",

@@ -23,7 +23,7 @@ HOP = 320
 CROP = 50  # frames
 BATCH = 16
 ENCODER_UNTIL = 0.5  # share of the steps after which the codes are fixed and only the decoder still learns
-CONTENT = 3.0  # weight of what a recogniser hears beside the spectrum
+CONTENT = 3.0  # weight of the recogniser's loss relative to the spectrum
 SCALES = ((2048, 128), (1024, 80), (512, 64), (256, 40))  # FFT size, mel bands
 
 
@@ -148,16 +148,16 @@ def train(
     steps: int,
     hours: float = 6.0,
     start: Path | None = None,
-    listener: Path | None = None,
+    recogniser: Path | None = None,
 ) -> None:
     """Trains on one-second crops of `hours` of speech and writes `work/codec` in transformers' format.
 
     From `ENCODER_UNTIL` on codes no longer change.
 
     Args:
-        start: a codec's folder to begin from; until `ENCODER_UNTIL` its decoder then stays as it is, and the
-            encoder learns to choose the codes that it says best.
-        listener: a recogniser that `asr.train` wrote; speech must then also keep what it hears.
+        start: a codec's folder to begin from; until `ENCODER_UNTIL` its decoder is frozen, and the
+            encoder learns to choose the codes that it decodes best.
+        recogniser: a checkpoint of `asr.train`; its output on the codec's speech must then also stay the same.
     """
     model = build()
     data = work / "codec_data.pt"
@@ -169,7 +169,7 @@ def train(
     else:
         model.load_state_dict(Xcodec2Model.from_pretrained(start, dtype=torch.float32).state_dict())
     spectral = SpectralLoss().to(loop.DEVICE)
-    content = ContentLoss(listener).to(loop.DEVICE) if listener is not None else None
+    content = ContentLoss(recogniser).to(loop.DEVICE) if recogniser is not None else None
 
     def quantised(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         z = model.quantizer.project_in(pre_quantiser(model, x)).float()

@@ -1,4 +1,4 @@
-"""Speech codes of every shard, and the same speech after the codec (what the ASR must also understand)."""
+"""Speech codes of every shard, and the same speech after the codec (for training the ASR)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a recogniser makes of speech, as a loss: the codec's decoder learns to keep what is said.
+"""A loss on a recogniser's output: the codec learns to preserve the words.
 
-A spectrum weighs all sounds alike; a recogniser's features weigh what tells words apart.
+A spectral loss weighs all sounds alike; a recogniser's features weigh what distinguishes words.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from examples.train_tiny import asr
 
 
 class ContentLoss(nn.Module):
-    """L1 between a frozen recogniser's encodings, and the divergence of its letters a frame."""
+    """L1 between a frozen recogniser's encodings, plus the divergence of its letters per frame."""
 
     def __init__(self, checkpoint: Path) -> None:
         super().__init__()
         self.speller = asr.load(checkpoint).eval().requires_grad_(False)
 
-    def _heard(self, audio: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        with disable_sdpa():  # whose backward pass is slow on a CPU
+    def _recognised(self, audio: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with disable_sdpa():  # its backward pass is slow on a CPU
             encoded = self.speller.encode(whisper.log_mel_spectrogram(audio))
             letters = self.speller.ctc(encoded)
         return encoded.float(), letters.float().log_softmax(-1)
 
     def forward(self, made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            wanted, letters = self._heard(true)
-        encoded, guessed = self._heard(made)
+            wanted, letters = self._recognised(true)
+        encoded, guessed = self._recognised(made)
         divergence = F.kl_div(guessed, letters, reduction="none", log_target=True).sum(-1).mean()
         return F.l1_loss(encoded, wanted) + divergence

@@ -1,4 +1,4 @@
-"""Crops of sessions, for models that hear who speaks and how: all of one length in a batch, so that nothing
+"""Crops of sessions, for models of speaker and style: all of one length in a batch, so that nothing
 is padded.
 """
 
@@ -29,7 +29,7 @@ class Crops:
         self.folders = [_sessions(folder, longest) for folder in folders]
 
     def batch(self, step: int, size: int) -> tuple[list[dict[str, Any]], torch.Tensor]:
-        """Rows that say who speaks and how, and audio [size, samples]."""
+        """Returns rows with speaker and style, and audio [size, samples]."""
         rng = random.Random(step)
         samples = int(rng.uniform(self.shortest, self.longest) * speech.SAMPLE_RATE)
         rows, made = [], []

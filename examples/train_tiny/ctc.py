@@ -80,7 +80,7 @@ def train(
         loss = F.ctc_loss(
             logits.float().log_softmax(-1).transpose(0, 1),
             torch.tensor([symbol for each in spelled for symbol in each], device=loop.DEVICE),
-            torch.full((len(texts),), logits.shape[1]),  # padding is silence, and to be heard as such
+            torch.full((len(texts),), logits.shape[1]),  # padding is silence, and is transcribed as such
             torch.tensor([len(each) for each in spelled]),
             zero_infinity=True,
         )
@@ -91,9 +91,9 @@ def train(
 
 
 def _padded(audios: tuple[np.ndarray, ...]) -> Tensor:
-    """int16 recordings as the model hears them: [recordings, samples], silence behind the shorter ones."""
-    heard = FEATURES([speech.to_float(a) for a in audios], sampling_rate=speech.SAMPLE_RATE, padding=True)
-    return torch.from_numpy(np.stack(heard["input_values"]))
+    """Returns int16 recordings as the model's input: [recordings, samples], padded with silence."""
+    inputs = FEATURES([speech.to_float(a) for a in audios], sampling_rate=speech.SAMPLE_RATE, padding=True)
+    return torch.from_numpy(np.stack(inputs["input_values"]))
 
 
 def export(model: Wav2Vec2ForCTC, out: Path) -> None:

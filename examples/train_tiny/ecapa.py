@@ -1,7 +1,7 @@
-"""The speaker encoder: a speechbrain ECAPA-TDNN of .5 M parameters.
+"""The speaker encoder: a speechbrain ECAPA-TDNN of 0.5 M parameters.
 
 It learns to tell 300 pseudo-speakers apart by an additive angular margin (arXiv 2005.07143), in any style, on
-crops of .5 to 3 s of originals and of speech through the codec.
+crops of 0.5 to 3 s of originals and of speech through the codec.
 """
 
 from __future__ import annotations

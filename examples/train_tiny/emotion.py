@@ -1,4 +1,4 @@
-"""The emotion model: a funasr emotion2vec of .7 M parameters that tells the four styles apart.
+"""The emotion model: a funasr emotion2vec of 0.7 M parameters that distinguishes the four styles.
 
 Pace, pitch and pitch range carry a style, so its front end is one layer of long filters that begins as a
 filter bank (`filters.py`), and 25 frames a second are enough. Each frame also learns to name its pitch, and
@@ -35,7 +35,7 @@ LABELS = {
     "neutral": "中立/neutral",
     "sad": "难过/sad",
 }
-"""emotion2vec's names of our styles, in its order; those that were not heard in training are left out."""
+"""emotion2vec's names of our styles, in its order; those that are not in training are left out."""
 TOKENS = [*LABELS.values(), "<unk>"]
 AUDIO = {
     "type": "AUDIO", "prenet_depth": 1, "prenet_layerdrop": 0.0, "prenet_dropout": 0.0,
@@ -77,7 +77,7 @@ def build() -> Emotion2vec:
 
 
 def train(folders: list[Path], work: Path, steps: int = 9000, start: Path | None = None) -> None:
-    """Trains on crops of .5 to 4 s of `folders` and writes `work/emotion`.
+    """Trains on crops of 0.5 to 4 s of `folders` and writes `work/emotion`.
 
     Args:
         start: an exported folder to begin from, instead of from nothing.
@@ -95,8 +95,8 @@ def train(folders: list[Path], work: Path, steps: int = 9000, start: Path | None
     def step_loss(step: int) -> tuple[Tensor, dict[str, float]]:
         rows, audio = crops.batch(step, BATCH)
         with loop.autocast():
-            heard = F.layer_norm(audio, audio.shape[-1:]).to(loop.DEVICE)
-            frames = model.extract_features(heard, padding_mask=None)["x"]
+            inputs = F.layer_norm(audio, audio.shape[-1:]).to(loop.DEVICE)
+            frames = model.extract_features(inputs, padding_mask=None)["x"]
             whole = frames.mean(1)
             logits, sung = model.proj(whole).float(), tones(frames).float()
             # Who speaks is read from how frames differ: the embedding, their mean, is left to style.
@@ -147,7 +147,7 @@ def export(model: Emotion2vec, out: Path) -> None:
 
 
 def evaluate(folder: Path, originals: list[Path], resynthesis: list[Path]) -> dict[str, float]:
-    """Accuracy on recordings by voices that training held and by others, at all strengths and from .5 on;
+    """Returns accuracy on recordings of training voices and of others, at all strengths and from 0.5 on;
     writes the scale into `folder`.
     """
     from llasa_search.verifiers.backends.emotion2vec import Emotion2Vec
@@ -159,12 +159,12 @@ def evaluate(folder: Path, originals: list[Path], resynthesis: list[Path]) -> di
     for name, folders in (("originals", originals), ("resynthesis", resynthesis)):
         chosen = [pair for each in folders for pair in speech.read_shards(each)]
         rows = [row for row, _ in chosen]
-        heard = model.predict([speech.to_float(audio) for _, audio in chosen])
-        embeddings.append(np.stack([each.embedding for each in heard]))
+        found = model.predict([speech.to_float(audio) for _, audio in chosen])
+        embeddings.append(np.stack([each.embedding for each in found]))
         right[name] = np.array(
             [
                 model.labels[each.probabilities.argmax()] == LABELS[str(row["style"])]
-                for row, each in zip(rows, heard, strict=True)
+                for row, each in zip(rows, found, strict=True)
             ]
         )
     strong = np.array([row["strength"] >= 0.5 for row in rows])

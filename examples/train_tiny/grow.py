@@ -1,4 +1,4 @@
-"""A wider and deeper language model that begins by saying what a trained one says.
+"""A wider and deeper language model whose first outputs are those of a trained one.
 
 What is new in it adds nothing at first: new channels of the residual stream stay zero because nothing writes
 to them, new heads and neurons because their outputs are multiplied by zero, new layers likewise (Net2Net,

@@ -5,7 +5,7 @@ utterances; then compositions: a voice prompt before the target, another style o
 utterances up to 30 s. A voice prompt and what follows it are takes of their own, as with people, so that
 one prompt can be continued in more than one way; a passage keeps to its take. Probe all along: the validation
 loss with the text's characters shuffled, less the true one; and the validation loss less that on training
-utterances (after five passes over 31 hours: .5 nats).
+utterances (after five passes over 31 hours: 0.5 nats).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pairs of recordings, alike or not: what a model that compares is judged and scaled by."""
+"""Pairs of recordings of one or two names: for the error rate and the scale of a model that compares."""
 
 from __future__ import annotations
 

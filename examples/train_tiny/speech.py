@@ -104,7 +104,7 @@ def speakers(held_out: bool = False) -> list[Speaker]:
 
 
 def verifier_speakers() -> list[Speaker]:
-    """300 further pseudo-speakers, whom only the verifiers hear in training."""
+    """Returns 300 further pseudo-speakers, which only the verifiers are trained on."""
     return _drawn("v", 300, seed=9)
 
 
@@ -233,7 +233,7 @@ def read_shards(folder: Path) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
 
 
 def to_float(audio: np.ndarray) -> np.ndarray:
-    """What models hear of int16 samples: float32."""
+    """Returns int16 samples as the float32 input of models."""
     return audio.astype(np.float32) / 32768
 
 

@@ -1,6 +1,6 @@
 """Texts: sentences from templates, random word strings, numbers and names; and the three evaluation sets.
 
-Each text has two forms: `text` as a user would write it ("27 boxes") and `spoken`, the words that are heard.
+Each text has two forms: `text` as a user would write it ("27 boxes") and `spoken`, the words that are spoken.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from examples.train_tiny import words as w
 
 @dataclass(frozen=True)
 class Text:
-    """One text to speak: as written, as heard, and which generator made it."""
+    """One text to speak: as written, as spoken, and the generator that made it."""
 
     text: str
     spoken: str
@@ -65,8 +65,8 @@ About {number} percent of the {unit} were {adjective}.
 
 def _number(rng: random.Random) -> tuple[str, str]:
     value = rng.choice([rng.randint(2, 20), rng.randint(21, 99), rng.randint(100, 999)])
-    heard = num2words(value).replace("-", " ").replace(" and ", " ")
-    return (str(value) if rng.random() < 0.7 else heard), heard
+    said = num2words(value).replace("-", " ").replace(" and ", " ")
+    return (str(value) if rng.random() < 0.7 else said), said
 
 
 def _fill(template: str, rng: random.Random, kind: str) -> Text:
@@ -86,15 +86,15 @@ def _fill(template: str, rng: random.Random, kind: str) -> Text:
         "town": w.TOWNS,
         "unit": w.UNITS,
     }
-    written, heard = template, template
+    written, said = template, template
     while match := re.search(r"\{(\w+)\}", written):
         slot = match.group(0)
         one = two = rng.choice(choices[match.group(1)]) if match.group(1) != "number" else ""
         if not one:
             one, two = _number(rng)
-        written, heard = written.replace(slot, one, 1), heard.replace(slot, two, 1)
+        written, said = written.replace(slot, one, 1), said.replace(slot, two, 1)
     fixed = re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", written)
-    return Text(fixed[0].upper() + fixed[1:], spoken(re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", heard)), kind)
+    return Text(fixed[0].upper() + fixed[1:], spoken(re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", said)), kind)
 
 
 def spoken(text: str) -> str:
@@ -145,11 +145,11 @@ def long_sentence(rng: random.Random) -> Text:
 Mix = Mapping[Callable[[random.Random], Text], float]
 
 MIX: Mix = {sentence: 25, long_sentence: 10, word_string: 25, uncommon_words: 15, numbers: 18, names: 7}
-"""What training speaks, in percent."""
+"""The mix of training texts, in percent."""
 
 
 def training_text(rng: random.Random, mix: Mix = MIX) -> Text:
-    """One training text."""
+    """Returns one training text."""
     return rng.choices(list(mix), list(mix.values()))[0](rng)
 
 
@@ -185,7 +185,7 @@ def _distinct(
 
 
 def evaluation_sets() -> dict[str, list[Text]]:
-    """The dev (50), standard (100) and hard (100) sets; no text stands in two of them."""
+    """The dev (50), standard (100) and hard (100) sets; no text is in two of them."""
     taken: set[str] = set()
     return {
         "dev": _distinct(50, [sentence, sentence, long_sentence, numbers, held_out_words], 101, taken),

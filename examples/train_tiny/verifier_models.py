@@ -1,4 +1,4 @@
-"""The models of the speaker, emotion and CTC verifiers: what they hear in training, and how good they are.
+"""The models of the speaker, emotion and CTC verifiers: their training data, and their measured quality.
 
 Their speech has voices and texts of its own. What they are measured by is in no training: recordings by the
 held-out pseudo-speakers, and fresh ones by the voices that the language model knows.

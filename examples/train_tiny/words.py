@@ -194,5 +194,5 @@ def trainable() -> tuple[str, ...]:
 
 @functools.cache
 def uncommon() -> tuple[str, ...]:
-    """6,000 less frequent words: what teaches how a word that was never heard is spoken."""
+    """Returns 6,000 less frequent words, which teach how unknown words are spoken."""
     return common(8000)[2000:]

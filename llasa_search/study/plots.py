@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -103,7 +103,7 @@ def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: st
 
 
 def _draw_curves(
-    panel: Axes, points: Sequence[Point], axis: str, by_curve: Mapping[str, dict[str, str]], wide: bool
+    panel: Axes, points: Sequence[Point], axis: str, by_curve: Mapping[str, dict[str, Any]], wide: bool
 ) -> None:
     """Draws the points of one judge, in the order of `by_curve`; the first curve is on top."""
     begun = Counter[float]()
