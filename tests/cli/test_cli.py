@@ -17,6 +17,7 @@ import soundfile
 
 from llasa_search.arrays import Audio
 from llasa_search.result import SearchResult
+from llasa_search.table import text_table
 
 Cli = Callable[..., Any]
 TEXT = "the captain found a coin"
@@ -137,3 +138,11 @@ def test_check_exits_with_1_for_a_bad_checkpoint_and_2_for_an_unknown_name(cli: 
     failed = cli("check", "--model", pair_path)
     assert failed.code == 1 and "FAIL" in failed.out.splitlines()[-1]
     assert cli("check", "--model", "tinny").code == 2
+
+
+def test_tables_keep_wide_cells_whole_and_wrap_them_in_a_terminal() -> None:
+    rows = [["name", "detail"], ["[bold]", "word " * 5000 + "end"], ["天气", ":smile:"]]
+    heading, wide, last = text_table(rows).split("\n")
+    assert heading == "name    detail" and last == "天气    :smile:"  # aligned by width, not by characters
+    assert wide == "[bold]  " + "word " * 5000 + "end"
+    assert max(map(len, text_table(rows, width=60).split("\n"))) <= 60
