@@ -10,7 +10,7 @@ process reward by the voice before the words choose. Writes `scaling_study.md` a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -74,10 +74,7 @@ def main(
         study.check(everything, planned)  # before hours are spent on the choice of temperatures
     dev = _voiced("dev", limit)
     tried = {size: temperature.pools(study, dev, choices, WORDS) for size, study in studies.items()}
-    chosen: dict[str, tuple[Sampling, Sampling]] = {}
-    for size, pools in tried.items():
-        direct, best = (temperature.fewest_errors(pools, WORD_JUDGES, n) for n in (1, temperature.SIZE))
-        chosen[size] = direct, best
+    chosen = choose_temperatures(tried)
     by_set, points = dict[str, Runs](), list[Point]()
     lines = [
         as_jsonl(rows, dev, set="dev", model=size, temperature=sampling.temperature)
@@ -96,18 +93,36 @@ def main(
         ]  # fmt: skip
     (folder / "scaling_study.jsonl").write_text("".join(lines), encoding="utf-8")
     (folder / "scaling_study.csv").write_text(as_csv(points), encoding="utf-8")
-    found = [
-        f"## {name} set\n\n{findings(claims(runs, n))}\n\n![{name}](scaling_{name}.png)\n\n"
-        f"{table(runs, n)}\n\n{spent(runs)}"
-        for name, runs in by_set.items()
-    ]
     body = "\n\n".join(
-        [introduction(by_set, chosen, sizes(models), n, seeds), *found, beside_the_paper(by_set)]
+        [
+            introduction(by_set, chosen, sizes(models), n, seeds),
+            *(section(name, runs, n) for name, runs in by_set.items()),
+            beside_the_paper(by_set),
+        ]
     )
     if not page.exists():
         page.write_text("# Scaling: model size against search\n", encoding="utf-8")
     sections.write(page, "scaling", body)
     typer.echo(body)
+
+
+def choose_temperatures(
+    tried: Mapping[str, Mapping[Sampling, Sequence[Row]]],
+) -> dict[str, tuple[Sampling, Sampling]]:
+    """Returns the sampling of each size with the fewest errors: of single samples, and of best-of-n."""
+    chosen = {}
+    for size, pools in tried.items():
+        direct, best = (temperature.fewest_errors(pools, WORD_JUDGES, n) for n in (1, temperature.SIZE))
+        chosen[size] = direct, best
+    return chosen
+
+
+def section(name: str, runs: Runs, n: int) -> str:
+    """Returns the section of one set."""
+    return (
+        f"## {name} set\n\n{findings(claims(runs, n))}\n\n![{name}](scaling_{name}.png)\n\n"
+        f"{table(runs, n)}\n\n{spent(runs)}"
+    )
 
 
 def arms_of(direct: Sampling, best: Sampling, n: int, seeds: int) -> list[Arm]:

@@ -114,9 +114,7 @@ def test_another_reward_chooses_by_the_scores_that_are_there() -> None:
     assert curves.by("Lexicographic(wer, likelihood)")(pool).argmax() == 2
     assert curves.by("likelihood")(pool).argmax() == 0
     assert curves.by("wer")(pool).tolist() == [0.5, 1.0, 1.0, pytest.approx(0.1)]
-    with pytest.raises(
-        InputError, match=r"SpeakerSimilarity\(\) and Pace\(\) and Signal\(\), with"
-    ):
+    with pytest.raises(InputError, match=r"SpeakerSimilarity\(\) and Pace\(\) and Signal\(\), with"):
         curves.by("speaker")(pool)
 
 
