@@ -37,8 +37,8 @@ class Loud(Verifier):
         return [Score(float(np.square(utterance.audio).mean())) for utterance in utterances]
 
 
-class Deaf(Codes):
-    """Cannot judge unfinished speech."""
+class FinalOnly(Codes):
+    """Cannot score unfinished speech."""
 
     partial = False
 
@@ -51,7 +51,7 @@ class Broken(Codes):
 
 
 class Flat(Codes):
-    """Finds all speech alike."""
+    """Scores all speech the same."""
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         return [Score(30.0) for _ in utterances]

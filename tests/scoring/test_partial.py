@@ -20,7 +20,7 @@ from llasa_search.sampling import Sampling
 from llasa_search.scoring.partial import partial_reward
 from llasa_search.scoring.scorer import Scorer
 from llasa_search.voice import Prompt, Voice
-from tests.helpers.verifiers import Broken, Codes, Deaf, Loud
+from tests.helpers.verifiers import Broken, Codes, FinalOnly, Loud
 
 SHORT = Sampling(min_seconds=0.8, max_seconds=1.0)
 
@@ -170,24 +170,24 @@ def test_the_trace_keeps_scores_and_rewards(make: Callable[..., tuple[Scorer, Ro
 
 def test_deaf_verifiers_are_refused(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
     scorer, rows, sampler = make(Codes())
-    with pytest.raises(InputError, match=r"Deaf\(\) cannot score unfinished speech.*signal"):
-        scorer.partial(rows, Codes() + Deaf())
-    assert not math.isnan(scorer.partial(rows, Codes() + 0 * Deaf())[0])
+    with pytest.raises(InputError, match=r"FinalOnly\(\) cannot score unfinished speech.*signal"):
+        scorer.partial(rows, Codes() + FinalOnly())
+    assert not math.isnan(scorer.partial(rows, Codes() + 0 * FinalOnly())[0])
 
 
 @pytest.mark.parametrize(
     ("reward", "part"),
     [
         (Codes(), "Codes()"),
-        (0.3 * Codes() + 0.2 * Deaf() + 0.5 * Loud(), "0.3 * Codes() + 0.5 * Loud()"),
+        (0.3 * Codes() + 0.2 * FinalOnly() + 0.5 * Loud(), "0.3 * Codes() + 0.5 * Loud()"),
         (0 * Codes() + Loud(), "1 * Loud()"),
-        (Lexicographic(Codes(), Deaf()), "Codes()"),
-        (Lexicographic(Codes(), Loud(), Deaf()), "Lexicographic(Codes(), Loud())"),
+        (Lexicographic(Codes(), FinalOnly()), "Codes()"),
+        (Lexicographic(Codes(), Loud(), FinalOnly()), "Lexicographic(Codes(), Loud())"),
         (Harmonic(Codes()), "Harmonic(Codes())"),
-        (ZScore(Codes()) + ZScore(Deaf()), "1 * ZScore(Codes())"),
-        (Codes().given(Deaf() >= 1).given(Loud() >= 1), "Codes().given(Loud() >= 1)"),
-        (Deaf().given(Codes() >= 1), None),
-        (0 * Codes() + Deaf(), None),
+        (ZScore(Codes()) + ZScore(FinalOnly()), "1 * ZScore(Codes())"),
+        (Codes().given(FinalOnly() >= 1).given(Loud() >= 1), "Codes().given(Loud() >= 1)"),
+        (FinalOnly().given(Codes() >= 1), None),
+        (0 * Codes() + FinalOnly(), None),
     ],
     ids=str,
 )

@@ -1,4 +1,4 @@
-"""What holds of every strategy, above all of those that cut unfinished speech."""
+"""Strategies that score unfinished speech, and budgets and traces of all; the rest is in `StrategyContract`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from llasa_search.budget import Budget
 from llasa_search.errors import InputError
 from llasa_search.llasa.model import Llasa
-from llasa_search.result import SearchError, SearchResult
+from llasa_search.result import SearchResult
 from llasa_search.reward.base import Reward
 from llasa_search.reward.compose import RankAverage
 from llasa_search.sampling import Sampling
@@ -27,9 +27,8 @@ from llasa_search.strategies import (
     Strategy,
     as_strategy,
 )
-from llasa_search.verifiers import LanguageModelLikelihood
 from llasa_search.voice import Prompt
-from tests.helpers.verifiers import Broken, Codes, Deaf, Interrupting, Loud
+from tests.helpers.verifiers import Codes, FinalOnly
 
 TEXT = "a coin"
 SHORT = Sampling(min_seconds=0.1, max_seconds=0.6)
@@ -61,81 +60,20 @@ def search(
     return searcher.generate(TEXT, budget=budget, sampling=sampling, seed=seed)
 
 
-def speech(result: SearchResult) -> dict[int, list[int]]:
-    return {candidate.index: candidate.codes.tolist() for candidate in result.candidates}
-
-
-@every
-def test_the_smallest_budget_buys_one_candidate(llasa: Llasa, strategy: Strategy) -> None:
-    """A search that spends its budget on rows of which none can be finished."""
-    result = search(llasa, strategy, budget=Budget(tokens=LONGEST))
-    assert len(result.candidates) == 1 and result.stopped_by == "tokens"
-    assert result.ledger.row_steps <= LONGEST
-
-
-@every
-def test_one_verifier_and_three(llasa: Llasa, strategy: Strategy) -> None:
-    """A reward of several verifiers that is not combined for unfinished speech."""
-    three = 0.5 * Codes() + 0.3 * Loud() + 0.2 * LanguageModelLikelihood()
-    for reward in (Codes(), three):
-        result = search(llasa, strategy, reward)
-        assert result.best.reward == max(candidate.reward for candidate in result.candidates)
-        for node in result.trace.nodes.values():
-            assert all(set(check.scores) == {str(v) for v in reward.verifiers} for check in node.checks)
+@guided
+def test_a_reward_that_cannot_score_unfinished_speech_is_refused(llasa: Llasa, strategy: Strategy) -> None:
+    """Nothing is sampled, and the message names verifiers that can."""
+    with pytest.raises(InputError, match=r"FinalOnly\(\) can score.*prefix_verifiers.*signal"):
+        search(llasa, strategy, FinalOnly())
 
 
 @guided
-def test_deaf_verifiers_are_refused_before_anything_is_sampled(llasa: Llasa, strategy: Strategy) -> None:
-    """A search that cuts rows by what a verifier makes of half a sentence."""
-    with pytest.raises(InputError, match=r"Deaf\(\) can score.*prefix_verifiers.*signal"):
-        search(llasa, strategy, Deaf())
-
-
-@guided
-def test_what_can_judge_unfinished_speech_does(llasa: Llasa, strategy: Strategy) -> None:
-    """A mixed reward refused, or unfinished speech scored by a verifier that says it cannot."""
-    result = search(llasa, strategy, RankAverage(Deaf(), Codes()).given(Codes() >= 0))
-    heard = {name for node in result.trace.nodes.values() for check in node.checks for name in check.scores}
-    assert heard == {"Codes()"}
+def test_the_part_of_a_reward_that_can_score_unfinished_speech_does(llasa: Llasa, strategy: Strategy) -> None:
+    """Other verifiers score finished candidates only."""
+    result = search(llasa, strategy, RankAverage(FinalOnly(), Codes()).given(Codes() >= 0))
+    checks = [check for node in result.trace.nodes.values() for check in node.checks]
+    assert {name for check in checks for name in check.scores} == {"Codes()"}
     assert not any(math.isnan(candidate.reward) for candidate in result.candidates)
-
-
-@every
-def test_when_everything_fails_the_candidates_are_kept(llasa: Llasa, strategy: Strategy) -> None:
-    """A division by no weight; speech lost to a broken verifier."""
-    with pytest.raises(SearchError, match="out of order") as caught:
-        search(llasa, strategy, Broken())
-    assert caught.value.result is not None and len(caught.value.result.candidates) > 1
-
-
-@every
-def test_all_rows_may_end_at_once(llasa: Llasa, strategy: Strategy) -> None:
-    """A selection among no rows."""
-    greedy = Sampling(temperature=0, min_seconds=0.1, max_seconds=0.6)
-    result = search(llasa, strategy, sampling=greedy)
-    assert len({tuple(codes) for codes in speech(result).values()}) == 1
-
-
-@every
-def test_no_row_may_end_before_the_limit(llasa: Llasa, strategy: Strategy) -> None:
-    """A loop that waits for an end which never comes."""
-    endless = Sampling(min_seconds=0.5, max_seconds=0.5)
-    result = search(llasa, strategy, sampling=endless)
-    assert {len(codes) for codes in speech(result).values()} == {25} and result.stopped_by is None
-
-
-@every
-def test_same_seed_same_result(llasa: Llasa, strategy: Strategy) -> None:
-    first, again = search(llasa, strategy, seed=3), search(llasa, strategy, seed=3)
-    assert speech(first) == speech(again) and first.best.index == again.best.index
-    assert speech(first) != speech(search(llasa, strategy, seed=4))
-
-
-@every
-def test_ctrl_c_returns_the_best_so_far(llasa: Llasa, strategy: Strategy) -> None:
-    """Rows thrown away because their user lost patience while a verifier listened."""
-    result = search(llasa, strategy, Interrupting())
-    assert result.stopped_by == "interrupt" and not math.isnan(result.best.reward)
 
 
 @every
@@ -152,7 +90,7 @@ def test_the_prompt_is_prefilled_once(llasa: Llasa, strategy: Strategy) -> None:
 def test_no_budget_is_exceeded(
     llasa: Llasa, strategy: Strategy, tokens: int | None, candidates: int | None
 ) -> None:
-    """More spent than was given; the best of what has finished not chosen."""
+    """The limits hold for any budget, and the best of the finished candidates is chosen."""
     result = search(llasa, strategy, budget=Budget(tokens=tokens, candidates=candidates))
     assert result.ledger.finished == len(result.candidates) >= 1
     assert tokens is None or result.ledger.row_steps <= tokens
@@ -164,10 +102,10 @@ def test_no_budget_is_exceeded(
 
 @settings(max_examples=15)
 @given(tokens=st.integers(30, 130), lookahead=st.integers(1, 25))
-def test_looking_ahead_keeps_the_price_of_what_is_sampled_again(
+def test_the_budget_reserves_tokens_that_lookahead_samples_again(
     llasa: Llasa, tokens: int, lookahead: int
 ) -> None:
-    """A row that is finished from its fork with what the budget kept for finishing it from further on."""
+    """The reserve for finishing a row counts from the length that the row is taken back to."""
     endless = Sampling(min_seconds=0.6, max_seconds=0.6)
     beam = Beam(2, 2, step_tokens=10, lookahead=lookahead)
     assert search(llasa, beam, budget=Budget(tokens=tokens), sampling=endless).ledger.row_steps <= tokens
@@ -178,15 +116,15 @@ def test_looking_ahead_keeps_the_price_of_what_is_sampled_again(
 def test_no_budget_is_exceeded_where_memory_is_short(
     llasa: Llasa, monkeypatch: pytest.MonkeyPatch, strategy: Strategy, tokens: int, at_once: int
 ) -> None:
-    """A reserve for the rows that are sampled, spent on one of those that wait for their memory."""
+    """The token limit holds when rows wait until memory is free."""
     monkeypatch.setattr("llasa_search.generation.sampler.rows_that_fit", lambda *_: at_once)
     result = search(llasa, strategy, budget=Budget(tokens=tokens))
     assert result.ledger.row_steps <= tokens and result.candidates
 
 
 @every
-def test_the_trace_knows_every_row(llasa: Llasa, strategy: Strategy) -> None:
-    """Rows that vanish without a reason, or candidates that came from nowhere."""
+def test_the_trace_has_every_row(llasa: Llasa, strategy: Strategy) -> None:
+    """Each row has its end, parent and length; each candidate is the row of its index."""
     result = search(llasa, strategy)
     nodes = result.trace.nodes
     finished = {index for index, node in nodes.items() if node.end == "finished"}
@@ -231,7 +169,7 @@ def test_settings_out_of_range_are_refused(spec: str, says: str) -> None:
 
 
 def test_settings_are_read_from_a_name() -> None:
-    """Guards against an expression of verifiers that is cut at its commas."""
+    """Commas inside an expression of verifiers do not separate settings."""
     beam = as_strategy(
         "beam: width=4, prefix_seconds=2, prefix_verifiers=signal + Harmonic(lm_likelihood, signal)"
     )
@@ -243,16 +181,16 @@ def test_settings_are_read_from_a_name() -> None:
     assert as_strategy("beam_paper:prefix_share=0.5") == Beam(prefix_share=0.5)
 
 
-def test_a_plain_function_is_told_how_to_hear_unfinished_speech() -> None:
-    """An error that asks for what was given."""
+def test_a_plain_function_cannot_score_unfinished_speech() -> None:
+    """The message says what to write instead."""
     with pytest.raises(InputError, match=r"plain function .write a Verifier with partial = True"):
         Beam(prefix_verifiers=lambda utterance: 0.5)
 
 
 def test_prefix_verifiers_are_loaded_and_checked_first(llasa: Llasa) -> None:
-    """A verifier that refuses the prompt only when half of it is said, or loads its model by then."""
+    """The strategy's own verifiers can refuse a prompt before anything is sampled."""
 
-    class Fussy(Codes):
+    class Refusing(Codes):
         loaded = False
 
         def load(self) -> None:
@@ -262,4 +200,4 @@ def test_prefix_verifiers_are_loaded_and_checked_first(llasa: Llasa) -> None:
             raise InputError(f"loaded={self.loaded}: not this prompt")
 
     with pytest.raises(InputError, match="loaded=True: not this prompt"):
-        search(llasa, Beam(2, 2, prefix_verifiers=Fussy()))
+        search(llasa, Beam(2, 2, prefix_verifiers=Refusing()))
