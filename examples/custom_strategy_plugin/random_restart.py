@@ -1,34 +1,38 @@
-"""Random restart: one row after another, begun anew where it sounds worse than most."""
+"""Random restart: samples one row after another and drops those that begin badly."""
 
+import math
 from dataclasses import dataclass
 from statistics import median
 
-from llasa_search.scoring.partial import partial_reward
+from llasa_search.plugin import check_counts, check_number, complete
 
 
 @dataclass(frozen=True)
 class RandomRestart:
-    """Begins `n` times, and goes on where the beginning is no worse than the median of those before it.
+    """Starts `n` rows, one by one, and completes those that begin no worse than the median so far.
 
     Args:
-        n: beginnings.
-        seconds: of each that are heard before it goes on or is dropped.
+        n: rows to start.
+        seconds: length of the beginning that is scored.
     """
 
     n: int = 8
     seconds: float = 1.0
 
+    def __post_init__(self):
+        check_counts(self, "n")
+        check_number(self, "seconds", "a number above 0", lambda value: 0 < value < math.inf)
+
     def run(self, sampler, scorer):
-        reward = partial_reward(None, scorer.reward)
-        tokens = round(self.seconds * sampler.llasa.frame_rate)
-        heard = []
+        tokens = max(1, round(self.seconds * sampler.frame_rate))
+        rewards = []
         for _ in range(self.n):
             rows, finished = sampler.extend(sampler.start(1), tokens)
             yield from finished
             if not len(rows):
                 continue
-            heard += scorer.partial(rows, reward).tolist()
-            if heard[-1] < median(heard):
-                sampler.select(rows, [], why="began worse than most")
+            rewards += scorer.partial(rows).tolist()
+            if rewards[-1] < median(rewards):  # False for NaN: an unknown reward cuts no row
+                sampler.select(rows, [], why="below the median")
             else:
-                yield from sampler.extend(rows)[1]
+                yield from complete(sampler, rows)

@@ -1,23 +1,22 @@
-"""Is the speech as loud as it should be?"""
+"""Loudness: how far the level of the speech is from a target."""
 
 import numpy as np
 
-from llasa_search.candidate import Score
-from llasa_search.verifiers import Verifier
+from llasa_search.plugin import Score, Verifier
 
 
 class Loudness(Verifier):
-    """Distance of the speech's level from a target, in decibels.
+    """Distance between the level of the speech and a target, in decibels.
 
     Args:
-        target: level in decibels below full scale.
+        target: level in decibels relative to full scale.
     """
 
+    scale = (20.0, 0.0)
     needs = frozenset()
     partial = True
     family = "signal"
     cost = 0.001
-    scale = (20.0, 0.0)
 
     def __init__(self, target=-23.0):
         self.target = target
@@ -27,7 +26,7 @@ class Loudness(Verifier):
 
 
 def level(audio):
-    """Decibels of the mean power; float32 [samples] in [-1, 1]."""
+    """Returns the mean power of audio, float32 [samples] in [-1, 1], in decibels relative to full scale."""
     power = float(np.mean(np.square(audio))) if len(audio) else 0.0
     if not power > 0:
         raise ValueError("there is no sound")

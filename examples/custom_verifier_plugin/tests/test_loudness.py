@@ -10,7 +10,7 @@ class TestLoudness(VerifierContract):
         return Loudness()
 
 
-def test_level():
+def test_level_is_in_decibels():
     assert level(np.full(100, 0.1, np.float32)) == pytest.approx(-20)
 
 
