@@ -22,7 +22,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -151,8 +151,8 @@ def _candidate_to_json(candidate: Candidate) -> dict[str, Any]:
 
 
 def _step_to_json(step: Candidate) -> dict[str, Any]:
-    # The steps before it precede it in the list.
-    return {**_candidate_to_json(step), "history": [], "frames": len(step.codes)}
+    # Its own history is the steps before it in the list.
+    return {**_candidate_to_json(replace(step, history=())), "frames": len(step.codes)}
 
 
 def _scores_to_json(scores: Mapping[str, Score]) -> dict[str, Any]:
