@@ -49,12 +49,12 @@ class MeanCode(Verifier):
         return [Score(float((each % 64).mean())) for each in codes]
 
 
-class MeanPower(MeanCode):
+class MeanPower(Verifier):
     """Mean square of the audio."""
 
     needs = frozenset()
-    window_seconds = None
-    scale = (0.0, 1.0)
+    partial = True
+    content = True
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         return [Score(float(np.square(utterance.audio).mean())) for utterance in utterances]

@@ -1,4 +1,4 @@
-"""Names find what any package offers, and unknown ones get advice."""
+"""Verifiers and strategies of any package are found by name; unknown names get advice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from llasa_search.verifiers.specification import as_reward
 
 
 def test_built_ins_are_found_by_name_and_by_class_name() -> None:
-    """Guards against a built-in that is not listed in pyproject.toml, or a printed form that is not found."""
+    """The name of the entry point and the name of the class both work."""
     assert registry.verifiers.get("wer") is WER
     assert registry.verifiers.get("WER") is WER
     assert registry.strategies.get("best_of_n") is BestOfN
@@ -26,13 +26,13 @@ def test_built_ins_are_found_by_name_and_by_class_name() -> None:
 
 @pytest.mark.parametrize(("name", "advice"), [("wre", "did you mean 'wer'"), ("loudness_of_x", "known: ")])
 def test_unknown_name_suggests(name: str, advice: str) -> None:
-    """Guards against a bare KeyError for a misspelt name."""
+    """The message names the nearest known name, or all of them."""
     with pytest.raises(InputError, match=advice):
         registry.verifiers.get(name)
 
 
 def test_a_package_cannot_take_a_built_ins_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another package's class of the same name, under an entry of its own, that is used for ours."""
+    """A class of the same name in another package makes the class name ambiguous."""
     stranger = EntryPoint("a_wer", f"{__name__}:WER", registry.verifiers.group)
     monkeypatch.setitem(registry.verifiers.entries, "a_wer", stranger)
     assert registry.verifiers.get("wer") is WER
@@ -48,7 +48,7 @@ LOUDNESS = Verifier.from_function(loud_enough, scale=(0, 80))
 
 
 def test_a_function_with_its_scale_can_be_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An instance that is called like a function, and a printed form that finds nothing."""
+    """An instance of `FunctionVerifier` can be an entry point; it takes no arguments."""
     offered = EntryPoint("loudness", f"{__name__}:LOUDNESS", registry.verifiers.group)
     monkeypatch.setitem(registry.verifiers.entries, "loudness", offered)
     reward = as_reward("loudness")
@@ -58,7 +58,7 @@ def test_a_function_with_its_scale_can_be_offered(monkeypatch: pytest.MonkeyPatc
 
 
 def test_empty_group_says_how_to_install() -> None:
-    """Guards against "known: " with nothing behind it in a checkout that has not been installed."""
+    """In a checkout that is not installed, the message says what to run."""
     with pytest.raises(InputError, match="pip install"):
         Registry("llasa_search.no_such_group", kind="verifier").get("wer")
 
@@ -80,7 +80,7 @@ class Walker:
 
 
 def test_what_a_preset_takes_is_what_its_class_takes() -> None:
-    """A list of `**changes`; a listing that ends because a package's preset needs arguments."""
+    """A preset that passes on `**changes` has the arguments and defaults of its class."""
     assert registry.taken(Walker.slow) == "steps=3, pace=0.5"
     assert registry.taken(Walker.of) == "steps"
     assert registry.taken(Walker) == "steps, pace=1.0"

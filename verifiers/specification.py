@@ -1,4 +1,4 @@
-"""What a caller gives as `verifiers=`: names, expressions, dictionaries, lists and plain functions, as a reward."""
+"""Makes a reward of what a caller gives as `verifiers`: names, expressions, dictionaries, lists, functions."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Single: TypeAlias = Reward | str | Callable[[Utterance], float]
 RewardLike: TypeAlias = Single | Mapping[str, float] | Mapping[Verifier, float] | Iterable[Single]
 
 DEFAULT_REWARD = "Lexicographic(wer, likelihood)"
-"""Many candidates have a WER of 0; the likelihood of the text still tells them apart."""
+"""Many candidates have a WER of 0; the likelihood of the text ranks those."""
 
 
 def as_reward(spec: RewardLike) -> Reward:
-    """Makes a reward of whatever describes one.
+    """Returns the reward that a specification describes.
 
     Args:
         spec: a `Reward`; an expression such as "0.6 * wer + 0.4 * speaker", "speaker.given(wer <= 0.05)" or
@@ -32,7 +32,7 @@ def as_reward(spec: RewardLike) -> Reward:
             {"wer": 0.6}; or several of these in a list, of equal weight.
 
     Raises:
-        InputError: it describes none, or names a verifier that is not installed.
+        InputError: it does not describe a reward, or names a verifier that is not installed.
     """
     return counting(_read(spec))
 
@@ -41,7 +41,7 @@ def _read(spec: RewardLike) -> Reward:
     if isinstance(spec, Reward):
         return spec
     if isinstance(spec, Condition):
-        raise InputError(f"({spec}) is a condition, not something to maximise: write {spec.verifier}")
+        raise InputError(f"({spec}) is a condition, which cannot be maximised: write {spec.verifier}")
     if isinstance(spec, str):
         return parse_reward(spec)
     if isinstance(spec, type):
@@ -58,7 +58,7 @@ def _read(spec: RewardLike) -> Reward:
 
 
 def parse_reward(text: str) -> Reward:
-    """Reads a reward's printed expression; nothing in it is executed.
+    """Reads the printed expression of a reward; nothing in it is executed.
 
     Raises:
         InputError: it is not one, or names a verifier that is not installed.
@@ -73,7 +73,7 @@ def parse_condition(text: str) -> Condition:
     """Reads a condition such as "wer <= 0.05".
 
     Raises:
-        InputError: it is not one comparison of one verifier with a number.
+        InputError: it does not compare one verifier with one number.
     """
     parsed = parse(text, _verifier)
     if not isinstance(parsed, Condition):

@@ -1,8 +1,8 @@
-"""What a search aims at: rewards, composed from verifiers by arithmetic, printed and read back.
+"""Rewards: what a search maximises, composed from verifiers by arithmetic.
 
-A reward turns utilities (one array in [0, 1] for each verifier, NaN where it failed) into one number a
-candidate, NaN where it cannot be known. A condition is read like a utility: 1 where it holds, 0 where it does
-not. A reward's printed expression is its identity: cache key, table heading and stored form.
+A reward takes utilities (one array in [0, 1] per verifier, NaN where the verifier failed) and returns one number per
+candidate, NaN where it is unknown. A condition is used like a utility: 1 where it holds, 0 where it does not. The
+printed expression of a reward is its identity: cache key, table heading and stored form.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 class Reward(ABC):
-    """Something to maximise. Verifiers are the leaves; `0.6 * a + 0.4 * b` joins them.
+    """A number per candidate that a search maximises, such as `0.6 * WER() + 0.4 * SpeakerSimilarity()`.
 
     Attributes:
         pointwise: whether a candidate's reward depends on that candidate alone. It then lies in [0, 1], less
-            1 for each failed gate, and never falls when a utility rises: so its value with every unknown
-            utility at 1 bounds what a candidate can still reach.
+            1 for each failed gate, and never falls when a utility rises. So the value with every unknown utility
+            set to 1 is an upper bound for the candidate.
     """
 
     pointwise: bool = True
@@ -39,36 +39,36 @@ class Reward(ABC):
     @property
     @abstractmethod
     def verifiers(self) -> tuple[Verifier, ...]:
-        """The verifiers whose utilities it reads, each once."""
+        """The verifiers whose utilities it uses, each once."""
 
     @property
     def required(self) -> tuple[Verifier, ...]:
-        """The verifiers without which it is unknown; the others only report."""
+        """The verifiers that affect it; if one of them fails, the reward is unknown."""
         return self.verifiers
 
     @property
     def reporting(self) -> tuple[Verifier, ...]:
-        """The verifiers of weight 0, which decide nothing."""
+        """The verifiers of weight 0, which are scored and do not affect it."""
         return tuple(verifier for verifier in self.verifiers if verifier not in self.required)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """The conditions that it reads beside utilities."""
+        """The conditions that it uses beside utilities."""
         return ()
 
     @abstractmethod
     def __call__(self, utilities: Mapping[str, FloatArray]) -> FloatArray:
-        """Rewards [candidates], NaN where unknown.
+        """Returns rewards [candidates], NaN where unknown.
 
         Args:
-            utilities: [candidates] each, by printed verifier or condition.
+            utilities: [candidates] each, by the printed form of a verifier or condition.
         """
 
     def given(self, condition: Condition) -> Gated:
-        """This reward, less 1 where `condition` fails: `speaker.given(WER() <= 0.05)`.
+        """Returns this reward, less 1 where `condition` fails: `speaker.given(WER() <= 0.05)`.
 
         Raises:
-            InputError: `condition` is none.
+            InputError: `condition` is not a condition.
         """
         return Gated(self, condition)
 
@@ -92,7 +92,7 @@ class Reward(ABC):
     __rmul__ = __mul__
 
     def __radd__(self, start: object) -> Reward:
-        # What `sum` begins with.
+        # `sum` begins with 0.
         return self if isinstance(start, int) and start == 0 else NotImplemented
 
     def __add__(self, other: Reward) -> WeightedSum:
@@ -102,7 +102,7 @@ class Reward(ABC):
 
 
 class Leaf(Reward):
-    """One verifier as a reward, and the operators that compare it with a bound: `WER() <= 0.05`."""
+    """The mixin that makes a verifier a reward, with the operators that compare it with a bound: `WER() <= 0.05`."""
 
     @property
     def verifiers(self) -> tuple[Verifier, ...]:
@@ -125,16 +125,16 @@ class Leaf(Reward):
 
 
 class WeightedSum(Reward):
-    """The weighted mean of rewards: weights count relative to their sum, so scaling all changes nothing.
+    """The weighted mean of rewards. Weights count relative to their sum.
 
-    A term of weight 0 is scored and reported, and neither its value nor its failure changes the reward. A sum
-    within a sum is multiplied out: `0.5 * (a + b) + c` is `0.5 * a + 0.5 * b + c`.
+    A term of weight 0 is scored, and neither its value nor its failure changes the reward. A sum within a sum is
+    multiplied out: `0.5 * (a + b) + c` is `0.5 * a + 0.5 * b + c`.
 
     Args:
         terms: (weight, reward) pairs; weights are finite and at least 0, and not all 0 once it is used.
 
     Raises:
-        InputError: a weight that cannot be used, or two different verifiers that print alike.
+        InputError: a weight cannot be used, or two different verifiers print the same.
     """
 
     def __init__(self, terms: Sequence[tuple[float, Reward]]) -> None:
@@ -148,7 +148,7 @@ class WeightedSum(Reward):
                     "(which direction is better belongs to the verifier's scale)"
                 )
         if not math.isfinite(sum(weight for weight, _ in self.terms)):
-            raise InputError(f"{self}: the sum of the weights is beyond all numbers; give smaller ones")
+            raise InputError(f"{self}: the sum of the weights is infinite; give smaller ones")
         self.pointwise = all(term.pointwise for _, term in self.terms)
         self._verifiers = distinct(leaf for _, term in self.terms for leaf in term.verifiers)
 
@@ -171,7 +171,7 @@ class WeightedSum(Reward):
         return mean
 
     def __str__(self) -> str:
-        # `1 * WER()` alone keeps its weight, so that it reads back as a sum.
+        # A single term keeps its weight, so that `1 * WER()` is read back as a sum.
         bare = len(self.terms) > 1
         return " + ".join(
             str(term) if weight == 1 and bare else f"{_number(weight)} * {term}"
@@ -180,14 +180,14 @@ class WeightedSum(Reward):
 
 
 class Gated(Reward):
-    """A reward, less 1 where a condition fails: what fails ranks below what passes, and among itself.
+    """A reward, less 1 where a condition fails, so that candidates that fail rank below those that pass.
 
     Args:
-        reward: what is aimed at among candidates that pass.
+        reward: ranks the candidates that pass, and separately those that fail.
         condition: the gate. A candidate on which its verifier failed has no reward.
 
     Raises:
-        InputError: `condition` is none, or all weights of `reward` are 0.
+        InputError: `condition` is not a condition, or all weights of `reward` are 0.
     """
 
     def __init__(self, reward: Reward, condition: Condition) -> None:
@@ -241,12 +241,12 @@ class Condition:
             )
 
     def holds(self, values: FloatArray) -> NDArray[np.bool_]:
-        """Whether each of `values` [candidates] meets the bound; NaN does not."""
+        """Returns whether each of `values` [candidates] meets the bound; NaN does not."""
         result: NDArray[np.bool_] = _COMPARISONS[self.comparison](values, self.bound)
         return result
 
     def utility(self, values: FloatArray) -> FloatArray:
-        """1 where it holds, 0 where it does not, NaN where the value is unknown; [candidates]."""
+        """Returns 1 where it holds, 0 where it does not, NaN where the value is NaN; [candidates]."""
         return np.where(np.isnan(values), np.nan, self.holds(values))
 
     def __bool__(self) -> bool:
@@ -262,7 +262,7 @@ _COMPARISONS = {"<=": operator.le, ">=": operator.ge}
 
 
 def ranking(rewards: FloatArray) -> list[int]:
-    """Positions from best to worst: ties go to the first, NaN comes last.
+    """Returns positions from best to worst; ties keep their order, NaN comes last.
 
     >>> ranking(np.array([0.5, np.nan, 0.9, 0.5]))
     [2, 0, 3, 1]
@@ -275,10 +275,10 @@ def _terms(reward: Reward) -> tuple[tuple[float, Reward], ...]:
 
 
 def counting(reward: Reward) -> Reward:
-    """The reward itself, if anything in it has a weight above 0.
+    """Returns the reward after checking that a weight in it is above 0.
 
     Raises:
-        InputError: nothing has.
+        InputError: all weights are 0.
     """
     if not reward.required:
         raise InputError(f"all weights of {reward} are 0: give at least one verifier a weight above 0")
@@ -286,10 +286,10 @@ def counting(reward: Reward) -> Reward:
 
 
 def distinct(leaves: Iterable[Verifier]) -> tuple[Verifier, ...]:
-    """Verifiers, each once.
+    """Returns verifiers without repetitions.
 
     Raises:
-        InputError: two different ones print alike.
+        InputError: two different ones print the same.
     """
     found: dict[str, Verifier] = {}
     for leaf in leaves:

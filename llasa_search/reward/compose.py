@@ -1,8 +1,8 @@
-"""Ways to join rewards beside the weighted sum; each prints as `Name(first, second, ...)` and reads back.
+"""Combinations of rewards other than the weighted sum; each is printed as `Name(first, second, ...)`.
 
-`Harmonic` judges each candidate alone. The others compare the candidates of one group, so that their numbers
-mean nothing beyond it. A candidate of which any term is unknown has no reward, and the others are compared
-without it. They nest: `Lexicographic(Pareto(a, b), a + b)` orders what is on one front.
+`Harmonic` is pointwise. The others compare the candidates of one group, and their values mean nothing outside it. A
+candidate with an unknown term has no reward, and the others are compared without it. Combinations nest:
+`Lexicographic(Pareto(a, b), a + b)` orders the candidates of one front by a sum.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 class Combination(Reward):
-    """Several rewards joined into one.
+    """Base class: several rewards combined into one.
 
     Args:
         terms: at least one reward.
 
     Raises:
-        InputError: no term, a term that is no reward, or one whose weights are all 0.
+        InputError: there is no term, a term is not a reward, or all its weights are 0.
     """
 
     pointwise = False
@@ -38,7 +38,7 @@ class Combination(Reward):
     def __init__(self, *terms: Reward) -> None:
         name = type(self).__name__
         if not terms:
-            raise InputError(f"{name}() joins nothing: give it at least one verifier")
+            raise InputError(f"{name}() has no terms: give it at least one verifier")
         for term in terms:
             if not isinstance(term, Reward):
                 raise InputError(f"{name}({term!r:.80}): give verifiers, such as WER(), or rewards")
@@ -48,7 +48,7 @@ class Combination(Reward):
 
     @abstractmethod
     def combine(self, values: FloatArray) -> FloatArray:
-        """Rewards [candidates] from the terms' values [terms, candidates], none of which is NaN."""
+        """Returns rewards [candidates] from the values of the terms [terms, candidates], none of which is NaN."""
 
     @property
     def verifiers(self) -> tuple[Verifier, ...]:
@@ -67,7 +67,7 @@ class Combination(Reward):
         known = ~np.isnan(values).any(axis=0)
         combined = np.full(values.shape[1], np.nan)
         if known.any():
-            # Sums that are equal but for rounding must tie.
+            # Sums that differ only by rounding must tie.
             combined[known] = self.combine(values[:, known].round(9))
         return combined
 
@@ -76,10 +76,10 @@ class Combination(Reward):
 
 
 class Harmonic(Combination):
-    """The harmonic mean: near the weakest term, and 0 where one is 0. Llasa-GRPO rewards so.
+    """The harmonic mean: close to the lowest term, and 0 where one is 0. Llasa-GRPO uses it.
 
     Raises:
-        InputError: as any combination, or a term with a gate, which may be below 0.
+        InputError: as any combination, or a term may be below 0.
     """
 
     pointwise = True
@@ -90,7 +90,7 @@ class Harmonic(Combination):
             if term.conditions or not term.pointwise:
                 raise InputError(
                     f"Harmonic({term}) may be below 0, where the harmonic mean has no meaning: "
-                    "join plain verifiers, and put a gate behind it, Harmonic(...).given(...)"
+                    "give verifiers without gates, and add the gate after it: Harmonic(...).given(...)"
                 )
 
     def combine(self, values: FloatArray) -> FloatArray:
@@ -100,16 +100,16 @@ class Harmonic(Combination):
 
 
 class Lexicographic(Combination):
-    """The first term decides; where it ties, the second, and so on. From 0 (last) to 1 (first)."""
+    """Ranks by the first term, where that ties by the second, and so on: from 0 (last) to 1 (first)."""
 
     def combine(self, values: FloatArray) -> FloatArray:
         return ranks(values)
 
 
 class RankAverage(Combination):
-    """The mean of each candidate's ranks under the terms, from 0 (last under all) to 1 (first under all).
+    """The mean of a candidate's ranks under the terms, from 0 (last under all) to 1 (first under all).
 
-    Ranks of two recognisers of different families resist the errors of either (arXiv 2607.08256).
+    With recognisers of two families, it is robust against the errors of each (arXiv 2607.08256).
     """
 
     def combine(self, values: FloatArray) -> FloatArray:
@@ -118,7 +118,7 @@ class RankAverage(Combination):
 
 
 class MaxRank(Combination):
-    """The worst of each candidate's ranks under the terms, from 0 (last under one) to 1 (first under all)."""
+    """The worst of a candidate's ranks under the terms, from 0 (last under one) to 1 (first under all)."""
 
     def combine(self, values: FloatArray) -> FloatArray:
         worst: FloatArray = np.stack([ranks(term[None]) for term in values]).min(axis=0)
@@ -126,17 +126,17 @@ class MaxRank(Combination):
 
 
 class Pareto(Combination):
-    """The front that a candidate is on: 1 on the first, less by 1 / (candidates - 1) on each that follows.
+    """The Pareto front of a candidate: 1 on the first front, and 1 / (candidates - 1) less on each following one.
 
-    A candidate stands behind those that are as good under every term and better under one. Koel-TTS chooses
-    by the fronts of character error rate and speaker similarity. All of one front tie.
+    A candidate dominates another if it is at least as good under every term and better under one. Candidates of one
+    front tie. Koel-TTS chooses by the fronts of character error rate and speaker similarity.
     """
 
     def combine(self, values: FloatArray) -> FloatArray:
         no_worse: NDArray[np.bool_] = np.all(values[:, :, None] >= values[:, None, :], axis=0)
         dominates = no_worse & ~no_worse.T
         front = np.zeros(values.shape[1], np.float64)
-        # Who is dominated by many comes late, so everyone's dominators have their front already.
+        # In this order, the dominators of a candidate have their front before it.
         for i in np.argsort(dominates.sum(axis=0), kind="stable"):
             front[i] = max((front[j] + 1 for j in np.flatnonzero(dominates[:, i])), default=0.0)
         fronts: FloatArray = 1 - front / max(1, values.shape[1] - 1)
@@ -144,9 +144,9 @@ class Pareto(Combination):
 
 
 class ZScore(Combination):
-    """A term in standard deviations from the group's mean; 0 where all are equal.
+    """A term in standard deviations from the mean of the candidates; 0 if all are equal.
 
-    `0.6 * ZScore(a) + 0.4 * ZScore(b)` weighs terms that differ in spread.
+    `0.6 * ZScore(a) + 0.4 * ZScore(b)` makes weights independent of the spread of each term.
 
     Raises:
         InputError: as any combination, or more than one term.
@@ -169,9 +169,13 @@ class ZScore(Combination):
 
 
 def part_of(reward: Reward, able: Callable[[Verifier], bool]) -> Reward | None:
-    """What is left of a reward without the verifiers that are not `able`, or None.
+    """Returns a reward reduced to some verifiers; None if nothing is left.
 
-    Their terms and gates are left out, and a term alone stands for its combination.
+    Terms and gates of other verifiers are left out, and a combination of one remaining term becomes that term.
+
+    Args:
+        reward: to reduce.
+        able: whether a verifier stays.
     """
     if isinstance(reward, WeightedSum):
         weighted = [
@@ -190,9 +194,9 @@ def part_of(reward: Reward, able: Callable[[Verifier], bool]) -> Reward | None:
 
 
 def ranks(columns: FloatArray) -> FloatArray:
-    """Ranks [candidates] from 0 (worst) to 1 (best) by [columns, candidates], an earlier column first.
+    """Returns ranks [candidates] from 0 (worst) to 1 (best) by [columns, candidates], an earlier column first.
 
-    Equal candidates share the mean of their ranks; a candidate alone has 1.
+    Equal candidates get the mean of their ranks; a single candidate gets 1.
 
     >>> ranks(np.array([[0.5, 0.1, 0.5, 0.9]])).round(2).tolist()
     [0.5, 0.0, 0.5, 1.0]

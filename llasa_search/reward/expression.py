@@ -1,4 +1,4 @@
-"""Reads a reward's printed expression with `ast`; nothing in it is executed."""
+"""Reads the printed expression of a reward with `ast`; nothing in it is executed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from llasa_search.reward.base import Condition, Leaf, Reward
 from llasa_search.reward.compose import COMBINATIONS
 
 VerifierByName: TypeAlias = Callable[[str, Sequence[object], Mapping[str, object]], Leaf]
-"""Makes the verifier that an expression names, with its positional and named arguments."""
+"""Makes the verifier of a name, with its positional and named arguments."""
 
 
 def parse(text: str, verifier: VerifierByName) -> Reward | Condition | float:
     """Reads an expression such as "0.6 * wer + 0.4 * speaker" or "wer <= 0.05".
 
     Args:
-        text: as rewards and conditions are printed.
+        text: a reward, a condition or a number, as printed.
         verifier: makes the verifiers that it names.
 
     Raises:
-        InputError: it cannot be read; or what `verifier` raises.
+        InputError: it cannot be read, or `verifier` refuses a name.
     """
     try:
         tree = ast.parse(text.strip(), mode="eval")

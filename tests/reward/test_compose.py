@@ -57,7 +57,7 @@ def evaluate(reward: Reward, rows: Sequence[tuple[float, float, float]]) -> Floa
 def test_monotone_in_each_utility(
     reward: Reward, rows: list[tuple[float, float, float]], which: int, at: int, better: float
 ) -> None:
-    """Guards against a combination under which a candidate loses by becoming better."""
+    """The reward of a candidate does not fall when one of its utilities rises."""
     at %= len(rows)
     raised = [list(row) for row in rows]
     raised[at][which] = max(rows[at][which], better)
@@ -71,7 +71,7 @@ def test_monotone_in_each_utility(
 def test_order_of_candidates_does_not_matter(
     reward: Reward, rows: list[tuple[float, float, float]], seed: int
 ) -> None:
-    """Guards against ranks that depend on who was sampled first."""
+    """Rewards do not depend on the order of sampling."""
     order = np.random.default_rng(seed).permutation(len(rows))
     np.testing.assert_array_equal(evaluate(reward, rows)[order], evaluate(reward, [rows[i] for i in order]))
 
@@ -82,7 +82,7 @@ def test_order_of_candidates_does_not_matter(
 def test_nan_never_wins(
     reward: Reward, rows: list[tuple[float, float, float]], failed: set[tuple[int, int]]
 ) -> None:
-    """Guards against a failed verifier that passes a gate, or takes a rank."""
+    """A candidate with a failed verifier has no reward and never wins."""
     table = np.array(rows)
     for i, which in failed:
         table[i % len(rows), which] = math.nan
@@ -97,7 +97,7 @@ def test_nan_never_wins(
 @FEWER
 @given(rows=group)
 def test_range(reward: Reward, rows: list[tuple[float, float, float]]) -> None:
-    """Guards against a pointwise reward above 1, which would break the cascade's bound."""
+    """Pointwise rewards lie in [0, 1], less 1 per gate; the cascade relies on it."""
     if reward.pointwise:
         values, gates = evaluate(reward, rows), len(reward.conditions)
         assert (values <= 1).all() and (values >= -gates).all()
@@ -117,39 +117,39 @@ def test_range(reward: Reward, rows: list[tuple[float, float, float]]) -> None:
 def test_scaling_all_weights_changes_nothing(
     make: Callable[[float, float], Reward], rows: list[tuple[float, float, float]], factor: float
 ) -> None:
-    """Guards against a weight that means something beyond its proportion to the others."""
+    """Only the proportions of weights count."""
     values, scaled = evaluate(make(0.25, 0.75), rows), evaluate(make(0.25 * factor, 0.75 * factor), rows)
     np.testing.assert_allclose(scaled, values, atol=1e-9)
 
 
 @EACH
 def test_printed_form_reads_back(reward: Reward) -> None:
-    """Guards against a stored run whose reward cannot be rebuilt."""
+    """A reward is rebuilt from its printed form."""
     assert parse_reward(str(reward)) == reward
     assert str(parse_reward(str(reward))) == str(reward)
     assert parse_reward(str(reward)).pointwise == reward.pointwise
 
 
 def test_a_gate_subtracts_1_and_failures_rank_among_themselves() -> None:
-    """Guards against a hard cut, after which the least bad of all failures cannot be found."""
+    """Candidates that fail the gate keep their order."""
     rows = [(0.9, 0.0, 0.7), (0.1, 0.0, 0.75), (0.95, 0.0, 0.5)]
     np.testing.assert_allclose(evaluate(A.given(GATE), rows), [-0.1, 0.1, -0.05])
 
 
 def test_a_gate_beyond_the_scale_reads_values() -> None:
-    """Guards against a bound tested on the clipped utility: WER 1.2 and 3 both have utility 0."""
+    """A bound is compared with the value, not with the clipped utility."""
     condition = WER() <= 1.5
     assert condition.utility(np.array([1.2, 3.0, math.nan])).tolist()[:2] == [1.0, 0.0]
     assert math.isnan(condition.utility(np.array([math.nan]))[0])
 
 
-def test_lexicographic_asks_the_second_only_about_ties() -> None:
+def test_the_second_term_of_lexicographic_breaks_ties_only() -> None:
     values = evaluate(Lexicographic(A, B), [(0.5, 1.0, 0), (0.7, 0.0, 0), (0.7, 0.1, 0)])
     assert values.tolist() == [0.0, 0.5, 1.0]
 
 
 def test_rank_average_and_max_rank_differ_where_one_rank_is_bad() -> None:
-    """Guards against the mean of utilities in the place of ranks."""
+    """Both use ranks, not utilities."""
     rows = [(1.0, 0.0, 0), (0.7, 0.1, 0), (0.1, 0.25, 0), (0.0, 0.5, 0)]
     assert evaluate(RankAverage(A, B), rows).tolist() == [0.5, 0.5, 0.5, 0.5]
     assert evaluate(MaxRank(A, B), rows).tolist() == pytest.approx([0, 1 / 3, 1 / 3, 0])
@@ -162,7 +162,7 @@ def test_harmonic_is_0_where_one_is() -> None:
 
 
 def test_pareto_fronts() -> None:
-    """Guards against a front that holds a dominated candidate, and equal ones on two fronts."""
+    """No candidate of a front dominates another; equal candidates share a front."""
     rows = [(1.0, 0.0, 0), (0.5, 0.5, 0), (0.5, 0.25, 0), (0.25, 0.25, 0), (0.5, 0.5, 0)]
     assert evaluate(Pareto(A, B), rows).tolist() == [1.0, 1.0, 0.75, 0.5, 1.0]
 
@@ -178,12 +178,12 @@ def test_pareto_fronts() -> None:
     ],
 )
 def test_a_verifier_is_left_out(text: str, left: str) -> None:
-    """Guards against a gate or a term that stays without its verifier."""
+    """Terms and gates of a verifier that is left out are left out."""
     assert str(part_of(as_reward(text), lambda verifier: not isinstance(verifier, Pace))) == left
 
 
 def test_z_scores_of_equals_are_0() -> None:
-    """Guards against a division by no spread, and rounding taken for spread."""
+    """Equal values give 0, also where rounding makes them differ."""
     assert evaluate(ZScore(A) + ZScore(B), [(0.1, 0.0, 0), (0.1, 1.0, 0), (0.1, 0.5, 0)]).tolist() == [
         pytest.approx(-math.sqrt(1.5) / 2),
         pytest.approx(math.sqrt(1.5) / 2),
@@ -193,7 +193,7 @@ def test_z_scores_of_equals_are_0() -> None:
 
 
 def test_report_only_parts_do_not_decide() -> None:
-    """Guards against a weight-0 verifier that is required once it stands inside a combination."""
+    """A verifier of weight 0 is not required, also inside a combination."""
     reward = Harmonic(A + 0 * C, B)
     assert reward.verifiers == (A, C, B) and reward.required == (A, B)
     assert (A + 0 * B.given(GATE)).conditions == ()
@@ -202,17 +202,17 @@ def test_report_only_parts_do_not_decide() -> None:
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda: Harmonic(), "joins nothing"),
+        (lambda: Harmonic(), "has no terms"),
         (lambda: Harmonic("wer", A), "'wer'"),  # type: ignore[arg-type]
         (lambda: RankAverage(A, 0 * B), "weights"),
         (lambda: (0 * A).given(GATE), "weights"),
-        (lambda: Harmonic(A.given(GATE), B), "behind it"),
+        (lambda: Harmonic(A.given(GATE), B), "add the gate after it"),
         (lambda: Harmonic(ZScore(A), B), "no meaning"),
         (lambda: ZScore(A, B), "one by one"),
         (lambda: A.given(B), "condition"),  # type: ignore[arg-type]
         (lambda: as_reward("wer.given(wer)"), "not made of verifiers"),
         (lambda: as_reward("Harmonic(wer, 1)"), "not made of verifiers"),
-        (lambda: as_reward("Harmonic()"), "joins nothing"),
+        (lambda: as_reward("Harmonic()"), "has no terms"),
         (lambda: as_reward("wer.load()"), "not made of verifiers"),
         (lambda: as_reward("Lexicographic(wer, first=wer)"), "cannot be read"),
         (lambda: as_reward("wer <= 1e999"), "finite"),

@@ -30,7 +30,7 @@ def evaluate(reward: Reward, rows: list[tuple[float, float]]) -> FloatArray:
 
 @given(weights, weights, utility_lists)
 def test_a_sum_lies_between_its_utilities(a: float, b: float, rows: list[tuple[float, float]]) -> None:
-    """Guards against a reward outside [0, 1] because weights were not normalised."""
+    """Weights are normalised."""
     columns = np.array(rows)
     reward = evaluate(a * A + b * B, rows)
     assert (reward >= columns.min(axis=1) - 1e-9).all() and (reward <= columns.max(axis=1) + 1e-9).all()
@@ -38,7 +38,7 @@ def test_a_sum_lies_between_its_utilities(a: float, b: float, rows: list[tuple[f
 
 @given(weights, weights, unit, unit, unit)
 def test_monotone_in_each_utility(a: float, b: float, u: float, v: float, better: float) -> None:
-    """Guards against a sign or a normaliser that turns a better candidate into a worse one."""
+    """The reward does not fall when a utility rises."""
     low, high = sorted((u, better))
     reward = evaluate(a * A + b * B, [(low, v), (high, v)])
     assert reward[0] <= reward[1]
@@ -48,7 +48,7 @@ def test_monotone_in_each_utility(a: float, b: float, u: float, v: float, better
 def test_order_of_candidates_does_not_matter(
     a: float, b: float, rows: list[tuple[float, float]], seed: int
 ) -> None:
-    """Guards against a pointwise reward that looks at its neighbours."""
+    """The reward of a candidate does not depend on the others."""
     order = np.random.default_rng(seed).permutation(len(rows))
     reward = a * A + b * B
     np.testing.assert_array_equal(evaluate(reward, rows)[order], evaluate(reward, [rows[i] for i in order]))
@@ -58,14 +58,14 @@ def test_order_of_candidates_does_not_matter(
 def test_scaling_all_weights_changes_nothing(
     a: float, b: float, factor: float, rows: list[tuple[float, float]]
 ) -> None:
-    """Guards against weights that mean anything beyond their proportions."""
+    """Only the proportions of weights count."""
     reward = a * A + b * B
     np.testing.assert_allclose(evaluate(factor * reward, rows), evaluate(reward, rows), rtol=1e-9)
 
 
 @given(st.lists(st.one_of(unit, st.just(math.nan)), min_size=1, max_size=8))
 def test_nan_never_wins(values: list[float]) -> None:
-    """Guards against argmax's habit of returning the first NaN."""
+    """NaN ranks last."""
     order = ranking(np.array(values))
     assert sorted(order) == list(range(len(values)))
     known = [value for value in values if not math.isnan(value)]
@@ -77,7 +77,7 @@ def test_ties_go_to_the_lowest_index() -> None:
 
 
 def test_failure_of_a_part_makes_the_sum_unknown_unless_its_weight_is_0() -> None:
-    """Guards against a failed verifier counted as 0, and against a report-only one that decides."""
+    """A failed verifier does not count as 0, and one of weight 0 changes nothing."""
     rows = [(1.0, math.nan)]
     assert np.isnan(evaluate(0.5 * A + 0.5 * B, rows)).all()
     assert evaluate(0.5 * A + 0 * B, rows).tolist() == [1.0]
@@ -89,7 +89,7 @@ def test_weight_0_is_still_scored() -> None:
 
 
 @pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
-def test_weights_that_mean_nothing_are_refused(weight: float) -> None:
+def test_invalid_weights_are_refused(weight: float) -> None:
     with pytest.raises(InputError, match="weight"):
         weight * A
 
@@ -103,13 +103,13 @@ def test_all_weights_0_is_refused() -> None:
     ("value", "utility"), [(0.0, 1.0), (0.25, 0.75), (0.5, 0.5), (1.0, 0.0), (3.0, 0.0), (math.nan, math.nan)]
 )
 def test_utility_is_the_clipped_scale(value: float, utility: float) -> None:
-    """Guards against a WER above 1 that yields a negative utility, and against NaN clipped to a number."""
+    """Values beyond the scale are clipped; NaN stays NaN."""
     np.testing.assert_equal(WER().utility(np.array([value]))[0], utility)
 
 
 @given(st.lists(st.tuples(weights, st.text(max_size=8)), min_size=1, max_size=4))
 def test_printed_form_reads_back(terms: list[tuple[float, str]]) -> None:
-    """Guards against an identity that loses a digit, a quote or an argument."""
+    """The printed form keeps every digit, quote and argument."""
     reward = WeightedSum([(weight, WER(model=model)) for weight, model in terms])
     assert parse_reward(str(reward)) == reward
     assert str(parse_reward(str(reward))) == str(reward)
@@ -117,7 +117,7 @@ def test_printed_form_reads_back(terms: list[tuple[float, str]]) -> None:
 
 @given(st.text(alphabet="wer()+*.=<>'\"0123456789 -_,[]{}:\n", max_size=30))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    """Guards against a traceback from the parser on what a user typed."""
+    """No text makes the parser raise another error than `InputError`."""
     with contextlib.suppress(InputError):
         parse_reward(text)
 
@@ -127,7 +127,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     ["__import__('os').getcwd()", "wer.__class__", "[wer]", "wer if 1 else wer", "wer(model=open('x'))", "2"],
 )
 def test_nothing_is_executed(text: str) -> None:
-    """Guards against eval in disguise."""
+    """An expression holds verifiers, numbers and operators only."""
     with pytest.raises(InputError):
         parse_reward(text)
 
@@ -153,7 +153,7 @@ def test_wrong_argument_of_a_verifier_is_named() -> None:
 
 
 def test_plain_function_is_a_verifier_and_same_names_clash() -> None:
-    """Guards against two lambdas whose scores overwrite each other under one name."""
+    """Two functions of one name are refused, because scores are stored by name."""
     assert str(as_reward([abs_loudness, "wer"])) == "abs_loudness() + WER()"
     with pytest.raises(InputError, match="two different verifiers"):
         as_reward([lambda utterance: 0.1, lambda utterance: 0.2])
@@ -172,13 +172,13 @@ def test_conditions() -> None:
 
 
 @pytest.mark.parametrize("text", ["wer", "wer < 0.1", "0.1 <= wer <= 0.2", "wer <= wer", "wer <= nan"])
-def test_what_is_no_condition_is_refused(text: str) -> None:
+def test_text_that_is_not_a_condition_is_refused(text: str) -> None:
     with pytest.raises(InputError):
         parse_condition(text)
 
 
 def test_a_condition_may_begin_with_its_bound() -> None:
-    """Guards against `0.05 >= wer` that Python understands and an expression does not."""
+    """Python and expressions both accept `0.05 >= wer`."""
     assert parse_condition("0.05 >= wer") == operator.ge(0.05, WER()) == (WER() <= 0.05)
     with pytest.raises(InputError, match="takes <= or >="):
         operator.gt(0.05, WER())
@@ -187,32 +187,32 @@ def test_a_condition_may_begin_with_its_bound() -> None:
 
 
 @pytest.mark.parametrize("bound", ["0.05", None, Pace(), math.nan])
-def test_a_bound_that_is_no_number_is_refused(bound: float) -> None:
-    """Guards against Python's own message, or a comparison of text with numbers."""
+def test_a_bound_that_is_not_a_number_is_refused(bound: float) -> None:
+    """The message names the verifier and the bound."""
     with pytest.raises(InputError, match="the bound is not a finite number"):
         WER() <= bound  # noqa: B015
 
 
-def test_weights_beyond_all_numbers_are_refused() -> None:
-    """Guards against an overflow after everything has been sampled and scored."""
+def test_weights_with_an_infinite_sum_are_refused() -> None:
+    """Weights with an infinite sum are refused before anything is sampled."""
     with pytest.raises(InputError, match="give smaller ones"):
         1e308 * WER() + 1e308 * Pace()
 
 
 @pytest.mark.parametrize("compare", [lambda: WER() < 0.05, lambda: WER() > 0.05])
 def test_a_strict_comparison_says_what_to_write(compare: Callable[[], object]) -> None:
-    """Guards against Python's own message about operands."""
+    """The message says to use <= or >=."""
     with pytest.raises(InputError, match=r"takes <= or >=, as in WER\(\) [<>]= 0.05"):
         compare()
 
 
 def test_the_built_in_sum_joins_rewards() -> None:
-    """Guards against a TypeError: `sum` begins with 0."""
+    """`sum([a, b])` is `a + b`."""
     assert str(sum([WER(), Pace()])) == "WER() + Pace()"
 
 
 def test_a_chained_condition_is_refused() -> None:
-    """Guards against Python's `0 <= WER() <= 1`, which would keep the second half only."""
+    """Python would keep the second half of `0 <= WER() <= 1` only."""
     with pytest.raises(InputError, match="truth value"):
         0 <= WER() <= 1  # noqa: B015
 
@@ -228,6 +228,6 @@ class Forgetful(Verifier):
 
 
 def test_verifier_that_hides_an_argument_is_named() -> None:
-    """Guards against two settings of one verifier sharing a cache key."""
+    """The printed form needs each constructor argument as an attribute."""
     with pytest.raises(InputError, match="size"):
         str(Forgetful(size=3))

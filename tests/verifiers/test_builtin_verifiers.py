@@ -1,4 +1,4 @@
-"""Every verifier that comes with the package keeps the contract; the list is the registry's own."""
+"""Every built-in verifier passes the contract tests."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ NAMES = [
 ]
 
 ONLY_IN_JUDGES = {"resemblyzer", "speechmos", "onnxruntime"}
-"""What the extra `test` does not install; the contract of all others is always tested."""
+"""Modules that the extra `test` does not install; verifiers that need them may be skipped."""
 
 
 @pytest.fixture(scope="module")
 def arguments(
     asr_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Callable[[], dict[str, Any]]]:
-    """What verifiers with a checkpoint are made with: a random one, written when it is asked for."""
+    """Arguments of verifiers with a checkpoint: a random one, written on first use."""
     folder = tmp_path_factory.mktemp("verifiers")
 
     @cache
