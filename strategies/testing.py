@@ -18,6 +18,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ class MeanCode(Verifier):
     needs = frozenset({"codes"})
     partial = True
     content = True
-    window_seconds = 0.0
+    window_seconds: ClassVar[float | None] = 0.0
     cost = 0.0
     scale = (0.0, 63.0)
 

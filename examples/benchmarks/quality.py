@@ -41,7 +41,7 @@ def main(
     folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-judging"),
     page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
 ) -> None:
-    """Writes `quality.jsonl`, the section with its tables, and a short table to README and model card."""
+    """Writes `quality.jsonl`, the section with its tables, and a short table to the model card."""
     names = sets.split(",")
     judges = pocketsphinx_judges(folder)
     study = Study(folder / "study", judges, model=model, processes=processes)
@@ -64,8 +64,7 @@ def main(
     text = section(tables, about, n, rates)
     sections.write(page, "quality", text)
     if page == sections.BENCHMARKS:
-        for front in (sections.README, sections.CARD):
-            sections.write(front, "quality", summary.brief(tables, n))
+        sections.write(sections.CARD, "quality", summary.brief(tables, n))
     typer.echo(text)
 
 

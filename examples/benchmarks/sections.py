@@ -16,7 +16,6 @@ import typer
 from llasa_search.errors import LlasaSearchError
 
 ROOT = Path(__file__).resolve().parents[2]
-README = ROOT / "README.md"
 CARD = ROOT / "llasa_search" / "tiny" / "README.md"
 RESULTS = ROOT / "docs" / "results"
 BENCHMARKS = RESULTS / "benchmarks.md"

@@ -58,7 +58,9 @@ def fit(prompt: Prompt, sampling: Sampling, form: PromptFormat, hop: int, rate: 
     typical = typical_seconds(prompt.text) * rate
     needed, refusal = ROOM_FOR_SLOW_SPEECH * typical, None
     if room < max(1, min(high * rate, needed)):
-        fixed = len(form.prompt_ids(_everything(prompt, ""), np.zeros(0, np.int32))) + _codes_before(prompt, hop)
+        fixed = len(form.prompt_ids(_everything(prompt, ""), np.zeros(0, np.int32))) + _codes_before(
+            prompt, hop
+        )
         per_character = (len(text_ids) + _codes_before(prompt, hop) - fixed + needed) / len(prompt.text)
         limit = max(0, int(CERTAIN * (window - fixed) / per_character))
         beside = "" if prompt.voice is None else " beside this voice prompt"

@@ -119,7 +119,9 @@ def test_the_declared_cost_orders_what_has_no_operations(candidates: Make) -> No
     """Guards against an order by chance where nobody knows the operations."""
     table = [(i / 16, i / 16, 0.5) for i in range(16)]
     cheap, expensive, most_expensive = columns(table)
-    ledger = run(0.1 * most_expensive + 0.1 * expensive + 0.8 * cheap, candidates(16), cascade=True)._tracker.ledger
+    ledger = run(
+        0.1 * most_expensive + 0.1 * expensive + 0.8 * cheap, candidates(16), cascade=True
+    )._tracker.ledger
     calls = ledger.verifier_calls
     assert calls[str(cheap)] == 16 > calls[str(expensive)] >= calls[str(most_expensive)]
 
@@ -151,7 +153,9 @@ def test_without_time_one_candidate_is_scored_whole(stopped: bool, candidates: M
     cheap, expensive, most_expensive = columns(table)
     made = candidates(5)
     tracker = BudgetTracker(None if stopped else Budget(seconds=1e-9))
-    scorer = Scorer(cheap + expensive + most_expensive, Prompt("one", "en"), tracker, decoded, 16_000, cascade=True)
+    scorer = Scorer(
+        cheap + expensive + most_expensive, Prompt("one", "en"), tracker, decoded, 16_000, cascade=True
+    )
     if stopped:
         scorer.stop()
     scorer.final(made)

@@ -135,7 +135,7 @@ def test_what_fails_comes_last(make: Callable[..., tuple[Scorer, Rows, Sampler]]
                 raise ValueError("not this one")
             return scores
 
-    scorer, rows, sampler = make(Codes())
+    scorer, rows, _sampler = make(Codes())
     lowest = rows.codes.mean(1).min()
     known = scorer.partial(rows, Picky())
     assert np.isneginf(known).sum() == 1 and np.isneginf(known[rows.codes.mean(1).argmin()])
@@ -169,7 +169,7 @@ def test_the_trace_keeps_scores_and_rewards(make: Callable[..., tuple[Scorer, Ro
 
 
 def test_deaf_verifiers_are_refused(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
-    scorer, rows, sampler = make(Codes())
+    scorer, rows, _sampler = make(Codes())
     with pytest.raises(InputError, match=r"FinalOnly\(\) cannot score unfinished speech.*signal"):
         scorer.partial(rows, Codes() + FinalOnly())
     assert not math.isnan(scorer.partial(rows, Codes() + 0 * FinalOnly())[0])

@@ -197,7 +197,10 @@ def test_what_fails_below_its_minimum_abstains(candidates: Make) -> None:
     made = candidates(3)
     known = scorer(0.5 * TooShort() + 0.5 * Index()).final(made)
     assert not np.isnan(known).any()
-    assert made[0].scores["TooShort()"].status == "abstained" and "kernel size" in made[0].scores["TooShort()"].detail
+    assert (
+        made[0].scores["TooShort()"].status == "abstained"
+        and "kernel size" in made[0].scores["TooShort()"].detail
+    )
 
 
 class Stuck(Index):
