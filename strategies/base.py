@@ -31,6 +31,14 @@ class Strategy(Protocol):
         ...
 
 
+@runtime_checkable
+class UsesVerifiers(Protocol):
+    """Optional part of a strategy: its own verifiers, which the search loads before its clock starts."""
+
+    @property
+    def verifiers(self) -> tuple[Verifier, ...]: ...
+
+
 StrategyLike: TypeAlias = Strategy | str
 
 
@@ -59,8 +67,8 @@ def as_strategy(spec: StrategyLike) -> Strategy:
 
 
 def verifiers_of(strategy: Strategy) -> tuple[Verifier, ...]:
-    """Returns the verifiers that a strategy uses itself: its attribute `verifiers`, if it has one."""
-    return tuple(getattr(strategy, "verifiers", ()))
+    """Returns the verifiers of a strategy's own; none unless it is a `UsesVerifiers`."""
+    return strategy.verifiers if isinstance(strategy, UsesVerifiers) else ()
 
 
 def check_counts(strategy: object, *names: str) -> None:
