@@ -168,7 +168,9 @@ def test_the_trace_keeps_scores_and_rewards(make: Callable[..., tuple[Scorer, Ro
         assert sampler.trace.last_reward(index) == reward
 
 
-def test_verifiers_of_finished_speech_only_are_refused(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
+def test_verifiers_of_finished_speech_only_are_refused(
+    make: Callable[..., tuple[Scorer, Rows, Sampler]],
+) -> None:
     scorer, rows, _sampler = make(Codes())
     with pytest.raises(InputError, match=r"FinalOnly\(\) cannot score unfinished speech.*signal"):
         scorer.partial(rows, Codes() + FinalOnly())
