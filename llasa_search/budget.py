@@ -61,7 +61,7 @@ class Ledger:
         stage_seconds: wall seconds by stage ("prefill", "decode", "codec", "verify").
         flops: analytic FLOPs by stage ("prefill", "decode", "codec", "verifiers"); NaN where a verifier does
             not know its own (`Verifier.flops`).
-        peak_memory_bytes: highest resident (or GPU) memory seen.
+        peak_memory_bytes: on a GPU the peak; on a CPU the largest resident memory sampled after a call to `extend`.
     """
 
     prefills: int = 0
