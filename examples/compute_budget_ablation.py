@@ -13,7 +13,7 @@ if __name__ == "__main__":  # several processes import this file again
     # The judge takes no part in the searches, and is of another model family than their verifier.
     study = Study("work-example", judges={"words": "WER(model='tiny-ctc')"}, processes=1)
     sampling = Sampling(temperature=0.6)
-    pool = Arm("best of n", "best_of_n:n=4", "wer", sampling=sampling, pool=True)
+    pool = Arm("best of n", "best_of_n:n=4", "wer + 0 * likelihood", sampling=sampling, pool=True)
     rejection = Arm("rejection", "rejection:n=4", "wer", sampling=sampling)
     rows = study.by_arm(read_cases("dev", limit=3), [pool, rejection])
 
@@ -21,6 +21,6 @@ if __name__ == "__main__":  # several processes import this file again
     points.append(arm_point(rows["rejection"], "words", rows["best of n"]))
     print(markdown(points, "judged WER"))
 
-    # The best that this pool holds, by the judge itself.
-    oracle = curves.best_of(rows["best of n"], "words", 4, curves.oracle("words"))
-    print("oracle:", outcomes.rate(oracle))
+    # What another verifier, and the judge itself, would have chosen from the same pool.
+    for name, by in (("likelihood", curves.by("likelihood")), ("oracle", curves.oracle("words"))):
+        print(name, outcomes.rate(curves.best_of(rows["best of n"], "words", 4, by)))

@@ -163,21 +163,8 @@ def draw(pool: Sequence[Row], sizes: Sequence[int], path: Path) -> None:
         sharex=True,
         layout="constrained",
     )
-    for column, (reward, own) in zip(panels.T, REWARDS.items(), strict=True):
-        found = [own_and_judged(pool, own, n, curves.by(reward)) for n in sizes]
-        by_judge = dict(zip(JUDGES, zip(*(each[-len(JUDGES) :] for each in found), strict=True), strict=True))
-        column[0].set_title(reward)
-        if own:
-            _line(column[0], sizes, [each[0] for each in found], own, COLOURS[-1])
-        else:
-            column[0].set_axis_off()
-        for panel, judges in zip(column[1:], DRAWN.values(), strict=True):
-            for judge, colour in zip(judges, COLOURS, strict=False):
-                _line(panel, sizes, by_judge[judge], judge, colour)
-        for panel in column:
-            panel.set_xscale("log", base=2)
-            panel.xaxis.set_major_formatter("{x:g}")
-            panel.grid(alpha=0.3)
+    for column, reward in zip(panels.T, REWARDS, strict=True):
+        _draw_reward(column, reward, pool, sizes)
     panels[1][0].legend(frameon=False, fontsize="small")
     for row, measure in zip(panels, ["the reward's own value", *DRAWN], strict=True):
         row[0].set_ylabel(measure)
@@ -192,6 +179,25 @@ def draw(pool: Sequence[Row], sizes: Sequence[int], path: Path) -> None:
         date = {"Date": None} if ending == ".svg" else None
         figure.savefig(path.with_suffix(ending), dpi=130, metadata=date)
     pyplot.close(figure)
+
+
+def _draw_reward(column: Any, reward: str, pool: Sequence[Row], sizes: Sequence[int]) -> None:
+    """Draws one reward's own value in the first panel of its column, and the judges' scores below."""
+    own = REWARDS[reward]
+    found = [own_and_judged(pool, own, n, curves.by(reward)) for n in sizes]
+    by_judge = dict(zip(JUDGES, zip(*(each[-len(JUDGES) :] for each in found), strict=True), strict=True))
+    column[0].set_title(reward)
+    if own:
+        _line(column[0], sizes, [each[0] for each in found], own, COLOURS[-1])
+    else:
+        column[0].set_axis_off()
+    for panel, judges in zip(column[1:], DRAWN.values(), strict=True):
+        for judge, colour in zip(judges, COLOURS, strict=False):
+            _line(panel, sizes, by_judge[judge], judge, colour)
+    for panel in column:
+        panel.set_xscale("log", base=2)
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.grid(alpha=0.3)
 
 
 def _line(

@@ -75,31 +75,29 @@ def main(
     dev = _voiced("dev", limit)
     tried = {size: temperature.pools(study, dev, choices, WORDS) for size, study in studies.items()}
     chosen = choose_temperatures(tried)
+    arms = {size: arms_of(*each, n, seeds) for size, each in chosen.items()}
     by_set, points = dict[str, Runs](), list[Point]()
+    for name, texts in cases.items():
+        by_set[name] = {size: study.by_arm(texts, arms[size]) for size, study in studies.items()}
+        points += drawn(by_set[name], n, name, page.parent)
+    (folder / "scaling_study.csv").write_text(as_csv(points), encoding="utf-8")
     lines = [
         as_jsonl(rows, dev, set="dev", model=size, temperature=sampling.temperature)
         for size, pools in tried.items()
         for sampling, rows in pools.items()
+    ] + [
+        as_jsonl(runs[size][arm.name], texts, set=name, model=size, temperature=arm.sampling.temperature)
+        for (name, runs), texts in zip(by_set.items(), cases.values(), strict=True)
+        for size in studies
+        for arm in arms[size]
     ]
-    for name, texts in cases.items():
-        arms = {size: arms_of(*each, n, seeds) for size, each in chosen.items()}
-        by_set[name] = {size: study.by_arm(texts, arms[size]) for size, study in studies.items()}
-        points += drawn(by_set[name], n, name, page.parent)
-        lines += [
-            as_jsonl(by_set[name][size][arm.name], texts, set=name, model=size,
-                     temperature=arm.sampling.temperature)
-            for size in studies
-            for arm in arms[size]
-        ]  # fmt: skip
     (folder / "scaling_study.jsonl").write_text("".join(lines), encoding="utf-8")
-    (folder / "scaling_study.csv").write_text(as_csv(points), encoding="utf-8")
-    body = "\n\n".join(
-        [
-            introduction(by_set, chosen, sizes(models), n, seeds),
-            *(section(name, runs, n) for name, runs in by_set.items()),
-            beside_the_paper(by_set),
-        ]
-    )
+    parts = [section(name, runs, n) for name, runs in by_set.items()]
+    intro = introduction(by_set, chosen, sizes(models), n, seeds)
+    _write_page(page, "\n\n".join([intro, *parts, beside_the_paper(by_set)]))
+
+
+def _write_page(page: Path, body: str) -> None:
     if not page.exists():
         page.write_text("# Scaling: model size against search\n", encoding="utf-8")
     sections.write(page, "scaling", body)

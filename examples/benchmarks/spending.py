@@ -71,7 +71,6 @@ def main(
     sampling = Sampling(temperature=temperature, top_p=top_p)
     dev = tried(study, read_cases("dev", limit), sampling)
     settings = chosen(dev)
-    listed = "\n".join(f"- {name}: `{strategy}`" for name, strategy in settings.items())
     parts, points = [of_settings(dev)], []
     rows = [{**row, "set": "dev"} for arm in dev.values() for row in arm]
     for name in sets.split(","):
@@ -85,12 +84,19 @@ def main(
         plot(points, "row_steps", page.parent / f"strategies_{name}", "judged WER", f"{name} set")
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     (folder / "spending.jsonl").write_text(lines, encoding="utf-8")
-    text = f"""
+    text = "\n\n".join([_introduction(settings, sampling, seeds), *parts])
+    sections.write(page, "strategies", text)
+    typer.echo(text)
+
+
+def _introduction(settings: Mapping[str, str], sampling: Sampling, seeds: int) -> str:
+    listed = "\n".join(f"- {name}: `{strategy}`" for name, strategy in settings.items())
+    return f"""
 ## Strategies
 
 {sections.made_by()}
 
-The reward is `{WORDS}` at temperature {temperature:g}, top-p {top_p:g}; one seed on the
+The reward is `{WORDS}` at temperature {sampling.temperature:g}, top-p {sampling.top_p:g}; one seed on the
 dev set, {seeds} {"seed" if seeds == 1 else "seeds"} on the others. Best-of-n is the exact mean over all
 subsets of one pool of {SIZES[-1]}. These settings were chosen on the dev set, by the judged WER minus that
 of best-of-n at the same row-steps, summed over the judges:
@@ -98,10 +104,7 @@ of best-of-n at the same row-steps, summed over the judges:
 {listed}
 
 Of these, {" and ".join(EVALUATED)} promise more than best-of-n and are run on the other sets.
-
-""" + "\n\n".join(parts)
-    sections.write(page, "strategies", text)
-    typer.echo(text)
+"""
 
 
 def tried(study: Study, cases: Sequence[Case], sampling: Sampling) -> dict[str, list[Row]]:

@@ -44,7 +44,17 @@ def main(
 ) -> None:
     """Makes texts, speech, codec, codes, language models, ASR and verifiers, and copies them into the package."""
     work.mkdir(parents=True, exist_ok=True)
-    both = [work / "speech", work / "resynthesis"]
+    stages = _stages(work, processes, codec_steps, lm_steps, asr_steps, further)
+    if unknown := set(only or []) - set(stages):
+        raise typer.BadParameter(f"no stage {sorted(unknown)[0]!r}; there are: {', '.join(stages)}")
+    for name in only or stages:
+        _run(name, stages[name], work / "seconds.json")
+
+
+def _stages(
+    work: Path, processes: int, codec_steps: int, lm_steps: int, asr_steps: int, further: bool
+) -> dict[str, Callable[[], object]]:
+    """Returns what each stage runs, in their order; arguments are those of the command."""
     speller = TINY / "asr.pt" if further else work / "asr_a.pt"
     stages: dict[str, Callable[[], object]] = {
         "texts": lambda: texts.write_sets(TINY / "texts"),
@@ -67,31 +77,29 @@ def main(
         "resynthesis": lambda: codes.resynthesise(
             work / "codec", work / "codes", work / "resynthesis", processes, limit=12
         ),
-        "asr on originals": lambda: asr.train(
-            both[:1], work, "asr_a", steps=asr_steps, rate=1.2e-3, full_from=1.0
-        ),
-        "word ends": lambda: asr.write_word_ends(speller, work / "speech", work / "word_ends.json", 12),
-        "asr": lambda: asr.train(
-            both,
-            work,
-            "asr",
-            steps=asr_steps,
-            rate=7e-4,
-            full_from=0.6,
-            start=speller,
-            ends=work / "word_ends.json",
-            keep=0.25 if further else 0.0,
-        ),
+        **_asr_stages(work, speller, asr_steps, further),
         **verifier_models.stages(work, processes, start=TINY if further else None),
         "package": lambda: _assemble(work, further),
     }
     if further:  # what does not begin from the package's checkpoints
         for name in ("asr on originals", "small language model", "large language model"):
             del stages[name]
-    if unknown := set(only or []) - set(stages):
-        raise typer.BadParameter(f"no stage {sorted(unknown)[0]!r}; there are: {', '.join(stages)}")
-    for name in only or stages:
-        _run(name, stages[name], work / "seconds.json")
+    return stages
+
+
+def _asr_stages(work: Path, speller: Path, steps: int, further: bool) -> dict[str, Callable[[], object]]:
+    """Returns the stages of the speech recogniser; `speller` is trained on originals alone."""
+    both, ends = [work / "speech", work / "resynthesis"], work / "word_ends.json"
+    keep = 0.25 if further else 0.0
+    return {
+        "asr on originals": lambda: asr.train(
+            both[:1], work, "asr_a", steps=steps, rate=1.2e-3, full_from=1.0
+        ),
+        "word ends": lambda: asr.write_word_ends(speller, work / "speech", ends, 12),
+        "asr": lambda: asr.train(
+            both, work, "asr", steps=steps, rate=7e-4, full_from=0.6, start=speller, ends=ends, keep=keep
+        ),
+    }
 
 
 def _run(name: str, stage: Callable[[], object], record: Path) -> None:

@@ -108,15 +108,7 @@ def write(tiny: Path, work: Path, further: bool) -> None:
     ]
     present = [part for part in parts if part[2].exists()]
     steps = {name: before.get(name, 0) + _steps(work, states) for name, _, _, states in present}
-    lengths = [
-        json.loads(line)["length"]
-        for meta in sorted((work / "codes").glob("*.jsonl"))
-        for line in meta.read_text().splitlines()
-    ]
-    data = {
-        "utterances": before.get("utterances", 0) + len(lengths),
-        "seconds": before.get("seconds", 0) + sum(lengths) // 50,
-    }
+    data = _training_data(work, before)
     counted.write_text(json.dumps({**steps, **data}, indent=1) + "\n")
     rows = [
         f"| {name} | {form} | {_parameters(path) / 1e6:.2f} M | {_megabytes(path):.1f} | {steps[name]:,} |"
@@ -138,3 +130,16 @@ def write(tiny: Path, work: Path, further: bool) -> None:
         ),
         encoding="utf-8",
     )
+
+
+def _training_data(work: Path, before: dict[str, int]) -> dict[str, int]:
+    """Counts the language model's utterances and their seconds, added to those `before`."""
+    lengths = [
+        json.loads(line)["length"]
+        for meta in sorted((work / "codes").glob("*.jsonl"))
+        for line in meta.read_text().splitlines()
+    ]
+    return {
+        "utterances": before.get("utterances", 0) + len(lengths),
+        "seconds": before.get("seconds", 0) + sum(lengths) // 50,
+    }

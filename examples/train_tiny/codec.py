@@ -171,32 +171,24 @@ def train(
     spectral = SpectralLoss().to(loop.DEVICE)
     content = ContentLoss(recogniser).to(loop.DEVICE) if recogniser is not None else None
 
-    def quantised(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        z = model.quantizer.project_in(pre_quantiser(model, x)).float()
-        return z, model.quantizer.quantizer(model.quantizer.quantizer.bound(z))[0]
-
     def step_loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         chosen = torch.randint(len(frames) - CROP, (BATCH,), generator=torch.Generator().manual_seed(step))
         index = chosen[:, None] + torch.arange(CROP)
-        x, true = (
-            frames[index].float().to(loop.DEVICE),
-            samples[index].float().view(BATCH, -1).to(loop.DEVICE) / 32768,
-        )
+        x = frames[index].float().to(loop.DEVICE)
+        true = samples[index].float().view(BATCH, -1).to(loop.DEVICE) / 32768
         fixed = step >= ENCODER_UNTIL * steps
         for decoding in (model.quantizer.project_out, model.acoustic_decoder):
             decoding.requires_grad_(fixed or start is None)
         with loop.autocast():
             with torch.set_grad_enabled(not fixed):
-                z, codes = quantised(x)
+                z, codes = _quantised(model, x)
             made = model.acoustic_decoder(model.quantizer.project_out(codes))[:, 0].float()
-        flat = z.flatten(0, 1)
-        spread = (flat.mean(0) ** 2).mean() + ((flat.std(0) - 1) ** 2).mean() + F.relu(flat.abs() - 2).mean()
-        loss = spectral(made, true)
+        loss, spread = spectral(made, true), _spread(z)
         logs = {"loss": loss.item(), "spread": spread.item()}
         if content is not None:
             with loop.autocast():
-                kept = content(made, true)
-            loss, logs["content"] = loss + CONTENT * kept, kept.item()
+                loss = loss + CONTENT * (kept := content(made, true))
+            logs["content"] = kept.item()
         return loss + 0.1 * spread, logs
 
     def probe(step: int) -> dict[str, float]:
@@ -207,6 +199,18 @@ def train(
     rate = 6e-4 if start is None else 1.5e-4
     loop.train(model, step_loss, work / "codec_train.pt", steps=steps, rate=rate, probe=probe)
     export(model, work / "codec")
+
+
+def _quantised(model: Xcodec2Model, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The quantiser's input and its output, for features [B, frames, width]."""
+    z = model.quantizer.project_in(pre_quantiser(model, x)).float()
+    return z, model.quantizer.quantizer(model.quantizer.quantizer.bound(z))[0]
+
+
+def _spread(z: torch.Tensor) -> torch.Tensor:
+    """How far the quantiser's input is from mean 0, standard deviation 1 and values within 2."""
+    flat = z.flatten(0, 1)
+    return (flat.mean(0) ** 2).mean() + ((flat.std(0) - 1) ** 2).mean() + F.relu(flat.abs() - 2).mean()
 
 
 def export(model: Xcodec2Model, out: Path) -> None:

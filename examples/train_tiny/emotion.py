@@ -116,14 +116,8 @@ def train(folders: list[Path], work: Path, steps: int = 9000, start: Path | None
 
     learning = nn.ModuleDict({"model": model, "tones": tones, "who": who, "towards": towards})
     matrices = [w for name, w in model.named_parameters() if "blocks" in name and w.ndim == 2]
-    loop.train(
-        learning,
-        step_loss,
-        work / "emotion_train.pt",
-        steps=steps,
-        rate=1e-3 if start is None else 6e-4,
-        by_muon=matrices,
-    )
+    rate = 1e-3 if start is None else 6e-4
+    loop.train(learning, step_loss, work / "emotion_train.pt", steps=steps, rate=rate, by_muon=matrices)
     export(model, work / "emotion")
 
 

@@ -277,11 +277,9 @@ def train(
         keep = 0.25 if began.num_parameters() == model.num_parameters() else 0.0
     trainee = Trainee(model)
     corpus, held = Corpus(codes_folder), Corpus(codes_folder, validation=True)
-    print(
-        f"{len(corpus.pieces)} utterances, {sum(len(p.codes) for p in corpus.pieces) / 180_000:.1f} hours, "
-        f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters",
-        flush=True,
-    )
+    hours = sum(len(piece.codes) for piece in corpus.pieces) / 180_000
+    millions = model.num_parameters() / 1e6
+    print(f"{len(corpus.pieces)} utterances, {hours:.1f} hours, {millions:.2f} M parameters", flush=True)
 
     def step_loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         batch = corpus.batch(step, step / steps if start is None else 1.0)
@@ -296,11 +294,8 @@ def train(
         known = np.mean([trainee.loss(corpus, b)[0].item() for b in _singles(corpus)])
         if step % 2000 > 1000 or step + 1 == steps:
             export(model, work, size)
-        return {
-            "validation": float(true),
-            "text matters by": float(shuffled - true),
-            "overfitted by": float(true - known),
-        }
+        measures = {"validation": true, "text matters by": shuffled - true, "overfitted by": true - known}
+        return {name: float(value) for name, value in measures.items()}
 
     loop.train(
         model,

@@ -71,20 +71,7 @@ def train(
     began = {name: value.clone() for name, value in model.state_dict().items()} if keep else {}
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimisers = _optimisers(trainable, set(by_muon), rate, weight_decay)
-    first = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=DEVICE, weights_only=True)
-        model.load_state_dict(state["model"])
-        for optimiser, saved_state in zip(optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved_state)
-        first = state["step"]
-
-    def save(step: int) -> None:
-        part = checkpoint.with_suffix(".part")
-        moments = [optimiser.state_dict() for optimiser in optimisers]
-        torch.save({"model": model.state_dict(), "optimisers": moments, "step": step}, part)
-        part.replace(checkpoint)
-
+    first = _resume(checkpoint, model, optimisers) if checkpoint.exists() else 0
     started = saved = time.time()
     sums: dict[str, float] = {}
     for step in range(first, steps):
@@ -105,13 +92,29 @@ def train(
             print(f"step {step + 1}/{steps}  {means}  {pace:.3f} s/step", flush=True)
             sums.clear()
         if probe is not None and (step + 1) % probe_every == 0:
-            print(
-                f"probe {step + 1}  " + "  ".join(f"{k} {v:.4g}" for k, v in probe(step).items()), flush=True
-            )
+            measured = "  ".join(f"{name} {value:.4g}" for name, value in probe(step).items())
+            print(f"probe {step + 1}  {measured}", flush=True)
         if time.time() - saved > 60 * save_minutes:
-            save(step + 1)
+            _save(checkpoint, model, optimisers, step + 1)
             saved = time.time()
-    save(steps)
+    _save(checkpoint, model, optimisers, steps)
     for name, value in model.state_dict().items():
         if name in began and value.is_floating_point():
             value.lerp_(began[name], keep)
+
+
+def _save(checkpoint: Path, model: nn.Module, optimisers: list[torch.optim.Optimizer], step: int) -> None:
+    """Writes weights, optimisers and step; the file is whole or not there."""
+    part = checkpoint.with_suffix(".part")
+    moments = [optimiser.state_dict() for optimiser in optimisers]
+    torch.save({"model": model.state_dict(), "optimisers": moments, "step": step}, part)
+    part.replace(checkpoint)
+
+
+def _resume(checkpoint: Path, model: nn.Module, optimisers: list[torch.optim.Optimizer]) -> int:
+    """Loads what `_save` wrote; returns the next step."""
+    state = torch.load(checkpoint, map_location=DEVICE, weights_only=True)
+    model.load_state_dict(state["model"])
+    for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
+        optimiser.load_state_dict(saved)
+    return int(state["step"])

@@ -31,7 +31,7 @@ class Block:
     @property
     def runs(self) -> bool:
         """Whether it holds commands or Python that are to be run."""
-        return self.language in ("bash", "python") and not self.mark.startswith("not run")
+        return self.language in ("bash", "python") and not self.mark.startswith(("not run", "file: "))
 
 
 def blocks(page: Path) -> list[Block]:

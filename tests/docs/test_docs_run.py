@@ -72,6 +72,15 @@ def test_blocks_that_do_not_run_are_counted_and_say_why() -> None:
     assert len(marked) == NOT_RUN
 
 
+def test_blocks_that_show_a_file_equal_it() -> None:
+    """A page may print a program of `examples/`, whose own test runs it."""
+    shown = [(page, block) for page in RUN for block in blocks(page) if block.mark.startswith("file: ")]
+    assert shown
+    for page, block in shown:
+        file = ROOT / block.mark.removeprefix("file: ")
+        assert block.code == file.read_text("utf-8"), f"{name(page)}, line {block.line}"
+
+
 def _run(block: Block, names: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     if block.language == "python":
         exec(compile(block.code, f"line {block.line}", "exec"), names)

@@ -26,7 +26,6 @@ def test_every_program_is_known() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_a_program_runs_from_another_folder(path: Path, tmp_path: Path) -> None:
     """Each program runs without arguments and prints its result; only the embedded models are needed."""

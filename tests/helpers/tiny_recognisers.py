@@ -66,6 +66,47 @@ def end_always(model: WhisperForConditionalGeneration) -> None:
 CHARACTERS = "今天气很好我们去看海的"
 
 
+PARAFORMER_DECODER = {
+    "attention_heads": 2,
+    "linear_units": 16,
+    "num_blocks": 1,
+    "kernel_size": 5,
+    "sanm_shfit": 0,
+}
+PARAFORMER: dict[str, Any] = {
+    "model": "SeacoParaformer",
+    "model_conf": {
+        "ctc_weight": 0.0, "predictor_bias": 1, "sampling_ratio": 0.75, "inner_dim": 16,
+        "bias_encoder_type": "lstm", "bias_encoder_bid": False, "NO_BIAS": 5,
+    },
+    "encoder": "SANMEncoder",
+    "encoder_conf": {
+        "output_size": 16, "attention_heads": 2, "linear_units": 16, "num_blocks": 2, "input_layer": "pe",
+        "pos_enc_class": "SinusoidalPositionEncoder", "normalize_before": True, "kernel_size": 5,
+        "sanm_shfit": 0, "selfattention_layer_type": "sanm",
+    },
+    "decoder": "ParaformerSANMDecoder",
+    "decoder_conf": {**PARAFORMER_DECODER, "att_layer_num": 1},
+    "seaco_decoder": "ParaformerSANMDecoder",
+    "seaco_decoder_conf": {**PARAFORMER_DECODER, "use_output_layer": False, "wo_input_layer": True},
+    "predictor": "CifPredictorV3",
+    "predictor_conf": {
+        "idim": 16, "threshold": 1.0, "l_order": 1, "r_order": 1, "tail_threshold": 0.45,
+        "smooth_factor2": 0.25, "noise_threshold2": 0.01, "upsample_times": 3, "use_cif1_cnn": False,
+        "upsample_type": "cnn_blstm",
+    },
+    "frontend": "WavFrontend",
+    "frontend_conf": {
+        "fs": 16000, "window": "hamming", "n_mels": 80, "frame_length": 25, "frame_shift": 10,
+        "lfr_m": 7, "lfr_n": 6, "dither": 0.0,
+    },
+    "tokenizer": "CharTokenizer",
+    "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True},
+    "ctc_conf": {"dropout_rate": 0.0, "ctc_type": "builtin", "reduce": True, "ignore_nan_grad": True},
+    "normalize": None,
+}  # fmt: skip
+
+
 def write_paraformer(folder: Path) -> Path:
     """Writes a funasr folder of a SeacoParaformer, such as funasr/paraformer-zh."""
     import funasr  # noqa: F401 - registers its models
@@ -73,48 +114,15 @@ def write_paraformer(folder: Path) -> Path:
     from funasr.register import tables
 
     tokens = ["<blank>", "<s>", "</s>", *CHARACTERS, "co@@", "in", "<unk>"]
-    decoder = {"attention_heads": 2, "linear_units": 16, "num_blocks": 1, "kernel_size": 5, "sanm_shfit": 0}
-    config: dict[str, Any] = {
-        "model": "SeacoParaformer",
-        "model_conf": {
-            "ctc_weight": 0.0, "predictor_bias": 1, "sampling_ratio": 0.75, "inner_dim": 16,
-            "bias_encoder_type": "lstm", "bias_encoder_bid": False, "NO_BIAS": 5,
-        },
-        "encoder": "SANMEncoder",
-        "encoder_conf": {
-            "output_size": 16, "attention_heads": 2, "linear_units": 16, "num_blocks": 2, "input_layer": "pe",
-            "pos_enc_class": "SinusoidalPositionEncoder", "normalize_before": True, "kernel_size": 5,
-            "sanm_shfit": 0, "selfattention_layer_type": "sanm",
-        },
-        "decoder": "ParaformerSANMDecoder",
-        "decoder_conf": {**decoder, "att_layer_num": 1},
-        "seaco_decoder": "ParaformerSANMDecoder",
-        "seaco_decoder_conf": {**decoder, "use_output_layer": False, "wo_input_layer": True},
-        "predictor": "CifPredictorV3",
-        "predictor_conf": {
-            "idim": 16, "threshold": 1.0, "l_order": 1, "r_order": 1, "tail_threshold": 0.45,
-            "smooth_factor2": 0.25, "noise_threshold2": 0.01, "upsample_times": 3, "use_cif1_cnn": False,
-            "upsample_type": "cnn_blstm",
-        },
-        "frontend": "WavFrontend",
-        "frontend_conf": {
-            "fs": 16000, "window": "hamming", "n_mels": 80, "frame_length": 25, "frame_shift": 10,
-            "lfr_m": 7, "lfr_n": 6, "dither": 0.0,
-        },
-        "tokenizer": "CharTokenizer",
-        "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True},
-        "ctc_conf": {"dropout_rate": 0.0, "ctc_type": "builtin", "reduce": True, "ignore_nan_grad": True},
-        "normalize": None,
-    }  # fmt: skip
     folder.mkdir()
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "config.yaml").write_text(yaml.safe_dump(PARAFORMER))
     (folder / "tokens.json").write_text(json.dumps(tokens))
     shift, scale = " ".join(["-8.0"] * 560), " ".join(["0.2"] * 560)
     (folder / "am.mvn").write_text(
         f"<Nnet>\n<Splice> 560 560\n[ 0 ]\n<AddShift> 560 560\n<LearnRateCoef> 0 [ {shift} ]\n"
         f"<Rescale> 560 560\n<LearnRateCoef> 0 [ {scale} ]\n</Nnet>\n"
     )
-    settings = {**config, **config["model_conf"], "vocab_size": len(tokens), "input_size": 560}
+    settings = {**PARAFORMER, **PARAFORMER["model_conf"], "vocab_size": len(tokens), "input_size": 560}
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = tables.model_classes["SeacoParaformer"](**settings)

@@ -110,7 +110,7 @@ def write_unispeech(path: Path) -> Path:
 
     Names and shapes are listed here, independently of the code under test.
     """
-    hidden, inner, heads, buckets, channels, pooled, dim = 16, 24, 2, 16, 16, 24, 12
+    hidden, inner, heads, buckets = 16, 24, 2, 16
     shapes: dict[str, tuple[int, ...]] = {"mask_emb": (hidden,), "layer_norm.weight": (8,)}
     shapes |= {
         "layer_norm.bias": (8,),
@@ -135,7 +135,22 @@ def write_unispeech(path: Path) -> Path:
         for name in ("self_attn_layer_norm", "final_layer_norm"):
             shapes |= {f"{where}.{name}.weight": (hidden,), f"{where}.{name}.bias": (hidden,)}
     shapes = {f"feature_extract.model.{name}": shape for name, shape in shapes.items()}
-    shapes |= {"feature_weight": (3,)}
+    shapes |= _unispeech_head(hidden)
+    generator = torch.Generator().manual_seed(0)
+    weights: dict[str, torch.Tensor] = {}
+    for name, shape in shapes.items():
+        random = 0.3 * torch.randn(shape, generator=generator)
+        weights[name] = random.abs() + 0.5 if "running_var" in name or name.endswith("weight_g") else random
+        if "num_batches" in name:
+            weights[name] = torch.tensor(1)
+    torch.save({"model": weights}, path)
+    return path
+
+
+def _unispeech_head(hidden: int) -> dict[str, tuple[int, ...]]:
+    """Returns the names and shapes of the ECAPA part and its training head."""
+    channels, pooled, dim = 16, 24, 12
+    shapes: dict[str, tuple[int, ...]] = {"feature_weight": (3,)}
     shapes |= _convolution("layer1.conv", hidden, channels, 5) | _norm("layer1.bn", channels)
     for i in (2, 3, 4):
         for name in ("Conv1dReluBn1", "Conv1dReluBn2"):
@@ -150,18 +165,41 @@ def write_unispeech(path: Path) -> Path:
     shapes |= _convolution("pooling.linear1", pooled, 6, 1) | _convolution("pooling.linear2", 6, pooled, 1)
     shapes |= _norm("bn", 2 * pooled) | _linear("linear", 2 * pooled, dim)
     shapes |= {"loss_calculator.projection.weight": (5, dim)}
-    generator = torch.Generator().manual_seed(0)
-    weights: dict[str, torch.Tensor] = {}
-    for name, shape in shapes.items():
-        random = 0.3 * torch.randn(shape, generator=generator)
-        weights[name] = random.abs() + 0.5 if "running_var" in name or name.endswith("weight_g") else random
-        if "num_batches" in name:
-            weights[name] = torch.tensor(1)
-    torch.save({"model": weights}, path)
-    return path
+    return shapes
 
 
 LABELS = ("生气/angry", "开心/happy", "中立/neutral", "难过/sad", "unuse_0", "<unk>")
+
+
+EMOTION2VEC_AUDIO = {
+    "type": "AUDIO", "prenet_depth": 1, "prenet_layerdrop": 0.0, "prenet_dropout": 0.0,
+    "start_drop_path_rate": 0.0, "end_drop_path_rate": 0.0, "num_extra_tokens": 2,
+    "init_extra_token_zero": True, "mask_noise_std": 0.01, "mask_prob_min": None, "mask_prob": 0.5,
+    "inverse_mask": False, "mask_prob_adjust": 0.05, "keep_masked_pct": 0.0, "mask_length": 5,
+    "add_masks": False, "remove_masks": False, "mask_dropout": 0.0, "encoder_zero_mask": True,
+    "mask_channel_prob": 0.0, "mask_channel_length": 64, "ema_local_encoder": False,
+    "local_grad_mult": 1.0, "use_alibi_encoder": True, "alibi_scale": 1.0, "learned_alibi": False,
+    "alibi_max_pos": None, "learned_alibi_scale": True, "learned_alibi_scale_per_head": True,
+    "learned_alibi_scale_per_layer": False, "num_alibi_heads": 2, "model_depth": 1, "decoder": None,
+    "extractor_mode": "layer_norm",
+    "feature_encoder_spec": "[(16, 10, 5)] + [(16, 3, 2)] * 4 + [(16, 2, 2)] + [(16, 2, 2)]",
+    "conv_pos_width": 15, "conv_pos_groups": 4, "conv_pos_depth": 2, "conv_pos_pre_ln": False,
+}  # fmt: skip
+EMOTION2VEC_SHAPE = {
+    "loss_beta": 0.0, "loss_scale": None, "depth": 1, "start_drop_path_rate": 0.0,
+    "end_drop_path_rate": 0.0, "num_heads": 2, "norm_eps": 1e-5, "norm_affine": True,
+    "encoder_dropout": 0.0, "post_mlp_drop": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0,
+    "dropout_input": 0.0, "layerdrop": 0.0, "embed_dim": 32, "mlp_ratio": 2.0,
+    "layer_norm_first": False, "average_top_k_layers": 1, "end_of_block_targets": False,
+    "clone_batch": 1, "normalize": True, "modalities": {"audio": EMOTION2VEC_AUDIO},
+}  # fmt: skip
+EMOTION2VEC = {
+    "model": "Emotion2vec",
+    "model_conf": EMOTION2VEC_SHAPE,
+    "tokenizer": "CharTokenizer",
+    "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True},
+    "scope_map": ["d2v_model.", "none"],
+}
 
 
 def write_emotion2vec(folder: Path) -> Path:
@@ -169,45 +207,16 @@ def write_emotion2vec(folder: Path) -> Path:
     import yaml
     from funasr.models.emotion2vec.model import Emotion2vec
 
-    audio = {
-        "type": "AUDIO", "prenet_depth": 1, "prenet_layerdrop": 0.0, "prenet_dropout": 0.0,
-        "start_drop_path_rate": 0.0, "end_drop_path_rate": 0.0, "num_extra_tokens": 2,
-        "init_extra_token_zero": True, "mask_noise_std": 0.01, "mask_prob_min": None, "mask_prob": 0.5,
-        "inverse_mask": False, "mask_prob_adjust": 0.05, "keep_masked_pct": 0.0, "mask_length": 5,
-        "add_masks": False, "remove_masks": False, "mask_dropout": 0.0, "encoder_zero_mask": True,
-        "mask_channel_prob": 0.0, "mask_channel_length": 64, "ema_local_encoder": False,
-        "local_grad_mult": 1.0, "use_alibi_encoder": True, "alibi_scale": 1.0, "learned_alibi": False,
-        "alibi_max_pos": None, "learned_alibi_scale": True, "learned_alibi_scale_per_head": True,
-        "learned_alibi_scale_per_layer": False, "num_alibi_heads": 2, "model_depth": 1, "decoder": None,
-        "extractor_mode": "layer_norm",
-        "feature_encoder_spec": "[(16, 10, 5)] + [(16, 3, 2)] * 4 + [(16, 2, 2)] + [(16, 2, 2)]",
-        "conv_pos_width": 15, "conv_pos_groups": 4, "conv_pos_depth": 2, "conv_pos_pre_ln": False,
-    }  # fmt: skip
-    shape = {
-        "loss_beta": 0.0, "loss_scale": None, "depth": 1, "start_drop_path_rate": 0.0,
-        "end_drop_path_rate": 0.0, "num_heads": 2, "norm_eps": 1e-5, "norm_affine": True,
-        "encoder_dropout": 0.0, "post_mlp_drop": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0,
-        "dropout_input": 0.0, "layerdrop": 0.0, "embed_dim": 32, "mlp_ratio": 2.0,
-        "layer_norm_first": False, "average_top_k_layers": 1, "end_of_block_targets": False,
-        "clone_batch": 1, "normalize": True, "modalities": {"audio": audio},
-    }  # fmt: skip
-    config = {
-        "model": "Emotion2vec",
-        "model_conf": shape,
-        "tokenizer": "CharTokenizer",
-        "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True},
-        "scope_map": ["d2v_model.", "none"],
-    }
     folder.mkdir()
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = Emotion2vec(model_conf=shape, vocab_size=len(LABELS))
+        model = Emotion2vec(model_conf=EMOTION2VEC_SHAPE, vocab_size=len(LABELS))
         nn.init.normal_(model.proj.weight)
     # The released files prefix the weights that fairseq trained, and have more entries than the model.
     names = {name: name if name.startswith("proj") else f"d2v_model.{name}" for name in model.state_dict()}
     weights = {names[name]: weight for name, weight in model.state_dict().items()}
     torch.save({"model": {**weights, "d2v_model.decoder": torch.ones(1)}}, folder / "model.pt")
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "config.yaml").write_text(yaml.safe_dump(EMOTION2VEC))
     (folder / "tokens.txt").write_text("\n".join(LABELS) + "\n", encoding="utf-8")
     return folder
 
