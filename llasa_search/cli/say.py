@@ -23,6 +23,9 @@ from llasa_search.storage.run_folder import run_to_json
 from llasa_search.verifiers.specification import DEFAULT_REWARD, parse_options
 from llasa_search.voice import Voice
 
+STAGE_LABELS = {"decode": "sampling", "verify": "scoring"}
+"""How a stage is printed whose stored name differs."""
+
 
 def say(
     text: Annotated[str, typer.Argument(help="What to say.")],
@@ -104,7 +107,8 @@ def _voice(prompt: str | None, prompt_text: str | None) -> Voice | None:
 
 
 def _report(result: SearchResult, out: Path) -> str:
-    seconds = ", ".join(f"{stage} {spent:.1f} s" for stage, spent in result.ledger.stage_seconds.items())
+    stages = result.ledger.stage_seconds.items()
+    seconds = ", ".join(f"{STAGE_LABELS.get(stage, stage)} {spent:.1f} s" for stage, spent in stages)
     early = result.stopped_by not in (None, "candidates")
     stopped = f"; stopped by {result.stopped_by}" if early else ""
     chosen = f"candidate {result.best.index}, the best of {len(result.candidates)}"

@@ -22,7 +22,7 @@ FRAME_RATE = 50.0
 
 
 def trace(run: Annotated[Path, typer.Argument(help="A folder that --save-run has written.")]) -> None:
-    """Draw the tree of a search: which rows continued, which were cut, and why."""
+    """Draw the tree of a search: which rows continued, which were pruned, and why."""
     tree = Drawing(SearchResult.load_run(run)).tree()
     Console(highlight=False, width=terminal_width() or UNLIMITED).print(tree)
 
@@ -30,7 +30,7 @@ def trace(run: Annotated[Path, typer.Argument(help="A folder that --save-run has
 class Drawing:
     """Draws every row of a search below the row that it was forked from.
 
-    Siblings that were cut at the same point for the same reason share a line.
+    Siblings that were pruned at the same point for the same reason share a line.
     """
 
     def __init__(self, result: SearchResult) -> None:
@@ -60,7 +60,7 @@ class Drawing:
     def _next_steps(self, node: Node) -> list[Node]:
         """Returns the rows that continue the text after a finished step.
 
-        If only one sibling is continued, they are drawn beside it and not below it.
+        If only one sibling is continued, they are drawn at its level and not below it.
         """
         return [child for child in self._children[node.index] if not child.start]
 
@@ -69,8 +69,12 @@ class Drawing:
         roots = {node.index for node in self._children[None]}
         finished = [candidate.index for candidate in self._result.candidates]
         ancestors = {trace.root(index) for index in finished}
-        counts = f"{len(trace.nodes)} rows from {len(roots)} roots, {len(finished)} finished"
-        return f"{self._result.settings.get('strategy', '')}: {counts}, from {len(ancestors)} of the roots"
+        counts = f"{_count(len(trace.nodes), 'row')} from {_count(len(roots), 'root')}"
+        if finished:
+            from_roots = f"from {_count(len(ancestors), 'root')}"
+            one = "row descends" if len(finished) == 1 else "rows descend"
+            counts += f"; the {len(finished)} finished {one} {from_roots}"
+        return f"{self._result.settings.get('strategy', '')}: {counts}"
 
     def _line_key(self, node: Node) -> tuple[object, ...]:
         """Returns a key that is equal for siblings that share a line."""
@@ -90,12 +94,16 @@ class Drawing:
 
     def _end(self, node: Node) -> str:
         if node.end == "cut":
-            return f"cut at {_seconds(node.tokens)}: {node.why}"
+            return f"pruned at {_seconds(node.tokens)}: {node.why}"
         reward = self._rewards.get(node.index, math.nan)
         label = "reward" if node.text == self._result.text else "whole text"
         rewarded = "" if math.isnan(reward) else f", {label} {reward:.3f}"
         chosen = self._result.candidates and node.index == self._result.best.index
         return f"finished at {_seconds(node.tokens)} ({node.why}){rewarded}{' <- chosen' if chosen else ''}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _names(nodes: list[Node]) -> str:

@@ -171,7 +171,7 @@ class Scorer:
             if count := sum(str(verifier) not in candidate.scores for candidate in beaten):
                 skipped[str(verifier)] = skipped.get(str(verifier), 0) + count
         skip(late, required, self._why_skipped)
-        skip(beaten, required, "could no longer win")
+        skip(beaten, required, "cannot become the best candidate")
 
     def _score_now(self, batch: Sequence[Candidate], verifiers: Sequence[Verifier]) -> None:
         for verifier in verifiers:

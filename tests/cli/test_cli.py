@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
@@ -48,6 +49,7 @@ def test_say_writes_speech_and_prints_every_candidate(say: Cli, tmp_path: Path) 
     lines = done.out.splitlines()
     assert lines[0].startswith("rank") and len(lines) == 5
     assert str(tmp_path / "a.wav") in lines[-1] and "stopped by" not in lines[-1]
+    assert re.search(r"\(prefill \S+ s, sampling \S+ s, codec \S+ s, scoring \S+ s\)$", lines[-1])
 
 
 def test_stderr_is_empty_if_it_is_not_a_terminal(say: Cli) -> None:

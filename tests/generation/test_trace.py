@@ -68,11 +68,11 @@ def test_it_is_drawn_as_a_tree(result: SearchResult, tmp_path: Path, cli: Callab
     done = cli("trace", result.save_run(tmp_path / "run"))
     assert done.code == 0
     assert done.out.splitlines() == [
-        "Beam(width=1): 6 rows from 4 roots, 2 finished, from 1 of the roots",
-        "├── 0, 2, 3: failed to 0.500 at 0.50 s, cut at 0.50 s: not among the best 1",
+        "Beam(width=1): 6 rows from 4 roots; the 2 finished rows descend from 1 root",
+        "├── 0, 2, 3: failed to 0.500 at 0.50 s, pruned at 0.50 s: not among the best 1",
         "└── 1: 0.750 at 0.50 s, finished at 1.20 s (stop), reward 0.500",
         "    └── 4 from 0.50 s: finished at 1.50 s (length), reward 0.625 <- chosen",
-        "        └── 5 from 1.00 s: unknown at 0.50 s, cut at 1.10 s: [stopped]",
+        "        └── 5 from 1.00 s: unknown at 0.50 s, pruned at 1.10 s: [stopped]",
     ]
 
 
@@ -86,7 +86,7 @@ def test_searches_have_one(llasa: Llasa, tmp_path: Path, cli: Callable[..., Any]
     short = Sampling(min_seconds=0.6, max_seconds=0.6)
     searcher = Searcher(llasa, Codes(), Beam(2, 2, step_tokens=8, prefix_verifiers=Codes()))
     drawn = cli("trace", searcher.generate("a coin", sampling=short).save_run(tmp_path / "run")).out
-    assert "cut at 0.16 s: not among the best 2" in drawn and "<- chosen" in drawn
+    assert "pruned at 0.16 s: not among the best 2" in drawn and "<- chosen" in drawn
 
 
 def test_what_the_budget_ended_says_so(llasa: Llasa) -> None:
