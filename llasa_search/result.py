@@ -99,16 +99,22 @@ class SearchResult(Run):
 
         Raises:
             InputError: the file cannot be written there.
+            OSError: the disk is full, or the like.
         """
         return write_wav(check_wav(path), self.audio, self.sample_rate)
 
-    def save_run(self, folder: str | os.PathLike[str]) -> Path:
+    def save_run(self, folder: str | os.PathLike[str], overwrite: bool = False) -> Path:
         """Writes everything to a new folder; see `llasa_search.storage.run_folder` for its format.
+
+        Args:
+            folder: a new one.
+            overwrite: whether an existing run folder is replaced, with everything in it.
 
         Raises:
             InputError: the folder exists, or cannot be written.
+            OSError: the disk is full, or the like.
         """
-        return save_run(self, self.best.index if self.candidates else None, folder)
+        return save_run(self, self.best.index if self.candidates else None, folder, overwrite)
 
     @staticmethod
     def load_run(folder: str | os.PathLike[str]) -> SearchResult:

@@ -188,6 +188,8 @@ def generate(
     model: str | os.PathLike[str] | Llasa = "tiny",
     gate: Gate = "auto",
     codec: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
     sampling: Sampling | None = None,
     language: str | None = None,
     seed: int = 0,
@@ -198,7 +200,7 @@ def generate(
     Loaded models are kept for the next call with the same model or verifiers; `unload` frees them.
     """
     global _kept
-    searcher = Searcher(model, verifiers, strategy, gate=gate, codec=codec)
+    searcher = Searcher(model, verifiers, strategy, gate=gate, codec=codec, device=device, dtype=dtype)
     if _kept is not None:
         _share_loaded(_kept, searcher)
     _kept = searcher  # frees what it did not take over, before anything is loaded
@@ -215,7 +217,7 @@ def generate(
 
 def _share_loaded(last: Searcher, new: Searcher) -> None:
     """Gives `new` what `last` has loaded and `new` needs too."""
-    if (last.model, last.codec) == (new.model, new.codec):
+    if all(vars(last)[name] == vars(new)[name] for name in ("model", "codec", "device", "dtype")):
         new.llasa = last.llasa
     if last.reward == new.reward:
         new.reward = last.reward

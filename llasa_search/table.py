@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,30 @@ from llasa_search.reward.compose import COMBINATIONS
 
 TRANSCRIPT_WIDTH = 60
 UNLIMITED = 1_000_000
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, line separators, marks that change the direction of text, and lone surrogates."""
+
+
+def printable(text: str, *, lines: bool = False, json: bool = False) -> str:
+    """Returns text whose control characters are escaped: a terminal shows them and does not obey them.
+
+    Args:
+        text: to show.
+        lines: whether line breaks stay.
+        json: whether the text is a JSON document, and must stay one.
+
+    >>> print(printable("\\x1b[31mred\\x07"))
+    \\x1b[31mred\\x07
+    """
+
+    def escaped(match: re.Match[str]) -> str:
+        character = match.group()
+        if lines and character == "\n":
+            return character
+        return f"\\u{ord(character):04x}" if json else character.encode("unicode_escape").decode()
+
+    return _UNPRINTABLE.sub(escaped, text)
 
 
 def text_table(rows: Sequence[Sequence[str]], width: int | None = None) -> str:
@@ -32,7 +57,7 @@ def text_table(rows: Sequence[Sequence[str]], width: int | None = None) -> str:
 
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     for row in rows:
-        table.add_row(*map(Text, row))  # as they are: not read as markup
+        table.add_row(*(Text(printable(cell, lines=True)) for cell in row))  # not read as markup
     console = Console(file=StringIO(), width=width or UNLIMITED, color_system=None, legacy_windows=False)
     with console.capture() as capture:
         console.print(table)

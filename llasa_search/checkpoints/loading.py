@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llasa_search.checkpoints.hub import first_lines
-from llasa_search.errors import InputError, LlasaSearchError, ModelError
+from llasa_search.errors import InputError, LlasaSearchError, ModelError, short_repr
 
 if TYPE_CHECKING:
     import torch
@@ -23,13 +23,16 @@ def pick_device(device: str = "auto") -> torch.device:
     """
     import torch
 
+    if not isinstance(device, str):
+        raise InputError(f"device={short_repr(device)}: give a name, such as 'auto', 'cpu' or 'cuda:1'")
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"the device {device!r} cannot be used here: {first_lines(error)}") from error
+        torch.empty(1, device=chosen).item()  # fails on "meta", which has no values
+    except (RuntimeError, AssertionError, ImportError) as error:
+        why = first_lines(error)
+        raise InputError(f"the device {short_repr(device)} cannot be used here: {why}") from error
     return chosen
 
 

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from os import PathLike
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import numpy as np
 import typer
 
 from llasa_search.arrays import Audio
-from llasa_search.cli.options import Codec, Model
+from llasa_search.cli.options import AsJson, Codec, Device, DType, Model
+from llasa_search.cli.terminal import write, write_json
 from llasa_search.errors import LlasaSearchError, format_error
 from llasa_search.search import Searcher
 from llasa_search.strategies import BestOfN
@@ -49,13 +50,17 @@ class Check:
 def check(
     model: Model = "tiny",
     codec: Codec = None,
-    device: Annotated[str, typer.Option(help='"auto", "cpu", "cuda", ...')] = "auto",
-    dtype: Annotated[str, typer.Option(help='"auto", "float32", "bfloat16", ...')] = "auto",
+    device: Device = "auto",
+    dtype: DType = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Load a checkpoint and its codec, and try them."""
     checks = run_checks(model, codec, device, dtype)
-    rows = [["pass" if each.passed else "FAIL", each.name, each.detail] for each in checks]
-    print(text_table(rows, terminal_width()))
+    if as_json:
+        write_json([vars(each) for each in checks])
+    else:
+        rows = [["pass" if each.passed else "FAIL", each.name, each.detail] for each in checks]
+        write(text_table(rows, terminal_width()))
     if not all(each.passed for each in checks):
         raise typer.Exit(1)
 

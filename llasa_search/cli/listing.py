@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 
 from llasa_search import registry
+from llasa_search.cli.options import AsJson
+from llasa_search.cli.terminal import write, write_json
 from llasa_search.errors import InputError
 from llasa_search.table import terminal_width, text_table
 from llasa_search.verifiers.base import FunctionVerifier, Verifier
 from llasa_search.voice import Voice
 
 
-def voices() -> None:
+def voices(as_json: AsJson = False) -> None:
     """List the built-in voices and their styles."""
     rows = [[name, ", ".join(Voice.styles(name))] for name in Voice.builtins()]
-    print(text_table([["voice", "styles"], *rows], terminal_width()))
+    _print([["voice", "styles"], *rows], as_json)
 
 
-def verifiers() -> None:
+def verifiers(as_json: AsJson = False) -> None:
     """List the verifiers, what they need, and whether it is installed."""
-    print(text_table(verifier_rows(), terminal_width()))
+    _print(verifier_rows(), as_json)
 
 
-def strategies() -> None:
+def strategies(as_json: AsJson = False) -> None:
     """List the strategies, what they do, and their settings with the defaults."""
-    print(text_table(strategy_rows(), terminal_width()))
+    _print(strategy_rows(), as_json)
+
+
+def _print(table: Sequence[Sequence[str]], as_json: bool) -> None:
+    """Prints a table, or a list with one object for each of its rows."""
+    heading, *rows = table
+    if as_json:
+        write_json([dict(zip(heading, row, strict=True)) for row in rows])
+    else:
+        write(text_table(table, terminal_width()))
 
 
 def verifier_rows() -> list[list[str]]:

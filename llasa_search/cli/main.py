@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from io import TextIOWrapper
-from typing import Annotated, TextIO
+from collections.abc import Sequence
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -14,12 +14,12 @@ from llasa_search.cli.listing import strategies, verifiers, voices
 from llasa_search.cli.say import say
 from llasa_search.cli.score import score
 from llasa_search.cli.study import study
+from llasa_search.cli.terminal import flush, prepare_streams, write, write_error
 from llasa_search.cli.trace import trace
-from llasa_search.errors import InputError, LlasaSearchError
+from llasa_search.errors import InputError, LlasaSearchError, format_error
 
 app = typer.Typer(
     name="llasa-search",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -27,12 +27,15 @@ app = typer.Typer(
 for command in (say, score, trace, study, check, voices, verifiers, strategies):
     app.command()(command)
 
+WrongUse: Any = typer.BadParameter.__base__
+"""Click's `UsageError`, of the click that typer is made with."""
+
 
 def _version(asked: bool) -> None:
     if asked:
         from llasa_search import __version__
 
-        typer.echo(f"llasa-search {__version__}")
+        write(f"llasa-search {__version__}")
         raise typer.Exit
 
 
@@ -47,22 +50,33 @@ def options(
 
 def main() -> None:
     """Runs the command line; the exit code is 0, 1 after a failure, 2 after wrong use, 130 after Ctrl-C."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a character that cannot be printed must not end a search
+    prepare_streams()
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        sys.exit(_run(sys.argv[1:] or ["--help"]))
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Returns the exit code of a command; an error is printed in one line."""
     try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
-            app()
+        code = app(arguments, standalone_mode=False)
+        flush()
+        return code or 0
+    except WrongUse as error:
+        command = error.ctx.command_path if error.ctx else "llasa-search"
+        write_error(f"error: {error.format_message()} (see {command} --help)")
     except InputError as error:
-        _fail(error, 2)
+        write_error(f"error: {error}")
+    except (KeyboardInterrupt, typer.Abort):
+        write_error("interrupted")
+        return 130
+    except (MemoryError, ImportError) as error:  # without memory, libraries cannot be imported
+        write_error(f"error: not enough memory, or a library is damaged ({format_error(error)})")
+        return 1
     except (LlasaSearchError, OSError) as error:  # an OSError is, for example, a full disk
-        _fail(error, 1)
-
-
-def _fail(error: Exception, code: int) -> None:
-    typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-    sys.exit(code)
+        write_error(f"error: {error}")
+        return 1
+    return 2
 
 
 def _show_warning(
@@ -74,4 +88,4 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     if issubclass(category, UserWarning):
-        typer.echo(f"warning: {message}", err=True)
+        write_error(f"warning: {message}")

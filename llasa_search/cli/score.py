@@ -17,7 +17,8 @@ from typing import Annotated, Any
 
 import typer
 
-from llasa_search.cli.options import Verifiers
+from llasa_search.cli.options import AsJson, Language, Verifiers
+from llasa_search.cli.terminal import write, write_error, write_json
 from llasa_search.errors import InputError
 from llasa_search.evaluation.evaluate import Record, evaluate, fingerprint
 from llasa_search.evaluation.manifest import Entry, read_manifest
@@ -44,6 +45,7 @@ def score(
             help="The folder with the recordings, as <id>.wav; by default, the manifest names them.",
         ),
     ] = None,
+    language: Language = None,
     verifier: Verifiers = None,
     protocol: Annotated[
         str | None,
@@ -52,17 +54,26 @@ def score(
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write, or to resume.")
     ] = Path("scores"),
+    as_json: AsJson = False,
 ) -> None:
     """Score the recordings of a MANIFEST, from any synthesiser."""
     reward = parse_options(verifier or ["wer"])
     if protocol is not None:
         reward = with_protocol(reward, protocol)
-    if not score_manifest(manifest, wavs, gated(reward), out):
-        typer.echo("interrupted: run the same command again to resume", err=True)
+    if not score_manifest(manifest, wavs, gated(reward), out, language=language, as_json=as_json):
+        write_error("interrupted: run the same command again to resume")
         raise typer.Exit(130)
 
 
-def score_manifest(manifest: Path, wavs: Path | None, reward: Reward, out: Path) -> bool:
+def score_manifest(
+    manifest: Path,
+    wavs: Path | None,
+    reward: Reward,
+    out: Path,
+    *,
+    language: str | None = None,
+    as_json: bool = False,
+) -> bool:
     """Scores a manifest into the folder `out` and prints the summary. Ctrl-C keeps what has been scored.
 
     If `out` holds records with the same settings, those whose files have not changed are kept. The others are
@@ -73,6 +84,8 @@ def score_manifest(manifest: Path, wavs: Path | None, reward: Reward, out: Path)
         wavs: see `read_manifest`.
         reward: chooses among the recordings of an utterance.
         out: a new folder, or the folder of an earlier run.
+        language: of lines without one; None detects it.
+        as_json: whether the summary is printed as JSON instead of a table.
 
     Returns:
         Whether everything has been scored; False after Ctrl-C.
@@ -82,7 +95,7 @@ def score_manifest(manifest: Path, wavs: Path | None, reward: Reward, out: Path)
         ModelError: a verifier's checkpoint cannot be found or used; nothing has been written.
         SearchError: no recording could be scored.
     """
-    entries = read_manifest(manifest, wavs)
+    entries = read_manifest(manifest, wavs, language=language)
     _check_reward(reward, entries, manifest)
     settings = {"manifest": str(manifest.absolute()), "wavs": wavs and str(wavs.absolute())}
     settings |= _settings(reward)
@@ -96,7 +109,10 @@ def score_manifest(manifest: Path, wavs: Path | None, reward: Reward, out: Path)
     table = summary_table(summary)
     write_text(out / "summary.json", _json(summary))
     write_text(out / "summary.txt", f"{table}\n")
-    print(table)
+    if as_json:
+        write_json(summary)
+    else:
+        write(table)
     if complete and not summary["utterances"]["scored"]:
         first = records[0]["recordings"][0]
         where = f"(all errors are in {out / 'scores.jsonl'})"

@@ -10,6 +10,9 @@ from typing import Annotated
 
 import typer
 
+from llasa_search.cli.options import Codec, Model
+from llasa_search.cli.terminal import write, write_error
+
 
 def study(
     texts: Annotated[
@@ -32,12 +35,8 @@ def study(
         list[str] | None,
         typer.Option(help="NAME=VERIFIER; pocketsphinx and CTC by default. May be repeated."),
     ] = None,
-    model: Annotated[
-        str, typer.Option(help='"tiny", a hub id such as HKUSTAudio/Llasa-1B, or a local folder.')
-    ] = "tiny",
-    codec: Annotated[
-        str | None, typer.Option(help="The codec's id or folder, if not the model's own.")
-    ] = None,
+    model: Model = "tiny",
+    codec: Codec = None,
     processes: Annotated[int, typer.Option(help="Searches at once, of one thread each.")] = 2,
     folder: Annotated[Path, typer.Option(help="For everything that is written.")] = Path("work-ablation"),
     quick: Annotated[
@@ -73,7 +72,7 @@ def study(
             ablation, limit=4, ns=(1, 2, 4), temperatures=(0.6,), strategies=("rejection:n=4",), seeds=1
         )
     try:
-        typer.echo(run(ablation))
+        write(run(ablation))
     except KeyboardInterrupt:
-        typer.echo("interrupted: the same command continues from here", err=True)
+        write_error("interrupted: the same command continues from here")
         raise typer.Exit(130) from None

@@ -13,18 +13,30 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from llasa_search.cli.options import AsJson
+from llasa_search.cli.terminal import write, write_json
 from llasa_search.generation.trace import Node
 from llasa_search.result import SearchResult
-from llasa_search.table import UNLIMITED, terminal_width
+from llasa_search.storage.run_folder import run_to_json
+from llasa_search.table import UNLIMITED, printable, terminal_width
 
 FRAME_RATE = 50.0
 """Speech codes per second of X-codec2."""
 
 
-def trace(run: Annotated[Path, typer.Argument(help="A folder that --save-run has written.")]) -> None:
+def trace(
+    run: Annotated[Path, typer.Argument(help="A folder that --save-run has written.")],
+    as_json: AsJson = False,
+) -> None:
     """Draw the tree of a search: which rows continued, which were pruned, and why."""
-    tree = Drawing(SearchResult.load_run(run)).tree()
-    Console(highlight=False, width=terminal_width() or UNLIMITED).print(tree)
+    result = SearchResult.load_run(run)
+    if as_json:
+        write_json(run_to_json(result, result.best.index if result.candidates else None))
+        return
+    console = Console(highlight=False, width=terminal_width() or UNLIMITED)
+    with console.capture() as capture:
+        console.print(Drawing(result).tree())
+    write(capture.get().rstrip("\n"))
 
 
 class Drawing:
@@ -42,7 +54,7 @@ class Drawing:
 
     def tree(self) -> Tree:
         """Returns the tree, for rich to print."""
-        tree = Tree(Text(self._heading()))
+        tree = Tree(_text(self._heading()))
         places = [(tree, self._children[None])]
         while places:
             place, siblings = places.pop()
@@ -51,7 +63,7 @@ class Drawing:
                 lines[self._line_key(node)].append(node)
             one_continues = sum(bool(self._next_steps(node)) for node in siblings) == 1
             for nodes in lines.values():
-                branch, first = place.add(Text(self._line(nodes))), nodes[0]
+                branch, first = place.add(_text(self._line(nodes))), nodes[0]
                 steps = self._next_steps(first)
                 forks = [child for child in self._children[first.index] if child not in steps]
                 places += [(branch, forks), (place if one_continues else branch, steps)]
@@ -104,6 +116,10 @@ class Drawing:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _text(text: str) -> Text:
+    return Text(printable(text))
 
 
 def _names(nodes: list[Node]) -> str:

@@ -39,6 +39,7 @@ def read_manifest(
     path: str | os.PathLike[str],
     wavs: str | os.PathLike[str] | None = None,
     recorded: bool = True,
+    language: str | None = None,
 ) -> list[Entry]:
     """Reads a manifest. Paths in it are relative to its folder; blank lines are ignored.
 
@@ -53,6 +54,7 @@ def read_manifest(
         wavs: a folder that holds the recording of each entry as `<id>.wav`. None: the manifest names the
             recordings.
         recorded: whether each entry must have recordings.
+        language: of lines without one; None detects it.
 
     Raises:
         InputError: the manifest cannot be read, or a line is invalid; the message names the file and line.
@@ -64,7 +66,7 @@ def read_manifest(
     entries: dict[str, Entry] = {}
     for number, line in read_lines(path):
         try:
-            entry = _entry(parse(line), path.parent, folder)
+            entry = _entry({"language": language, **parse(line)}, path.parent, folder)
             if recorded and not entry.wavs:
                 raise InputError(
                     "it names no recording: give the folder that holds the recordings (--wavs DIR)"

@@ -12,7 +12,7 @@ from llasa_search.checkpoints.hub import first_lines, from_hub, require_id
 from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.loading import require_complete, without_progress_bars
 from llasa_search.checkpoints.names import TINY
-from llasa_search.errors import InputError, ModelError
+from llasa_search.errors import InputError, ModelError, short_repr
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
@@ -66,8 +66,8 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
     """
     if dtype == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
-    if dtype not in DTYPES:
-        raise InputError(f"unknown dtype {dtype!r}; there are: auto, {', '.join(DTYPES)}")
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise InputError(f"unknown dtype {short_repr(dtype)}; there are: auto, {', '.join(DTYPES)}")
     return DTYPES[dtype]
 
 

@@ -1,102 +1,201 @@
-"""Writes files and folders atomically, after checks that run before a search."""
+"""Writes files and folders atomically, after checks that run before a search.
+
+What is written has a temporary name beside its own until it is complete: `.NAME.XXXXXXXX.part`. A process that
+is killed leaves it behind, and the next write to the same place removes it, once it is an hour old.
+"""
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from llasa_search.arrays import Audio
-from llasa_search.errors import InputError
+from llasa_search.errors import InputError, short_repr
+
+TEMPORARY = ".part"
+ABANDONED_SECONDS = 3600
+"""Temporary files that have not changed for this long are left by a process that was killed."""
 
 
 def check_wav(path: str | os.PathLike[str]) -> Path:
     """Returns the path of a `.wav` file, after checking that it can be written.
 
     Raises:
-        InputError: it has another ending, is a folder, or its folder does not exist or is not writable.
+        InputError: it has another ending, exists and is not a file, or its folder does not exist or is not
+            writable.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.suffix.lower() != ".wav":
         raise InputError(
             f"cannot write {path}: the output is a wav file, so give it a name that ends in .wav"
         )
-    if os.path.isdir(path):
-        raise InputError(f"cannot write {path}: it is a folder")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError(f"cannot write {path}: it is {'a folder' if path.is_dir() else 'not a file'}")
     return _check_parent(path)
 
 
-def check_new_folder(path: str | os.PathLike[str]) -> Path:
+def check_new_folder(path: str | os.PathLike[str], replaces: str = "") -> Path:
     """Returns the path of a folder, after checking that it is absent or empty and can be made.
 
+    Args:
+        path: of the folder.
+        replaces: a folder that holds a file of this name may exist; `new_folder` replaces it.
+
     Raises:
-        InputError: the path exists and is not an empty folder, or its parent is missing or not writable.
+        InputError: the path exists and may not be replaced, or its parent is missing or not writable.
     """
-    path = Path(path)
-    if path.resolve() == Path.cwd():
-        raise InputError(f"cannot write {path}: it is the current folder; give a new one")
+    path = as_path(path)
     if os.path.islink(path):
         raise InputError(f"cannot write {path}: it is a link; give a new folder")
-    if os.path.exists(path) and not (path.is_dir() and not any(path.iterdir())):
-        raise InputError(f"cannot write {path}: it exists; give a new folder")
+    try:
+        if os.path.exists(path) and os.path.samefile(path, os.curdir):
+            raise InputError(f"cannot write {path}: it is the current folder; give a new one")
+        used = os.path.exists(path) and not (path.is_dir() and not any(path.iterdir()))
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    if used and not (replaces and (path / replaces).is_file()):
+        why = f"it exists and has no {replaces}" if replaces else "it exists"
+        raise InputError(f"cannot write {path}: {why}; give a new folder")
     return _check_parent(path)
+
+
+def as_path(given: object) -> Path:
+    """Returns a path.
+
+    Raises:
+        InputError: it is not text, or cannot be a path.
+    """
+    try:
+        text = os.fspath(given)  # type: ignore[call-overload]
+        if isinstance(text, str) and "\0" not in text:
+            return Path(text)
+    except TypeError:
+        pass
+    raise InputError(f"{short_repr(given)} is not a path")
 
 
 def _check_parent(path: Path) -> Path:
-    parent = path.absolute().parent
-    if not os.path.isdir(parent):
-        raise InputError(f"cannot write {path}: the folder {parent} does not exist")
     try:  # the only reliable test is to write
-        os.rmdir(tempfile.mkdtemp(dir=parent, prefix=f".{path.name}."))
+        parent = path.absolute().parent
+        if not os.path.isdir(parent):
+            raise InputError(f"cannot write {path}: the folder {parent} does not exist")
+        os.rmdir(_temporary_folder(path))
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
     return path
+
+
+@contextmanager
+def open_regular(path: Path, what: str) -> Iterator[BinaryIO]:
+    """Opens a regular file to read. Others could block, as a FIFO does, or never end.
+
+    Args:
+        path: of the file.
+        what: its name in messages.
+
+    Raises:
+        InputError: it cannot be read, or is not a regular file.
+    """
+    try:
+        with open(as_path(path), "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise InputError(f"{what} cannot be read: it is not a file")
+            yield file
+    except OSError as error:
+        raise InputError(f"{what} cannot be read: {error.strerror}") from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def write_wav(path: Path, audio: Audio, sample_rate: int, subtype: str = "PCM_16") -> Path:
     """Writes float32 mono [samples] as a wav file; samples outside [-1, 1] are clipped."""
     import soundfile
 
-    with _replacing(path) as temporary:
-        soundfile.write(temporary, audio, sample_rate, format="WAV", subtype=subtype)
-    return path
+    content = io.BytesIO()  # soundfile takes only names in UTF-8, and its errors are not OSErrors
+    soundfile.write(content, audio, sample_rate, format="WAV", subtype=subtype)
+    return write_bytes(path, content.getvalue())
 
 
 def write_text(path: Path, text: str) -> Path:
     """Writes a file in UTF-8; an existing file is replaced."""
-    with _replacing(path) as temporary:
-        Path(temporary).write_text(text, "utf-8")
-    return path
+    return write_bytes(path, text.encode())
 
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[str]:
-    """Yields a temporary file, which replaces `path` unless the block raises."""
-    handle, temporary = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Writes a file, whole or not at all; an existing file is replaced.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    _remove_abandoned(path)
+    handle, temporary = tempfile.mkstemp(TEMPORARY, f".{path.name}.", path.absolute().parent)
     try:
-        os.close(handle)
-        yield temporary
+        with open(handle, "wb") as file:
+            file.write(content)
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
+    return path
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Yields a temporary folder, which is moved to `path` unless the block raises."""
-    temporary = Path(tempfile.mkdtemp(dir=path.absolute().parent, prefix=f".{path.name}."))
+def new_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
+    """Yields a temporary folder, which is moved to `path` unless the block raises.
+
+    Args:
+        path: absent, or an empty folder.
+        overwrite: whether a folder there is replaced.
+    """
+    _remove_abandoned(path)
+    temporary = Path(_temporary_folder(path))
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
-        os.replace(temporary, path)
+        (_replace_folder if overwrite and path.is_dir() else os.replace)(temporary, path)
     except BaseException:
         shutil.rmtree(temporary)
         raise
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    old = _temporary_folder(path)
+    os.rmdir(old)
+    os.rename(path, old)
+    try:
+        os.replace(new, path)
+    except BaseException:
+        os.rename(old, path)
+        raise
+    shutil.rmtree(old)
+
+
+def _temporary_folder(path: Path) -> str:
+    return tempfile.mkdtemp(TEMPORARY, f".{path.name}.", path.absolute().parent)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Removes temporary files and folders that a killed process has left beside `path`."""
+    temporary = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}{re.escape(TEMPORARY)}")
+    with os.scandir(path.absolute().parent) as entries:
+        for entry in entries:
+            if not temporary.fullmatch(entry.name):
+                continue
+            if time.time() - entry.stat(follow_symlinks=False).st_mtime > ABANDONED_SECONDS:
+                remove = shutil.rmtree if entry.is_dir(follow_symlinks=False) else os.unlink
+                remove(entry.path)
 
 
 def _umask() -> int:

@@ -5,7 +5,8 @@ A run folder holds:
 - `run.json`: `format` (1); `text`, `language`, `sample_rate` (Hz), `reward`, `stopped_by`, `settings` and
   `ledger` as in `SearchResult`; `voice` (its `text` and `name`, or null); `best` (an index);
   `candidates`: all their fields except the arrays, with `scores` by printed verifier (`value` in the
-  verifier's unit, `detail`, `status`); and `trace`: a list of all rows, finished or cut, with the fields of
+  verifier's unit, `detail`, `status`) and `key` as text, since many JSON readers round whole numbers above
+  2^53; and `trace`: a list of all rows, finished or cut, with the fields of
   `llasa_search.generation.trace.Node`. Values that are not finite numbers are null; in a check, a reward of
   null is unknown, and "-inf" is the reward of a row on which a verifier failed.
   A candidate of several steps has them in `history`, with their `frames`: its codes and its audio are theirs,
@@ -56,19 +57,34 @@ class Run:
     trace: Trace = field(default_factory=Trace)
 
 
-def save_run(run: Run, best: int | None, folder: str | os.PathLike[str]) -> Path:
+def check_run_folder(folder: str | os.PathLike[str], overwrite: bool = False) -> Path:
+    """Returns the path of a run folder, after checking that it can be written.
+
+    Args:
+        folder: a new one.
+        overwrite: whether it may be an existing run folder.
+
+    Raises:
+        InputError: the folder exists, or cannot be written.
+    """
+    return check_new_folder(folder, replaces="run.json" if overwrite else "")
+
+
+def save_run(run: Run, best: int | None, folder: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """Writes a run folder, whole or not at all.
 
     Args:
         run: to write.
         best: index of the chosen candidate, or None.
         folder: a new one.
+        overwrite: whether an existing run folder is replaced, with everything in it.
 
     Raises:
         InputError: the folder exists, or cannot be written.
+        OSError: the disk is full, or the like.
     """
-    path = check_new_folder(folder)
-    with new_folder(path) as new:
+    path = check_run_folder(folder, overwrite)
+    with new_folder(path, overwrite) as new:
         arrays: dict[str, Any] = {}
         for candidate in run.candidates:
             arrays[f"codes_{candidate.index}"] = candidate.codes
@@ -140,7 +156,7 @@ def _ledger_to_json(ledger: Ledger) -> dict[str, Any]:
 def _candidate_to_json(candidate: Candidate) -> dict[str, Any]:
     return {
         "index": candidate.index,
-        "key": candidate.key,
+        "key": str(candidate.key),
         "text": candidate.text,
         "finish_reason": candidate.finish_reason,
         "parent": candidate.parent,
@@ -226,7 +242,7 @@ def _steps(stored: Sequence[Mapping[str, Any]], whole: Candidate) -> Iterator[Ca
 def _with_arrays(stored: Mapping[str, Any], codes: Any, logprobs: Any, audio: Audio | None) -> Candidate:
     return Candidate(
         index=stored["index"],
-        key=stored["key"],
+        key=int(stored["key"]),
         text=stored["text"],
         codes=codes,
         logprobs=logprobs,

@@ -8,8 +8,12 @@ import warnings
 
 from llasa_search.errors import InputError
 
+MAX_CHARACTERS = 100_000
+"""Of one text, about two hours of speech; a longer one is refused at once. Our choice."""
+
 _VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0f]")
 _TERMINAL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # escape sequences, such as colours
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, or a byte that is not UTF-8
 _MARKER = re.compile(r"<\|[^|<>]*\|>")
 
 
@@ -23,13 +27,20 @@ def clean_text(text: str, what: str = "the text") -> str:
         what: what messages call the text.
 
     Raises:
-        InputError: nothing is left to speak, or the text contains markers of the model.
+        InputError: nothing is left to speak, the text contains markers of the model, is not UTF-8, or is
+            longer than 100,000 characters.
 
     >>> clean_text("  The captain\\n found it. ")
     'The captain found it.'
     """
     if not isinstance(text, str):
         raise InputError(f"{what} is a {type(text).__name__}, not a string")
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(
+            f"{what} has {len(text):,} characters: give at most {MAX_CHARACTERS:,}, in several texts if need be"
+        )
+    if surrogate := _SURROGATE.search(text):
+        raise InputError(f"{what} is not UTF-8 (it holds U+{ord(surrogate.group()):04X})")
     if not text.strip():
         raise InputError(f"{what} is empty: give at least one word to say")
     if marker := _MARKER.search(text):

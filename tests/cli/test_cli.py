@@ -79,6 +79,22 @@ def test_stdout_is_json(say: Cli) -> None:
     assert len(json.loads(done.out)["candidates"]) == 2
 
 
+def test_whole_numbers_that_json_readers_round_are_text(say: Cli, tmp_path: Path) -> None:
+    """JavaScript and jq read 2^53 + 1 as 2^53."""
+    done = say(TEXT, "-n", 1, "--seed", 2**53 + 1, "--json", "--save-run", tmp_path / "run")
+    printed = json.loads(done.out)
+    assert printed["settings"]["seed"] == str(2**53 + 1)
+    loaded = SearchResult.load_run(tmp_path / "run")
+    assert printed["candidates"][0]["key"] == str(loaded.candidates[0].key)
+    stored = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert stored["candidates"][0]["key"] == str(loaded.candidates[0].key)
+
+
+@pytest.mark.parametrize("command", ["voices", "verifiers", "strategies"])
+def test_lists_are_printed_as_json(cli: Cli, command: str) -> None:
+    assert all(isinstance(each, dict) for each in json.loads(cli(command, "--json").out))
+
+
 def test_save_run_writes_a_run_folder(say: Cli, tmp_path: Path) -> None:
     assert say(TEXT, "-n", 2, "--seed", 5, "--save-run", tmp_path / "run").code == 0
     loaded = SearchResult.load_run(tmp_path / "run")
@@ -86,11 +102,13 @@ def test_save_run_writes_a_run_folder(say: Cli, tmp_path: Path) -> None:
 
 
 def test_options_reach_the_search(say: Cli, tmp_path: Path) -> None:
-    options = ("--temperature", 0.5, "--top-p", 0.9, "--strategy", "best_of_n:n=2")
+    options = ("--temperature", 0.5, "--top-p", 0.9, "--top-k", 50, "--repetition-penalty", 1.1)
+    options += ("--strategy", "best_of_n:n=2", "--language", "en", "--device", "cpu", "--dtype", "float32")
     limits = ("--budget-seconds", 60, "--budget-tokens", 100_000)
     done = say(TEXT, *options, *limits, "--json")
     settings = json.loads(done.out)["settings"]
     assert settings["sampling"]["temperature"] == 0.5 and settings["sampling"]["top_p"] == 0.9
+    assert settings["sampling"]["top_k"] == 50 and settings["sampling"]["repetition_penalty"] == 1.1
     assert settings["budget"]["seconds"] == 60 and settings["budget"]["tokens"] == 100_000
     assert settings["strategy"] == "BestOfN(n=2, stop_at=None)"
 

@@ -1,0 +1,66 @@
+"""Where `say` reads its text: an argument, standard input, a file."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llasa_search.cli.text_input import given_text
+from llasa_search.errors import InputError
+
+TEXT = "the captain found a coin"
+
+
+def standard_input(content: bytes) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(content))
+
+
+def test_say_reads_standard_input_and_files(
+    cli: Callable[..., Any], pair_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "text.txt").write_text(f"\ufeff{TEXT}\n", "utf-8")
+    common = ("-n", 1, "--model", pair_path, "--verifier", "pace", "--out", tmp_path / "a.wav", "--json")
+    monkeypatch.setattr(sys, "stdin", standard_input(f"{TEXT}\r\n".encode()))
+    for source in (("-",), ("--text-file", tmp_path / "text.txt")):
+        done = cli("say", *source, *common)
+        assert done.code == 0 and f'"text": "{TEXT}"' in done.out
+
+
+def test_standard_input_is_read_only_if_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin = standard_input(b"other")
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert given_text(TEXT, None) == TEXT
+    assert stdin.read() == "other"
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [(b"caf\xe9", r"not text in UTF-8 \(byte 3\)"), (b"a" * 500_000, "at most 100,000 characters")],
+)
+def test_a_text_that_cannot_be_read_is_refused(
+    content: bytes, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "text.txt").write_bytes(content)
+    monkeypatch.setattr(sys, "stdin", standard_input(content))
+    for source in (("-", None), (None, tmp_path / "text.txt")):
+        with pytest.raises(InputError, match=complaint):
+            given_text(*source)
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    """A FIFO would block for ever, and /dev/zero has no end."""
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", Path("/dev/zero"), tmp_path, tmp_path / "absent"):
+        with pytest.raises(InputError, match="cannot be read"):
+            given_text(None, path)
+
+
+def test_one_text_is_given(cli: Callable[..., Any], tmp_path: Path) -> None:
+    assert cli("say").err == ('error: no text: give TEXT, "-" to read standard input, or --text-file FILE\n')
+    assert "both TEXT and --text-file" in cli("say", TEXT, "--text-file", tmp_path / "a.txt").err
