@@ -102,10 +102,10 @@ def test_save_run_writes_a_run_folder(say: Cli, tmp_path: Path) -> None:
 
 
 def test_options_reach_the_search(say: Cli, tmp_path: Path) -> None:
-    options = ("--temperature", 0.5, "--top-p", 0.9, "--top-k", 50, "--repetition-penalty", 1.1)
-    options += ("--strategy", "best_of_n:n=2", "--language", "en", "--device", "cpu", "--dtype", "float32")
+    sampling = ("--temperature", 0.5, "--top-p", 0.9, "--top-k", 50, "--repetition-penalty", 1.1)
+    options = ("--strategy", "best_of_n:n=2", "--language", "en", "--device", "cpu", "--dtype", "float32")
     limits = ("--budget-seconds", 60, "--budget-tokens", 100_000)
-    done = say(TEXT, *options, *limits, "--json")
+    done = say(TEXT, *sampling, *options, *limits, "--json")
     settings = json.loads(done.out)["settings"]
     assert settings["sampling"]["temperature"] == 0.5 and settings["sampling"]["top_p"] == 0.9
     assert settings["sampling"]["top_k"] == 50 and settings["sampling"]["repetition_penalty"] == 1.1
