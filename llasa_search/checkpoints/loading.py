@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from llasa_search.checkpoints.hub import first_lines
@@ -42,17 +43,10 @@ def read_weights(path: Path) -> dict[str, Any]:
     Raises:
         ModelError: the file cannot be read, or contains anything else, which could run as code.
     """
-    from pickle import UnpicklingError
-
     import torch
 
     with loading(path):
-        try:
-            weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except UnpicklingError as error:  # PyTorch's message advises to load the file without this check
-            raise ModelError(
-                f"{path} is not a PyTorch file of tensors alone: anything else in it could run as code"
-            ) from error
+        weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return weights
 
 
@@ -110,9 +104,40 @@ def pretrained(kind: Any, folder: Path, training: Sequence[str] = (), **options:
 
     options = {"dtype": torch.float32, **options}
     with loading(folder), without_progress_bars():
-        model, report = kind.from_pretrained(folder, output_loading_info=True, **options)
+        model, report = load_without_code(kind, folder, **options)
     require_complete(report, kind.__name__, folder, training)
     return model.eval().requires_grad_(False)
+
+
+def load_without_code(kind: Any, where: Path | str, **options: Any) -> tuple[Any, Mapping[str, Any]]:
+    """Returns a transformers model and the report of its weights; code that its files name is not run.
+
+    A `config.json` may name Python files of the checkpoint (`auto_map`), and a kernel to be downloaded from a hub
+    (`attn_implementation`). Both are ignored, and transformers does not ask on the terminal.
+
+    Args:
+        kind: its class.
+        where: a folder, or a hub id.
+        options: of `from_pretrained`.
+    """
+    config = kind.config_class.from_pretrained(where, local_files_only=options.get("local_files_only", False))
+    forget_code(config)
+    return kind.from_pretrained(  # type: ignore[no-any-return]
+        where,
+        config=config,
+        trust_remote_code=False,
+        attn_implementation="sdpa" if kind._supports_sdpa else "eager",
+        output_loading_info=True,
+        **options,
+    )
+
+
+def forget_code(config: Any) -> None:
+    """Removes from a transformers configuration, and from those inside it, the names of Python files."""
+    vars(config).pop("auto_map", None)
+    for name in config.sub_configs:
+        if (part := getattr(config, name, None)) is not None:
+            forget_code(part)
 
 
 def require_complete(
@@ -151,17 +176,33 @@ def without_progress_bars() -> Iterator[None]:
 
 
 @contextmanager
-def loading(path: Path | str) -> Iterator[None]:
+def loading(path: Path | str, what: str = "the checkpoint") -> Iterator[None]:
     """Turns any exception inside the block into a `ModelError` that names the checkpoint.
 
     A failed import passes through, for `explain_missing_imports`.
+
+    Args:
+        path: of the checkpoint.
+        what: is loaded from it, for the message.
     """
     try:
         yield
     except (LlasaSearchError, ImportError):
         raise
     except Exception as error:
-        raise ModelError(f"the checkpoint {path} cannot be loaded: {first_lines(error)}") from error
+        raise ModelError(f"{what} {path} cannot be loaded: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Returns a library's message, except where it advises to run code from a file."""
+    if "trust_remote_code" in str(error):
+        return (
+            "it works only with Python code of its own, and code from a checkpoint is never run; "
+            "take a checkpoint in a format of transformers"
+        )
+    if isinstance(error, UnpicklingError):
+        return "it is not a PyTorch file of tensors alone, and anything else in it could run as code"
+    return first_lines(error)
 
 
 def stored_scale(model: str) -> tuple[float, float] | None:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from llasa_search.checkpoints.hub import first_lines, from_hub, require_id
+from llasa_search.checkpoints.hub import from_hub, require_id
 from llasa_search.checkpoints.imports import explain_missing_imports
-from llasa_search.checkpoints.loading import require_complete, without_progress_bars
+from llasa_search.checkpoints.loading import (
+    forget_code,
+    load_without_code,
+    loading,
+    require_complete,
+    without_progress_bars,
+)
 from llasa_search.checkpoints.names import TINY
 from llasa_search.errors import InputError, ModelError, short_repr
 
@@ -76,7 +83,10 @@ def load_tokenizer(where: str) -> PreTrainedTokenizerBase:
     """The language model's tokenizer."""
     from transformers import AutoTokenizer
 
-    tokenizer: PreTrainedTokenizerBase = _load(AutoTokenizer.from_pretrained, where, "the tokenizer")
+    options = {"config": _config(where, "the language model", "llama"), "trust_remote_code": False}
+    tokenizer: PreTrainedTokenizerBase = _load(
+        AutoTokenizer.from_pretrained, where, "the tokenizer", **options
+    )
     return tokenizer
 
 
@@ -87,11 +97,9 @@ def load_language_model(where: str, device: torch.device, dtype: torch.dtype) ->
     Raises:
         ModelError: it cannot be found, is no Llama, or lacks weights.
     """
-    from transformers import AutoConfig, LlamaForCausalLM
+    from transformers import LlamaForCausalLM
 
-    config = _load(AutoConfig.from_pretrained, where, "the language model")
-    if config.model_type != "llama":
-        raise ModelError(f"{where} is a {config.model_type!r} model; a Llasa language model is a 'llama'")
+    _config(where, "the language model", "llama")
     model = _load_model(LlamaForCausalLM, where, "the language model", dtype)
     placed: LlamaForCausalLM = model.to(device).eval()
     return placed
@@ -104,21 +112,31 @@ def load_codec(where: str, device: torch.device) -> Codec:
     Raises:
         ModelError: it cannot be found, is no X-codec2, or lacks weights.
     """
-    from transformers import AutoConfig, Xcodec2FeatureExtractor, Xcodec2Model
+    from transformers import Xcodec2FeatureExtractor, Xcodec2Model
 
     from llasa_search.llasa.codec import Codec
 
-    config = _load(AutoConfig.from_pretrained, where, "the codec")
-    if config.model_type != "xcodec2":
-        raise ModelError(f"the codec {where} is a {config.model_type!r} model, not an 'xcodec2'; try {CODEC}")
+    _config(where, "the codec", "xcodec2")
     model = _load_model(Xcodec2Model, where, "the codec", torch.float32)
     features = _load(Xcodec2FeatureExtractor.from_pretrained, where, "the codec's feature extractor")
     return Codec(model.to(device).eval(), features)
 
 
+def _config(where: str, what: str, model_type: str) -> Any:
+    """The configuration of a checkpoint, which must be of this type."""
+    from transformers import AutoConfig
+
+    config = _load(AutoConfig.from_pretrained, where, what, trust_remote_code=False)
+    if config.model_type != model_type:
+        wanted = f"an 'xcodec2'; try {CODEC}" if model_type == "xcodec2" else f"a {model_type!r}"
+        raise ModelError(f"{what} {where} is a {config.model_type!r} model, not {wanted}")
+    forget_code(config)
+    return config
+
+
 def _load_model(kind: Any, where: str, what: str, dtype: torch.dtype) -> Any:
     """A model with all of its weights, as transformers loads it."""
-    model, report = _load(kind.from_pretrained, where, what, dtype=dtype, output_loading_info=True)
+    model, report = _load(partial(load_without_code, kind), where, what, dtype=dtype)
     require_complete(report, kind.__name__, where)
     return model
 
@@ -132,7 +150,5 @@ def _load(load: Callable[..., Any], where: str, what: str, **options: Any) -> An
 
     if not Path(where).is_dir():
         return from_hub(get, where, what, "give a folder, or use model='tiny'")
-    try:
+    with loading(where, f"{what} in the folder"):
         return get(True)
-    except Exception as error:  # each format has errors of its own for a file that is broken
-        raise ModelError(f"{what} in the folder {where} cannot be loaded: {first_lines(error)}") from error

@@ -151,7 +151,7 @@ def test_checkpoints_that_do_not_fit_are_refused(folder: Path, tmp_path: Path, c
         "missing": "blocks.0.attn.qkv.weight",
         "shape": "proj.weight",
         "file": "tokens.txt",
-        "code": "more than a list",
+        "code": "not a list of at most 32 convolutions",
     }[change]
     with pytest.raises(ModelError, match=message):
         Emotion2Vec(str(copy))

@@ -21,6 +21,10 @@ from llasa_search.verifiers.backends.funasr_folder import load_weights, quiet, r
 
 FILES = ("config.yaml", "model.pt", "tokens.txt")
 
+MAX_SPEC = 2000
+MAX_CONVOLUTIONS = 32
+"""Limits of a feature_encoder_spec, in characters and in convolutions; that of emotion2vec_plus_large has 7."""
+
 
 class Prediction(NamedTuple):
     """Output of emotion2vec for one recording.
@@ -91,12 +95,30 @@ def _load(folder: Path, config: dict[str, Any], labels: int) -> Any:
 
         if config["model"] != "Emotion2vec":
             raise ModelError(f"{folder} holds a {config['model']!r}, not an 'Emotion2vec'")
+        audio = config["model_conf"]["modalities"]["audio"]
         # funasr runs this text with eval().
-        spec = config["model_conf"]["modalities"]["audio"]["feature_encoder_spec"]
-        if not re.fullmatch(r"[\d\s\[\](),+*]+", spec):
-            raise ModelError(
-                f"{folder}: feature_encoder_spec {spec!r:.80} is more than a list of convolutions"
-            )
+        audio["feature_encoder_spec"] = repr(_convolutions(audio["feature_encoder_spec"], folder))
         model = Emotion2vec(model_conf=config["model_conf"], vocab_size=labels)
     load_weights(model, folder / "model.pt", config)
     return model
+
+
+def _convolutions(text: str, folder: Path) -> list[tuple[int, ...]]:
+    """Returns the convolutions that a feature_encoder_spec lists, such as "[(512, 10, 5)] + [(512, 3, 2)] * 4".
+
+    Raises:
+        ModelError: it is anything else, or has more than 32 convolutions.
+    """
+    term = r"\[((?:\(\d{1,5},\d{1,5},\d{1,5}\),?)*)\](?:\*(\d{1,2}))?"
+    compact = re.sub(r"\s", "", text[:MAX_SPEC])
+    found: list[tuple[int, ...]] = []
+    if len(text) <= MAX_SPEC and re.fullmatch(rf"{term}(?:\+{term})*", compact):
+        for layers, times in re.findall(term, compact):
+            listed = [tuple(map(int, layer.split(","))) for layer in re.findall(r"\(([\d,]+)\)", layers)]
+            found += listed * int(times or 1)
+    if not 0 < len(found) <= MAX_CONVOLUTIONS or not all(min(layer) > 0 for layer in found):
+        raise ModelError(
+            f"{folder}/config.yaml: feature_encoder_spec {text!r:.80} is not a list of at most "
+            f"{MAX_CONVOLUTIONS} convolutions (channels, width, stride)"
+        )
+    return found

@@ -13,7 +13,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from llasa_search.checkpoints.loading import load_strictly, read_weights
+from llasa_search.checkpoints.loading import load_strictly, loading, read_weights
 from llasa_search.errors import ModelError
 
 
@@ -26,14 +26,16 @@ def read_config(folder: Path, files: tuple[str, ...], kind: str) -> dict[str, An
         kind: of model, for the message.
 
     Raises:
-        ModelError: one of the files is missing.
+        ModelError: one of the files is missing, or config.yaml is not plain YAML.
     """
     import yaml
 
     for name in files:
         if not (folder / name).is_file():
             raise ModelError(f"{folder} is not a {kind} folder: it lacks {name}")
-    config: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    path = folder / "config.yaml"
+    with loading(path):
+        config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return config
 
 

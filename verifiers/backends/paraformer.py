@@ -19,6 +19,18 @@ from llasa_search.verifiers.backends.funasr_folder import load_weights, quiet, r
 
 FILES = ("config.yaml", "model.pt", "tokens.json", "am.mvn")
 MODELS = ("Paraformer", "BiCifParaformer", "SeacoParaformer")
+PARTS = {
+    "encoder": ("SANMEncoder",),
+    "decoder": ("ParaformerSANMDecoder",),
+    "seaco_decoder": ("ParaformerSANMDecoder",),
+    "predictor": ("CifPredictor", "CifPredictorV2", "CifPredictorV3"),
+    "normalize": (),
+}
+"""Classes that a config.yaml may name: others of funasr run text of that file as Python, or read other files."""
+
+TOKENIZER_OPTIONS = ("unk_symbol", "split_with_space", "space_symbol")
+"""Options of the tokenizer that are not paths of files."""
+
 CHINESE = "[\u4e00-\u9fff]"
 WINDOW_SECONDS = 30
 """It accepts longer speech, but is trained on utterances, and its memory grows with the square of the length."""
@@ -49,15 +61,19 @@ class Paraformer:
             from funasr.tokenizer.char_tokenizer import CharTokenizer
 
             config = read_config(folder, FILES, "Paraformer")
-            if config["model"] not in MODELS:
-                raise ModelError(f"{folder} holds a {config['model']!r}; known are {', '.join(MODELS)}")
+            _require_known_classes(folder, config)
             self.tokens: list[str] = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
-            self._tokenizer = CharTokenizer(token_list=self.tokens, **config["tokenizer_conf"])
+            options = {
+                name: config["tokenizer_conf"][name]
+                for name in TOKENIZER_OPTIONS
+                if name in config["tokenizer_conf"]
+            }
+            self._tokenizer = CharTokenizer(token_list=self.tokens, **options)
             # Dither is random noise, which would change the transcript from call to call.
             frontend = {**config["frontend_conf"], "dither": 0.0}
             self._frontend: Any = WavFrontend(cmvn_file=str(folder / "am.mvn"), **frontend)
             model: Any = tables.model_classes[config["model"]](
-                **config,
+                **config | {"specaug": None},  # only training needs it
                 **config["model_conf"],
                 vocab_size=len(self.tokens),
                 input_size=self._frontend.output_size(),
@@ -104,3 +120,14 @@ class Paraformer:
             for each in found:
                 texts[int(each["key"])] = re.sub(f"(?<={CHINESE}) (?={CHINESE})", "", each["text"])
         return texts
+
+
+def _require_known_classes(folder: Path, config: dict[str, Any]) -> None:
+    if config["model"] not in MODELS:
+        raise ModelError(f"{folder} holds a {config['model']!r}; known are {', '.join(MODELS)}")
+    for part, known in PARTS.items():
+        if config.get(part) is not None and config[part] not in known:
+            raise ModelError(
+                f"{folder}/config.yaml: its {part} {config[part]!r:.80} is not supported; "
+                f"give {' or '.join(known) or 'none'}"
+            )
