@@ -11,10 +11,12 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from soxr import resample
 
+from llasa_search import search
 from llasa_search.arrays import Audio
 from llasa_search.errors import InputError
-from llasa_search.voice import Voice
+from llasa_search.voice import VOICES, Voice
 
 
 def tone(rate: int, seconds: float = 0.5, hertz: float = 300.0) -> Audio:
@@ -47,14 +49,101 @@ def test_channels_are_averaged(tmp_path: Path) -> None:
     np.testing.assert_allclose(audio, (left + right) / 2, atol=1e-4)
 
 
-def test_a_long_recording_is_cut_with_a_warning() -> None:
+def test_a_long_recording_is_cut_with_a_warning(noise: Callable[..., Audio]) -> None:
     """A recording longer than 15 s is cut and loses its transcript; one of 15 s is used without a warning."""
     with pytest.warns(UserWarning, match=r"20\.0 s.*first 15 s"):
-        voice = Voice(tone(16_000, 20.0), "one two three", sample_rate=16_000)
+        voice = Voice(noise(20.0), "one two three", sample_rate=16_000)
     assert (voice.seconds, voice.text) == (15.0, None)  # with the whole text, its rest would be spoken first
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert Voice(tone(16_000, 15.0), sample_rate=16_000).seconds == 15.0
+        assert Voice(noise(15.0), sample_rate=16_000).seconds == 15.0
+
+
+def test_long_silences_do_not_use_up_the_prompt(noise: Callable[..., Audio]) -> None:
+    """Silence is shortened to 0.5 s before 15 s are cut off, so the speech and its transcript stay."""
+    speech = np.split(noise(6.0), 3)
+    silence = np.zeros(6 * 16_000, np.float32)
+    recording = np.concatenate([silence, speech[0], silence, speech[1], silence[:3200], speech[2], silence])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        voice = Voice(recording + np.float32(0.05), "one two three", sample_rate=16_000)
+        again = Voice(voice.audio, "one two three", sample_rate=16_000)
+    assert voice.text == "one two three"
+    assert voice.seconds == pytest.approx(6 + 3 * 0.5 + 0.2, abs=0.05)  # was 15 s, of which 3 s were speech
+    assert again.id == voice.id
+
+
+def test_short_pauses_and_quiet_recordings_stay_as_they_are(noise: Callable[..., Audio]) -> None:
+    """Pauses of up to 0.5 s are kept, whatever the level of the recording."""
+    pause = np.zeros(7200, np.float32)
+    recording = np.concatenate([pause, noise(1.0), pause, noise(1.0), pause])
+    for gain in (1.0, 1e-3):
+        scaled = (gain * recording).astype(np.float32)
+        assert np.array_equal(Voice(scaled, sample_rate=16_000).audio, scaled)
+
+
+def clip(audio: Audio) -> Audio:
+    return np.clip(20 * audio, -1, 1)
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000])
+def test_a_band_limited_prompt_is_named(rate: int) -> None:
+    """A rate of 8 to 12 kHz, and a file that was resampled from it, cause a warning: voices cannot be compared."""
+    audio = resample(resample(Voice.builtin("slt").audio, 16_000, 8_000), 8_000, rate)
+    with pytest.warns(UserWarning, match=r"no sound above 6 kHz.* 16,000 Hz or more"):
+        Voice(audio, sample_rate=rate)
+
+
+@pytest.mark.parametrize("level", [1.0, 0.5])
+def test_a_clipped_prompt_is_named(level: float, noise: Callable[..., Audio]) -> None:
+    """Clipped samples cause a warning, in one of two channels and at a lower level too."""
+    channels = np.stack([noise(1.0), level * clip(noise(1.0))], axis=1)
+    with pytest.warns(UserWarning, match=r"is clipped: 19\.\d%.*lower level"):
+        Voice(channels, sample_rate=16_000)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "au", "w64", "rf64"])
+def test_a_truncated_file_is_named(tmp_path: Path, suffix: str, noise: Callable[..., Audio]) -> None:
+    """A file with a tenth of the audio that its header states causes a warning, in every function that reads it."""
+    path = tmp_path / f"ref.{suffix}"
+    soundfile.write(path, noise(3.0), 16_000)
+    path.write_bytes(path.read_bytes()[:9_600])
+    with pytest.warns(UserWarning, match=rf"ref\.{suffix} is cut off: it has (9|10)\.\d% of the audio"):
+        Voice(path)
+    with pytest.warns(UserWarning, match=r"recording 0: .* is cut off"):
+        search.select([path], "one two", verifiers="signal")
+
+
+def test_a_truncated_flac_is_refused(tmp_path: Path, noise: Callable[..., Audio]) -> None:
+    """The error says what is wrong with it."""
+    soundfile.write(tmp_path / "ref.flac", noise(3.0), 16_000)
+    (tmp_path / "ref.flac").write_bytes((tmp_path / "ref.flac").read_bytes()[:9_600])
+    with pytest.raises(InputError, match=r"ref\.flac is not audio that can be read .*lost sync"):
+        Voice(tmp_path / "ref.flac")
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0xFFFFFFDB, 0x7FFFF000])
+def test_a_file_written_through_a_pipe_is_read_without_a_warning(
+    tmp_path: Path, size: int, noise: Callable[..., Audio]
+) -> None:
+    """Programs that write to a pipe state the largest size."""
+    soundfile.write(tmp_path / "ref.wav", noise(1.0), 16_000)
+    content = bytearray((tmp_path / "ref.wav").read_bytes())
+    content[40:44] = size.to_bytes(4, "little")
+    (tmp_path / "ref.wav").write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Voice(tmp_path / "ref.wav").seconds == 1.0
+
+
+def test_a_clean_prompt_is_used_as_it_is() -> None:
+    """Built-in voices are neither changed nor warned about."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in Voice.builtins():
+            for style in Voice.styles(name):
+                samples, _ = soundfile.read(VOICES / f"{name}-{style}.flac", dtype="float32")
+                assert np.array_equal(Voice.builtin(name, style).audio, samples)
 
 
 def test_the_transcript_is_read_beside_the_file(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from llasa_search.errors import InputError
 from llasa_search.llasa.duration import seconds_range, typical_seconds
 from llasa_search.llasa.prompt_format import PromptFormat
 from llasa_search.sampling import Sampling
+from llasa_search.text.joining import join_texts
 from llasa_search.voice import Prompt
 
 ROOM_FOR_SLOW_SPEECH = 1.5
@@ -105,12 +106,12 @@ def _seconds(text: str, sampling: Sampling) -> tuple[float, float]:
 
 
 def _everything(prompt: Prompt, text: str) -> str:
-    """The transcript of the voice, the text of the history and the text, joined by single spaces."""
+    """The transcript of the voice, the text of the history and the text, joined."""
     voice = prompt.voice
     if voice is not None and not voice.text:
         raise InputError(f"the voice prompt {voice.name!r} has no transcript; give it: Voice(..., text=...)")
     spoken = [voice.text] if voice is not None and voice.text else []
-    return " ".join([*spoken, *(step.text for step in prompt.history), text])
+    return join_texts([*spoken, *(step.text for step in prompt.history), text])
 
 
 def _codes_before(prompt: Prompt, hop: int) -> int:

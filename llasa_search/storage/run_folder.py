@@ -207,7 +207,7 @@ def _read(path: Path) -> Run:
     return Run(
         text=run["text"],
         language=run["language"],
-        voice=Voice(path / "voice.wav", **run["voice"]) if run["voice"] else None,
+        voice=Voice.stored(path / "voice.wav", **run["voice"]) if run["voice"] else None,
         candidates=candidates,
         sample_rate=run["sample_rate"],
         reward=run["reward"],

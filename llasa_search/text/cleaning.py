@@ -7,6 +7,7 @@ import unicodedata
 import warnings
 
 from llasa_search.errors import InputError
+from llasa_search.text.joining import join_texts
 
 MAX_CHARACTERS = 100_000
 """Of one text, about two hours of speech; a longer one is refused at once. Our choice."""
@@ -20,7 +21,8 @@ _MARKER = re.compile(r"<\|[^|<>]*\|>")
 def clean_text(text: str, what: str = "the text") -> str:
     """Returns the text on one line, without characters that have no sound.
 
-    Control characters, emoji and other symbols are removed with a warning; white space becomes one space.
+    Control characters, emoji and other symbols are removed with a warning; white space becomes one space, but a line
+    break between Chinese or Japanese characters is removed.
 
     Args:
         text: the text to speak, or the transcript of a voice prompt.
@@ -45,7 +47,7 @@ def clean_text(text: str, what: str = "the text") -> str:
         raise InputError(f"{what} is empty: give at least one word to say")
     if marker := _MARKER.search(text):
         raise InputError(f"{what} holds {marker.group()!r}, a marker of the model: leave it out")
-    folded = " ".join(unicodedata.normalize("NFC", _TERMINAL.sub("", text)).split())
+    folded = join_texts(unicodedata.normalize("NFC", _TERMINAL.sub("", text)).splitlines())
     spoken = " ".join("".join(c if _has_sound(c) else _left_by(c) for c in folded).split())
     if not any(unicodedata.category(c)[0] in "LN" for c in spoken):
         raise InputError(f"{what} {text!r:.60} has nothing to say: no letter, digit or character")
