@@ -24,7 +24,10 @@ def short_repr(value: object) -> str:
     """Returns the `repr` of a value, shortened for a message."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = 80
-    return short.repr(value)
+    try:
+        return short.repr(value)
+    except ValueError:  # a whole number of more than 4,300 digits
+        return f"<a {type(value).__name__}>"
 
 
 def format_error(error: BaseException) -> str:

@@ -20,7 +20,7 @@ import typer
 from llasa_search.cli.options import AsJson, Language, Verifiers
 from llasa_search.cli.terminal import write, write_error, write_json
 from llasa_search.errors import InputError
-from llasa_search.evaluation.evaluate import Record, evaluate, fingerprint
+from llasa_search.evaluation.evaluate import Record, Recording, evaluate, fingerprint
 from llasa_search.evaluation.manifest import Entry, read_manifest
 from llasa_search.evaluation.summary import Summary, summarise, summary_table
 from llasa_search.result import SearchError
@@ -29,20 +29,21 @@ from llasa_search.reward.compose import Combination
 from llasa_search.scoring.families import warn_out_of_domain
 from llasa_search.scoring.gate import gated
 from llasa_search.scoring.loading import load_verifiers, refuse_codes, verifier_versions
-from llasa_search.storage.files import check_new_folder, write_text
+from llasa_search.storage.files import check_new_folder, check_writable, to_json, write_text
 from llasa_search.verifiers.base import Verifier, arguments
 from llasa_search.verifiers.specification import parse_options
 
 
 def score(
     manifest: Annotated[
-        Path, typer.Argument(help="A meta.lst as in seed-tts-eval, or JSON lines in a file ending in .jsonl.")
+        Path,
+        typer.Argument(help="JSON lines (also NeMo's), a meta.lst as in seed-tts-eval, or Kaldi's text."),
     ],
     wavs: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="The folder with the recordings, as <id>.wav; by default, the manifest names them.",
+            help="The folder with the recordings, as <id>.wav (.flac, .ogg, .mp3); by default, those of the manifest.",
         ),
     ] = None,
     language: Language = None,
@@ -185,8 +186,9 @@ def _check_out(out: Path, settings: Mapping[str, Any]) -> None:
         return
     try:
         earlier = dict(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({error}): give another folder") from error
+    check_writable(path)
     if earlier != settings:
         changed = [name for name in settings if earlier.get(name) != settings[name]]
         raise InputError(f"{out} holds scores made with other {' and '.join(changed)}: give another folder")
@@ -229,16 +231,17 @@ def _valid_records(path: Path, entries: Sequence[Entry]) -> Iterable[Record]:
         try:
             record: Record = json.loads(line)
             statuses = [recording["status"] for recording in record["recordings"]]
+            complete = all(Recording.__annotations__.keys() <= each.keys() for each in record["recordings"])
             valid = fingerprints.get(record["id"]) == record["fingerprint"] and "failed" not in statuses
-        except (ValueError, LookupError, TypeError):  # an incomplete line, or something else
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):  # an incomplete line
             continue
-        if valid:
+        if valid and complete:
             yield record
 
 
 def _line(record: Record) -> str:
-    return json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+    return f"{to_json(record)}\n"
 
 
 def _json(content: Mapping[str, Any] | Summary) -> str:
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return f"{to_json(content, indent=1)}\n"

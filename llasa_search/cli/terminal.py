@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sys
 from io import TextIOWrapper
 from typing import Any
 
 from llasa_search.errors import LlasaSearchError
+from llasa_search.storage.files import to_json
 from llasa_search.table import printable
 
 MAX_ERROR = 500
@@ -43,8 +43,7 @@ def write(text: str) -> None:
 
 def write_json(content: object) -> None:
     """Prints one JSON document to standard output; errors are those of `write`."""
-    text = json.dumps(_exact(content), ensure_ascii=False, allow_nan=False)
-    _write(printable(text, lines=True, json=True))
+    _write(to_json(_exact(content)))
 
 
 def write_error(message: str) -> None:

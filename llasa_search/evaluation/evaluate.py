@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypedDict
@@ -21,7 +22,7 @@ from typing import TypedDict
 from llasa_search.arrays import Audio
 from llasa_search.audio import SAMPLE_RATE, read_speech
 from llasa_search.candidate import Candidate, Score, Utterance, recorded, why_unscored
-from llasa_search.errors import InputError, LlasaSearchError
+from llasa_search.errors import InputError, LlasaSearchError, format_error
 from llasa_search.evaluation.manifest import Entry
 from llasa_search.reward.base import Reward, ranking
 from llasa_search.scoring.loading import check_verifiers
@@ -80,13 +81,14 @@ def fingerprint(entry: Entry) -> str:
     """Returns a hash of the entry, and of the size and the time of its files."""
     files = [_stamp(path) for path in (*entry.wavs, *([entry.prompt] if entry.prompt else []))]
     content = repr((entry.id, entry.text, entry.language, entry.prompt_text, files))
-    return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(content.encode(errors="surrogateescape"), digest_size=8).hexdigest()
 
 
 def _stamp(path: Path) -> tuple[str, int, int] | None:
-    if not path.exists():
+    try:
+        stat = path.stat()
+    except OSError:
         return None
-    stat = path.stat()
     return str(path.absolute()), stat.st_size, stat.st_mtime_ns
 
 
@@ -200,12 +202,14 @@ class _Item:
 
 def _audio(wav: Path) -> tuple[Audio | None, str]:
     """Returns the recording and "", or None and the error."""
-    if not wav.exists():
+    if not os.path.exists(wav):
         return None, MISSING
+    if not os.path.isfile(wav):  # a FIFO would block
+        return None, f"{wav} is not a file"
     try:
         return read_speech(wav, "the recording"), ""
-    except InputError as error:
-        return None, str(error)
+    except (InputError, OSError, MemoryError) as error:  # MemoryError: a header that claims a huge length
+        return None, _message(error)
 
 
 def _voice(entry: Entry) -> tuple[Voice | None, str]:
@@ -214,5 +218,9 @@ def _voice(entry: Entry) -> tuple[Voice | None, str]:
         return None, ""
     try:
         return Voice(entry.prompt, entry.prompt_text), ""
-    except (InputError, OSError, UnicodeDecodeError) as error:
-        return None, str(error)
+    except (InputError, OSError, MemoryError) as error:
+        return None, _message(error)
+
+
+def _message(error: Exception) -> str:
+    return str(error) if isinstance(error, InputError) else format_error(error)

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from llasa_search.evaluation.evaluate import Record, Recording
 from llasa_search.scoring.score_record import ScoreRecord
-from llasa_search.table import text_table
+from llasa_search.table import printable, text_table
 
 HIGH = 0.5
 """The share of recordings with a higher WER is reported, as in seed-tts-eval's average_wer.py."""
@@ -96,7 +96,7 @@ def summary_table(summary: Summary) -> str:
     if several:
         lines.append(f"recordings: {_listed(summary['recordings'])}")
     errors = list(summary["errors"].items())
-    lines += [f"failed: {count} x {error}" for error, count in errors[:MAX_ERRORS]]
+    lines += [f"failed: {count} x {printable(error)}" for error, count in errors[:MAX_ERRORS]]
     if errors[MAX_ERRORS:]:
         lines.append(f"failed: {sum(count for _, count in errors[MAX_ERRORS:])} x for other reasons")
     if summary["abstained"]:
@@ -106,7 +106,7 @@ def summary_table(summary: Summary) -> str:
     ]
     lines.append(f"reward: {summary['settings']['reward']}")
     lines.append(f"versions: {_listed(summary['settings']['versions'])}")
-    return "\n".join(lines)
+    return printable("\n".join(lines), lines=True)
 
 
 def _status(record: Record) -> str:

@@ -7,6 +7,7 @@ is killed leaves it behind, and the next write to the same place removes it, onc
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from typing import BinaryIO
 
 from llasa_search.arrays import Audio
 from llasa_search.errors import InputError, short_repr
+from llasa_search.table import printable
 
 TEMPORARY = ".part"
 ABANDONED_SECONDS = 3600
@@ -40,7 +42,7 @@ def check_wav(path: str | os.PathLike[str]) -> Path:
         )
     if os.path.exists(path) and not os.path.isfile(path):
         raise InputError(f"cannot write {path}: it is {'a folder' if path.is_dir() else 'not a file'}")
-    return _check_parent(path)
+    return check_writable(path)
 
 
 def check_new_folder(path: str | os.PathLike[str], replaces: str = "") -> Path:
@@ -65,7 +67,7 @@ def check_new_folder(path: str | os.PathLike[str], replaces: str = "") -> Path:
     if used and not (replaces and (path / replaces).is_file()):
         why = f"it exists and has no {replaces}" if replaces else "it exists"
         raise InputError(f"cannot write {path}: {why}; give a new folder")
-    return _check_parent(path)
+    return check_writable(path)
 
 
 def as_path(given: object) -> Path:
@@ -83,7 +85,12 @@ def as_path(given: object) -> Path:
     raise InputError(f"{short_repr(given)} is not a path")
 
 
-def _check_parent(path: Path) -> Path:
+def check_writable(path: Path) -> Path:
+    """Returns the path, after checking that something can be made beside it.
+
+    Raises:
+        InputError: its folder does not exist, or is not writable.
+    """
     try:  # the only reliable test is to write
         parent = path.absolute().parent
         if not os.path.isdir(parent):
@@ -125,6 +132,11 @@ def write_wav(path: Path, audio: Audio, sample_rate: int, subtype: str = "PCM_16
     content = io.BytesIO()  # soundfile takes only names in UTF-8, and its errors are not OSErrors
     soundfile.write(content, audio, sample_rate, format="WAV", subtype=subtype)
     return write_bytes(path, content.getvalue())
+
+
+def to_json(content: object, indent: int | None = None) -> str:
+    """Returns one JSON document; what UTF-8 cannot hold, as in names of files, and control characters are escaped."""
+    return printable(json.dumps(content, indent=indent, ensure_ascii=False), lines=True, json=True)
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -35,7 +35,7 @@ from llasa_search.budget import Ledger
 from llasa_search.candidate import Candidate, Score
 from llasa_search.errors import InputError
 from llasa_search.generation.trace import Check, Node, Trace
-from llasa_search.storage.files import check_new_folder, new_folder, write_wav
+from llasa_search.storage.files import check_new_folder, new_folder, to_json, write_wav
 from llasa_search.voice import Voice
 
 FORMAT = 1
@@ -95,8 +95,7 @@ def save_run(run: Run, best: int | None, folder: str | os.PathLike[str], overwri
         if run.voice is not None:
             write_wav(new / "voice.wav", run.voice.audio, run.voice.sample_rate, "FLOAT")
         np.savez_compressed(new / "arrays.npz", **arrays)
-        content = json.dumps(run_to_json(run, best), indent=1, ensure_ascii=False)
-        (new / "run.json").write_text(f"{content}\n", "utf-8")
+        (new / "run.json").write_text(f"{to_json(run_to_json(run, best), indent=1)}\n", "utf-8")
     return path
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from llasa_search.checkpoints.names import TINY
 from llasa_search.errors import InputError
-from llasa_search.evaluation.manifest import Entry, read_lines, read_manifest
+from llasa_search.evaluation.list_formats import read_lines
+from llasa_search.evaluation.manifest import Entry, read_manifest
 from llasa_search.registry import suggest
 from llasa_search.text.cleaning import clean_text
 from llasa_search.text.language import language_of

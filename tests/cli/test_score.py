@@ -233,6 +233,23 @@ def test_the_voice_of_a_line_reaches_the_verifier(
     )
 
 
+def test_what_is_not_a_recording_fails_alone(manifest: Callable[..., Path], tmp_path: Path) -> None:
+    """A FIFO blocked the run, and a name that is not UTF-8 ended it with a traceback."""
+    os.makedirs(os.fsencode(tmp_path) + b"/caf\xe9")
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    os.rename(manifest([0.2], [None], [None]), folder / "manifest.jsonl")
+    os.rename(tmp_path / "0-0.wav", folder / "0-0.wav")
+    os.mkfifo(folder / "1-0.wav")
+    (folder / "2-0.wav").mkdir()
+    assert score_manifest(folder / "manifest.jsonl", None, Seconds(), folder / "out")
+    assert summary(folder / "out")["utterances"] == {"scored": 1, "failed": 2, "missing": 0}
+    errors = [record["recordings"][0]["error"] for record in records(folder / "out")]
+    assert errors[0] == "" and all("is not a file" in error for error in errors[1:])
+    verifier = Seconds()
+    score_manifest(folder / "manifest.jsonl", None, verifier, folder / "out")
+    assert verifier.batch_sizes == []  # resumed
+
+
 def test_nothing_scored_is_an_error(manifest: Callable[..., Path], tmp_path: Path) -> None:
     """The summary is written all the same."""
     with pytest.raises(SearchError, match=r"0-0\.wav: there is no such file"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,127 @@ def test_a_file_that_is_not_a_manifest_is_refused(tmp_path: Path) -> None:
         read_manifest(write(tmp_path / "meta.lst", ""), tmp_path)
     with pytest.raises(InputError, match="is not a folder"):
         read_manifest(write(tmp_path / "meta.lst", "a|Say this."), tmp_path / "absent")
+
+
+def test_a_bar_in_a_text_is_refused(tmp_path: Path) -> None:
+    """It would cut the text and take the rest for a recording; the WER of a perfect recording was then 0.8."""
+    for line in (
+        "slt|He said that the basement | was modern and rusty.",
+        "slt|He said|that the basement|was modern.",
+        "slt|Hello.|p.wav|He said that the basement|was modern.",
+    ):
+        with pytest.raises(InputError, match=r"line 1: 'was modern.*|line 1: 'that.* a text cannot contain"):
+            read_manifest(write(tmp_path / "meta.lst", line), tmp_path)
+
+
+def test_a_prompt_without_a_usual_ending_is_read_if_it_exists(tmp_path: Path) -> None:
+    (tmp_path / "prompt").touch()
+    assert (
+        only(write(tmp_path / "meta.lst", "a|Hi.|prompt|Say this."), tmp_path).prompt == tmp_path / "prompt"
+    )
+
+
+@pytest.mark.parametrize("name", ["caf\u00e9.flac", "cafe\u0301.WAV", "caf\u00e9.Ogg", "cafe\u0301.mp3"])
+def test_recordings_of_usual_endings_are_found_by_id(tmp_path: Path, name: str) -> None:
+    """In both forms of an accented letter, which look the same; they counted as missing."""
+    (tmp_path / name).touch()
+    for identity in ("caf\u00e9", "cafe\u0301"):
+        path = write(tmp_path / "meta.lst", f"{identity}|Say this.")
+        assert only(path, tmp_path).wavs == (tmp_path / name,)
+        named = write(
+            tmp_path / "m.jsonl", {"id": "a", "text": "Hi.", "wav": identity + name[name.index(".") :]}
+        )
+        assert only(named).wavs == (tmp_path / name,)
+
+
+def test_two_recordings_of_one_id_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "a.flac").touch()
+    with pytest.raises(InputError, match=r"line 1: .*a\.flac and a\.wav for one id"):
+        read_manifest(write(tmp_path / "meta.lst", "a|Say this."), tmp_path)
+
+
+def test_nemo_manifests_are_read(tmp_path: Path) -> None:
+    line = {"audio_filepath": "wavs/a1.wav", "text": "Say this.", "duration": 1.5}
+    assert only(write(tmp_path / "manifest.json", line)) == Entry(
+        "a1", "Say this.", "en", (tmp_path / "wavs/a1.wav",)
+    )
+    with pytest.raises(InputError, match=r"line 1: offset=3\.5"):
+        read_manifest(write(tmp_path / "manifest.json", {**line, "offset": 3.5}))
+
+
+def test_kaldi_lists_are_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "text", "a1 Say this.", "a2\tThat  too.")
+    assert [entry.wavs for entry in read_manifest(path, tmp_path)] == [
+        (tmp_path / "a1.wav",),
+        (tmp_path / "a2.wav",),
+    ]
+    write(tmp_path / "wav.scp", "a2 /there/a2.flac", "a1 here.wav")
+    first, second = read_manifest(path)
+    assert first == Entry("a1", "Say this.", "en", (tmp_path / "here.wav",))
+    assert second == Entry("a2", "That too.", "en", (Path("/there/a2.flac"),))
+
+
+def test_commands_and_segments_of_kaldi_are_refused(tmp_path: Path) -> None:
+    """Nothing in a manifest is executed."""
+    path = write(tmp_path / "text", "a1 Say this.")
+    write(tmp_path / "wav.scp", "a1 touch made |")
+    with pytest.raises(InputError, match=r"wav\.scp, line 1: .* not a command"):
+        read_manifest(path)
+    (tmp_path / "segments").touch()
+    with pytest.raises(InputError, match="segments"):
+        read_manifest(path)
+
+
+def test_a_language_is_given_for_all_lines_or_by_a_line(tmp_path: Path) -> None:
+    lines = [
+        {"id": "a", "text": "OK", "wav": "a.wav"},
+        {"id": "b", "text": "OK", "wav": "b", "language": "en"},
+    ]
+    path = write(tmp_path / "m.jsonl", *lines)
+    assert [entry.language for entry in read_manifest(path, language="zh")] == ["zh", "en"]
+
+
+HALF = "a\\ud800"
+GOOD = '{"id": "good", "text": "Say this.", "wav": "d.wav"}'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'{{"id": "{HALF}", "text": "Say this.", "wav": "a.wav"}}',
+        f'{{"id": "a", "text": "{HALF}", "wav": "a.wav"}}',
+        f'{{"id": "a", "text": "Say this.", "wav": "{HALF}"}}',
+        f'{{"id": "a", "text": "Say this.", "wavs": ["b.wav", "{HALF}"]}}',
+        f'{{"id": "a", "text": "Say this.", "wav": "a.wav", "prompt": "{HALF}"}}',
+        f'{{"id": "a", "text": "Say this.", "wav": "a.wav", "prompt_text": "{HALF}"}}',
+        f'{{"id": "a", "text": "Say this.", "wav": "a.wav", "language": "{HALF}"}}',
+        '{"id": "a", "text": "Say this.", "wav": "a\\u0000.wav"}',
+        f'{{"id": "a", "text": "Say this.", "wav": "{"x" * 300}.wav"}}',
+        f'{{"id": "a", "text": "Say this.", "wav": "a.wav", "prompt": "{"é" * 130}.wav"}}',
+        '{"id": "goo\\u0064", "text": "Say this.", "wav": "a.wav"}',
+        '{"id": "a", "text": "Say this.", "wav": "a.wav", "x": ' + "[" * 100_000 + "}",
+        '{"id": "a", "text": "Say this.", "wav": "a.wav", "x": ' + "1" * 5000 + "}",
+        '{"id": "a", "text": "' + "Say this. " * 20_000 + '", "wav": "a.wav"}',
+        '{"id": "a", "text": "' + "Say this. " * 110_000 + '", "wav": "a.wav"}',
+    ],
+)
+def test_a_hostile_line_is_refused_with_its_number(tmp_path: Path, line: str) -> None:
+    """Each of these ended a whole run, at every resume, with a traceback or after a long wait."""
+    with pytest.raises(InputError, match=r"m\.jsonl, line 2"):
+        read_manifest(write(tmp_path / "m.jsonl", GOOD, line))
+
+
+@pytest.mark.parametrize("name", ["../a", "/a", "x" * 252, "a/../../b", "a\0b"])
+def test_an_id_that_cannot_be_a_file_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"line 1: "):
+        read_manifest(write(tmp_path / "m.jsonl", {"id": name, "text": "Say this."}), tmp_path)
+
+
+def test_a_manifest_that_never_ends_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "sparse").touch()
+    os.truncate(tmp_path / "sparse", 10**12)
+    for path in (tmp_path / "fifo", Path("/dev/zero"), tmp_path / "sparse"):
+        with pytest.raises(InputError, match=r"cannot be read|longer than"):
+            read_manifest(path, tmp_path)
