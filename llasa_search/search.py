@@ -28,7 +28,7 @@ from llasa_search.strategies.base import StrategyLike, as_strategy, verifiers_of
 from llasa_search.text.cleaning import clean_text
 from llasa_search.text.language import language_of
 from llasa_search.verifiers.base import FunctionVerifier, Verifier
-from llasa_search.verifiers.specification import DEFAULT_REWARD, RewardLike, as_reward
+from llasa_search.verifiers.specification import DEFAULT_REWARD, RewardLike, as_reward, default_reward
 from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
@@ -43,13 +43,16 @@ class Searcher:
     Args:
         model: "tiny", a hub id such as "HKUSTAudio/Llasa-1B", a local folder, or a loaded `Llasa`.
         verifiers: what the search maximises: a `Reward`, an expression, names with weights, a list, or a
-            plain function.
+            plain function. None: word error rate, then likelihood, by the embedded recogniser for model "tiny",
+            and by Whisper large-v3-turbo, a download of 1.6 GB, for any other.
         strategy: how it searches: a `Strategy`, or its name with arguments, such as "best_of_n:n=8".
         gate: "auto" adds the condition that pace and signal are plausible if no verifier scores what is said,
             because truncated speech would win; None does not.
         codec: the codec's id or folder, if it is not the model's own.
-        device: "auto", "cpu", "cuda", ...
-        dtype: "auto", "float32", "bfloat16", ...
+        device: of the model, its codec, and every verifier without a device of its own: "auto", "cpu", "cuda",
+            "cuda:1", "mps".
+        dtype: of the language model: "auto" (bfloat16 on CUDA, else float32), "float32", "bfloat16" or "float16".
+            With "float32" a Whisper on CUDA computes in float32 too. The codec and all other verifiers always do.
 
     Raises:
         InputError: verifiers or strategy cannot be read; nothing has been loaded.
@@ -58,7 +61,7 @@ class Searcher:
     def __init__(
         self,
         model: str | os.PathLike[str] | Llasa = "tiny",
-        verifiers: RewardLike = DEFAULT_REWARD,
+        verifiers: RewardLike | None = None,
         strategy: StrategyLike = "best_of_n",
         *,
         gate: Gate = "auto",
@@ -67,7 +70,7 @@ class Searcher:
         dtype: str = "auto",
     ) -> None:
         self.model = model
-        self.reward = gated(as_reward(verifiers), gate)
+        self.reward = gated(as_reward(_default_for(model) if verifiers is None else verifiers), gate)
         self.strategy = as_strategy(strategy)
         self.codec = codec
         self.device = device
@@ -95,7 +98,7 @@ class Searcher:
                 codec = None if self.codec is None else _path_or_id(self.codec, "codec")
                 model = _path_or_id(self.model, "model")
                 self.llasa = Llasa.from_pretrained(model, codec=codec, device=self.device, dtype=self.dtype)
-        load_verifiers(self.verifiers)
+        load_verifiers(self.verifiers, self.device, self.dtype)
         return self.llasa
 
     def generate(
@@ -182,7 +185,7 @@ def generate(
     text: str,
     prompt: VoiceLike | None = None,
     *,
-    verifiers: RewardLike = DEFAULT_REWARD,
+    verifiers: RewardLike | None = None,
     strategy: StrategyLike = "best_of_n",
     budget: Budget | None = None,
     model: str | os.PathLike[str] | Llasa = "tiny",
@@ -217,7 +220,9 @@ def generate(
 
 def _share_loaded(last: Searcher, new: Searcher) -> None:
     """Gives `new` what `last` has loaded and `new` needs too."""
-    if all(vars(last)[name] == vars(new)[name] for name in ("model", "codec", "device", "dtype")):
+    if (last.device, last.dtype) != (new.device, new.dtype):
+        return
+    if (last.model, last.codec) == (new.model, new.codec):
         new.llasa = last.llasa
     if last.reward == new.reward:
         new.reward = last.reward
@@ -240,6 +245,8 @@ def select(
     gate: Gate = "auto",
     language: str | None = None,
     budget: Budget | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
 ) -> SearchResult:
     """Scores recordings of `text` from any synthesiser and chooses one, as a search does with its candidates.
 
@@ -247,10 +254,13 @@ def select(
         wavs: paths or (samples, sample rate), of any rate and length.
         text: what they should say.
         prompt: the voice they should have, for verifiers that compare voices.
-        verifiers: as for `Searcher`.
+        verifiers: as for `Searcher`, except None; the default is the embedded recogniser, which only knows the speech
+            of model "tiny".
         gate: as for `Searcher`.
         language: "en" or "zh"; None decides by the text's letters.
         budget: limits the time that verifiers take.
+        device: of the verifiers, as for `Searcher`.
+        dtype: likewise.
 
     Returns:
         A result whose candidates are in the order of `wavs`, resampled to 16 kHz.
@@ -266,7 +276,7 @@ def select(
     request = Prompt(text, language_of(text, language), as_voice(prompt))
     candidates = [recorded(i, text, read_speech(wav, f"recording {i}")) for i, wav in enumerate(wavs)]
     refuse_codes(reward.verifiers)
-    load_verifiers(reward.verifiers)
+    load_verifiers(reward.verifiers, device, dtype)
     check_verifiers(reward.verifiers, request)
     warn_same_family(reward.reporting, reward.required)
     warn_out_of_domain(reward.verifiers)
@@ -285,7 +295,9 @@ def select(
     ).checked()
 
 
-def rerank(result: SearchResult, verifiers: RewardLike) -> SearchResult:
+def rerank(
+    result: SearchResult, verifiers: RewardLike, *, device: str = "auto", dtype: str = "auto"
+) -> SearchResult:
     """Ranks the candidates of a result by another reward; only verifiers that have not scored them run.
 
     The reward is used as given, without a gate. `rerank(result, f"{result.reward} + 0 * pocketsphinx_wer")`
@@ -293,7 +305,9 @@ def rerank(result: SearchResult, verifiers: RewardLike) -> SearchResult:
 
     Args:
         result: of a search, or loaded from a run folder.
-        verifiers: as for `Searcher`.
+        verifiers: as for `Searcher`, except None.
+        device: of the verifiers, as for `Searcher`.
+        dtype: likewise.
 
     Returns:
         A new result; the given one is unchanged. Its ledger counts the new verifiers only.
@@ -311,7 +325,7 @@ def rerank(result: SearchResult, verifiers: RewardLike) -> SearchResult:
         for each in result.candidates
     ]
     new = [v for v in reward.verifiers if any(unscored([v], each) for each in candidates)]
-    load_verifiers(new)
+    load_verifiers(new, device, dtype)
     check_verifiers(new, prompt)
     _warn_of_judges(result, reward)
     tracker = BudgetTracker()
@@ -331,6 +345,10 @@ def _warn_of_judges(result: SearchResult, reward: Reward) -> None:
         searched = ()
     warn_same_family(reward.reporting, reward.required)
     warn_same_family([verifier for verifier in reward.required if verifier.judge], searched)
+
+
+def _default_for(model: str | os.PathLike[str] | Llasa) -> str:
+    return default_reward(model == "tiny" if isinstance(model, str | os.PathLike) else model.embedded)
 
 
 def _path_or_id(given: object, name: str) -> str:

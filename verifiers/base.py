@@ -50,6 +50,9 @@ class Verifier(Leaf):
             speech would win.
         cost: rough seconds per second of speech on one CPU core, used where `flops` returns NaN. Cheaper
             verifiers run first.
+        device: where `load` places its model, "auto", "cpu", "cuda", ...; the search that loads the verifier sets
+            its own device here unless it is set. `pick_device` gives the torch device.
+        dtype: likewise, "auto", "float32", "bfloat16" or "float16".
         requires: modules that it imports in `load`, such as "funasr". `llasa-search verifiers` shows whether they
             are installed.
     """
@@ -61,6 +64,8 @@ class Verifier(Leaf):
     min_seconds: ClassVar[float] = 0.0
     window_seconds: ClassVar[float | None] = None
     family: str = ""
+    device: str = "auto"
+    dtype: str = "auto"
     judge: ClassVar[bool] = False
     content: ClassVar[bool] = False
     cost: ClassVar[float] = 1.0

@@ -50,7 +50,7 @@ class CTCAlignment(Verifier):
 
     @cached_property
     def _ctc(self) -> CTCModel:
-        return CTCModel(self.model)
+        return CTCModel(self.model, self.device)
 
     def load(self) -> None:
         _ = self._ctc

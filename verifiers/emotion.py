@@ -33,7 +33,7 @@ class _Emotion(Verifier):
 
     @cached_property
     def _emotion2vec(self) -> Emotion2Vec:
-        return Emotion2Vec(resolve_name(self.model, self._part))
+        return Emotion2Vec(resolve_name(self.model, self._part), self.device)
 
     def load(self) -> None:
         _ = self._emotion2vec

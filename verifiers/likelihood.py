@@ -49,7 +49,7 @@ class TranscriptLikelihood(Verifier):
         # A folder or a hub id is another kind of checkpoint; it is refused before gigabytes are loaded.
         path = Path(resolve_name(self.model, self._part))
         other_kind = path.is_dir() or (is_id(self.model) and path.suffix != ".pt" and not path.exists())
-        asr = None if other_kind else load_asr(self.model)
+        asr = None if other_kind else load_asr(self.model, self.device, self.dtype)
         if not isinstance(asr, WhisperASR):
             raise InputError(
                 f"{self} reads openai-whisper checkpoints only: give a name, such as 'large-v3', or a .pt"

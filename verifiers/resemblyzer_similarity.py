@@ -43,7 +43,7 @@ class ResemblyzerSimilarity(Verifier):
         self._voices = Embeddings(self._embed)
 
     def load(self) -> None:
-        _encoder()
+        _encoder(self.device)
 
     def check(self, prompt: Prompt) -> None:
         super().check(prompt)
@@ -62,7 +62,7 @@ class ResemblyzerSimilarity(Verifier):
 
     def _embed(self, audio: Audio) -> NDArray[np.float64]:
         """Returns the embedding [256], of length 1, of audio [samples] at 16 kHz."""
-        resemblyzer, encoder = _encoder()
+        resemblyzer, encoder = _encoder(self.device)
         # Resemblyzer would divide by the loudness of silence.
         voiced = np.zeros(0) if is_silent(audio) else resemblyzer.preprocess_wav(np.clip(audio, -1, 1))
         if not len(voiced):
@@ -71,7 +71,7 @@ class ResemblyzerSimilarity(Verifier):
 
 
 @cache
-def _encoder() -> tuple[Any, Any]:
+def _encoder(device: str) -> tuple[Any, Any]:
     """Returns the module, and its network with the weights of its wheel."""
     resemblyzer = import_from_extra("resemblyzer", "judges")
-    return resemblyzer, resemblyzer.VoiceEncoder(pick_device(), verbose=False)
+    return resemblyzer, resemblyzer.VoiceEncoder(pick_device(device), verbose=False)

@@ -72,7 +72,7 @@ class SpeakerSimilarity(Verifier):
 
     @cached_property
     def _encoder(self) -> SpeakerEncoder:
-        encoder = SpeakerEncoder(self._checkpoint)
+        encoder = SpeakerEncoder(self._checkpoint, self.device)
         # The kind of a checkpoint from a hub is certain only now.
         self.scale = stored_scale(self._checkpoint) or SCALES[encoder.kind]
         return encoder

@@ -20,7 +20,22 @@ Single: TypeAlias = Reward | str | Callable[[Utterance], float]
 RewardLike: TypeAlias = Single | Mapping[str, float] | Mapping[Verifier, float] | Iterable[Single]
 
 DEFAULT_REWARD = "Lexicographic(wer, likelihood)"
-"""Many candidates have a WER of 0; the likelihood of the text ranks those."""
+"""For the embedded model. Many candidates have a WER of 0; the likelihood of the text ranks those."""
+
+DEFAULT_RECOGNISER = "large-v3-turbo"
+"""For any other model: openai-whisper's, 1.6 GB, which knows the languages of large-v3 and is several times faster."""
+
+
+def default_reward(embedded: bool) -> str:
+    """Returns the reward of a search that names no verifiers.
+
+    Args:
+        embedded: whether the speech is that of the embedded model, which the embedded recogniser is trained on.
+    """
+    if embedded:
+        return DEFAULT_REWARD
+    model = f"(model={DEFAULT_RECOGNISER!r})"
+    return f"Lexicographic(WER{model}, TranscriptLikelihood{model})"
 
 
 def as_reward(spec: RewardLike) -> Reward:

@@ -66,7 +66,7 @@ class WER(Verifier):
 
     @cached_property
     def _asr(self) -> ASR:
-        asr = load_asr(self.model)
+        asr = load_asr(self.model, self.device, self.dtype)
         self.family = asr.family
         return asr
 

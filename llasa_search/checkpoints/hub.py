@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import math
+import warnings
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,14 +42,23 @@ def require_id(given: str, what: str, known: Sequence[str] = ()) -> None:
     raise InputError(f"unknown {what} {given!r}: no such file or folder, and not a hub id (owner/name){hint}")
 
 
-def from_hub(get: Callable[[bool], T], given: str, what: str, instead: str = "give a folder") -> T:
+def from_hub(
+    get: Callable[[bool], T],
+    given: str,
+    what: str,
+    instead: str = "give a folder",
+    files: Sequence[str] = ("*.json", "*.safetensors"),
+) -> T:
     """Returns a checkpoint from the local cache, or else from the hub if that answers in time.
+
+    A download is announced with its size.
 
     Args:
         get: loads the checkpoint; its argument is whether it may use local files only.
         given: the hub id.
         what: what is loaded, for messages.
         instead: what the user can do instead, for messages.
+        files: patterns of the files that are downloaded.
 
     Raises:
         ModelError: it is not on this computer and cannot be downloaded.
@@ -58,7 +70,11 @@ def from_hub(get: Callable[[bool], T], given: str, what: str, instead: str = "gi
     except Exception:  # not on this computer; the class of this error depends on the library's version
         pass
     try:
-        HfApi().model_info(given, timeout=HUB_SECONDS)
+        info = HfApi().model_info(given, timeout=HUB_SECONDS, files_metadata=True)
+        needed = (
+            file for file in info.siblings or [] if any(fnmatch(file.rfilename, each) for each in files)
+        )
+        announce_download(given, sum(file.size or 0 for file in needed))
         return get(False)
     except Exception as error:
         raise ModelError(
@@ -90,7 +106,18 @@ def find_checkpoint(model: str, files: Sequence[str]) -> Path:
         found = snapshot_download(model, allow_patterns=list(files), local_files_only=local_files_only)
         return Path(found)
 
-    return from_hub(get, model, "the checkpoint")
+    return from_hub(get, model, "the checkpoint", files=files)
+
+
+def announce_download(name: str, size: int) -> None:
+    """Tells the user what is about to be downloaded.
+
+    Args:
+        name: of the checkpoint.
+        size: in bytes; 0 if unknown.
+    """
+    amount = f"{size / 1e9:.2g} GB" if size >= 1e8 else f"{math.ceil(size / 1e6)} MB"
+    warnings.warn(f"downloading {name}{f': {amount}' if size else ''}", stacklevel=2)
 
 
 def first_lines(error: Exception) -> str:

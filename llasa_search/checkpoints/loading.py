@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def pick_device(device: str = "auto") -> torch.device:
-    """Returns a torch device; "auto" is the GPU if there is one, else the CPU.
+    """Returns a torch device; "auto" is CUDA if there is a GPU, else Apple's MPS, else the CPU.
 
     Raises:
         InputError: there is no such device on this computer.
@@ -27,14 +27,20 @@ def pick_device(device: str = "auto") -> torch.device:
     if not isinstance(device, str):
         raise InputError(f"device={short_repr(device)}: give a name, such as 'auto', 'cpu' or 'cuda:1'")
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        gpu = "mps" if torch.backends.mps.is_available() else "cpu"
+        return torch.device("cuda" if torch.cuda.is_available() else gpu)
     try:
         chosen = torch.device(device)
         torch.empty(1, device=chosen).item()  # fails on "meta", which has no values
-    except (RuntimeError, AssertionError, ImportError) as error:
+    except Exception as error:  # each device type raises errors of its own
         why = first_lines(error)
         raise InputError(f"the device {short_repr(device)} cannot be used here: {why}") from error
     return chosen
+
+
+def use_half(device: torch.device, dtype: str) -> bool:
+    """Whether a recogniser computes in float16: on CUDA, unless the user asks for float32."""
+    return device.type == "cuda" and dtype != "float32"
 
 
 def read_weights(path: Path) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from llasa_search.cli.terminal import write, write_json
 from llasa_search.cli.text_input import given_text
 from llasa_search.result import Progress, SearchResult
 from llasa_search.storage.run_folder import run_to_json
-from llasa_search.verifiers.specification import DEFAULT_REWARD, parse_options
+from llasa_search.verifiers.specification import parse_options
 
 STAGE_LABELS = {"decode": "sampling", "verify": "scoring"}
 """How a stage is printed whose stored name differs."""
@@ -83,7 +83,7 @@ def say(
             given_text(text, text_file),
             given_voice(prompt, prompt_text),
             language=language,
-            verifiers=parse_options(verifier or [DEFAULT_REWARD]),
+            verifiers=parse_options(verifier) if verifier else None,
             strategy=strategy,
             budget=given_budget(n, budget_tokens, budget_seconds),
             model=model,

@@ -13,8 +13,13 @@ from llasa_search.verifiers.base import FunctionVerifier, Verifier, check_declar
 from llasa_search.voice import Prompt
 
 
-def load_verifiers(verifiers: Sequence[Verifier]) -> None:
+def load_verifiers(verifiers: Sequence[Verifier], device: str = "auto", dtype: str = "auto") -> None:
     """Loads the models of verifiers, after checking what their classes declare.
+
+    Args:
+        verifiers: those that are loaded already stay as they are.
+        device: for each verifier that has no device of its own.
+        dtype: likewise.
 
     Raises:
         LlasaSearchError: a verifier's own, or a `ModelError` in place of any other exception.
@@ -22,6 +27,10 @@ def load_verifiers(verifiers: Sequence[Verifier]) -> None:
     for verifier in verifiers:
         with _naming_failures(f"{type(verifier).__name__} cannot be used"):
             check_declaration(verifier)
+        if verifier.device == "auto":
+            verifier.device = device
+        if verifier.dtype == "auto":
+            verifier.dtype = dtype
         with _naming_failures(f"{verifier} cannot be loaded"):
             verifier.load()
             if type(verifier).utility is Verifier.utility:

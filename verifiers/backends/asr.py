@@ -56,32 +56,35 @@ class ASR(Protocol):
         """Drops what it caches of speech, so that the cost of a search does not depend on earlier ones."""
 
 
-_loaded: WeakValueDictionary[str, Any] = WeakValueDictionary()
+_loaded: WeakValueDictionary[tuple[str, str, str], Any] = WeakValueDictionary()
 
 
 @explain_missing_imports()
-def load_asr(model: str) -> ASR:
+def load_asr(model: str, device: str = "auto", dtype: str = "auto") -> ASR:
     """Returns the recogniser; verifiers that use it at the same time share one.
 
     Args:
         model: "tiny" or "tiny-ctc" (those in this package); one of openai-whisper's names, or the path of its
             `.pt` file; a Whisper or a Wav2Vec2 with CTC of transformers, or a Paraformer of funasr, by folder
             or hub id; "paraformer-zh".
+        device: "auto", "cpu", "cuda", ...
+        dtype: "float32" for float32 on a GPU too, where a Whisper otherwise computes in float16.
 
     Raises:
-        InputError: there is no such recogniser.
+        InputError: there is no such recogniser or device.
         ModelError: it is not on this computer and cannot be downloaded, or cannot be read, or its library is
             not installed.
     """
-    asr: ASR = _loaded.get(model) or _load(model)
-    _loaded[model] = asr
+    key = model, device, dtype
+    asr: ASR = _loaded.get(key) or _load(*key)
+    _loaded[key] = asr
     return asr
 
 
-def _load(model: str) -> ASR:
+def _load(model: str, device: str, dtype: str) -> ASR:
     names = openai_whisper.names()
     if model in names or Path(model).is_file():
-        return openai_whisper.WhisperASR(model)
+        return openai_whisper.WhisperASR(model, device, dtype)
     if model not in (*FUNASR, *EMBEDDED) and "/" not in model and not Path(model).exists():
         hint = suggest(model, [*names, *EMBEDDED, *FUNASR])
         raise InputError(f"no speech recogniser {model!r}: neither a path nor a known name; {hint}")
@@ -89,11 +92,11 @@ def _load(model: str) -> ASR:
     folder = find_checkpoint(resolve_name(FUNASR.get(model, model), ""), files)
     kind = stated(folder / "config.json", "model_type")
     if kind == "wav2vec2":
-        return ctc_model.CTCModel(str(folder))
+        return ctc_model.CTCModel(str(folder), device)
     if kind == "whisper":
-        return transformers_whisper.TransformersWhisper(folder)
+        return transformers_whisper.TransformersWhisper(folder, device, dtype)
     if "Paraformer" in stated(folder / "config.yaml", "model"):
-        return paraformer.Paraformer(folder)
+        return paraformer.Paraformer(folder, device)
     raise ModelError(
         f"{model} is not a speech recogniser: neither a Whisper nor a Wav2Vec2 with CTC of transformers "
         "(config.json with model_type 'whisper' or 'wav2vec2'), nor a Paraformer of funasr (config.yaml), "

@@ -35,6 +35,7 @@ class CTCModel:
 
     Args:
         model: "tiny" for the embedded one, a folder or a hub id.
+        device: "auto", "cpu", "cuda", ...
 
     Raises:
         InputError: there is no such checkpoint.
@@ -44,7 +45,7 @@ class CTCModel:
     family = "ctc"
 
     @explain_missing_imports()
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, device: str = "auto") -> None:
         from transformers import Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
         folder = find_checkpoint(resolve_name(model, "ctc"), FILES)
@@ -52,7 +53,7 @@ class CTCModel:
         with loading(folder):
             self.features: Any = Wav2Vec2FeatureExtractor.from_pretrained(folder)
             self.tokenizer: Any = Wav2Vec2CTCTokenizer.from_pretrained(folder)
-        self.device = pick_device()
+        self.device = pick_device(device)
         self.model = pretrained(Wav2Vec2ForCTC, folder).to(self.device)
         self.name = model
         self.flops = LinearFlops(lambda audio: self._logprobs(audio[None]))

@@ -44,6 +44,7 @@ class Emotion2Vec:
     Args:
         model: a folder with config.yaml, model.pt and tokens.txt, or a hub id. ModelScope's `iic/...` means
             the authors' copy on the Hugging Face hub, `emotion2vec/...`.
+        device: "auto", "cpu", "cuda", ...
 
     Attributes:
         labels: the emotions, such as "开心/happy".
@@ -54,10 +55,10 @@ class Emotion2Vec:
     """
 
     @explain_missing_imports()
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, device: str = "auto") -> None:
         folder = find_checkpoint(re.sub("^iic/", "emotion2vec/", model), FILES)
         config = read_config(folder, FILES, "emotion2vec")
-        self.device = pick_device()
+        self.device = pick_device(device)
         self.labels = (folder / "tokens.txt").read_text(encoding="utf-8").split("\n")
         self.labels = [label.strip() for label in self.labels if label.strip()]
         self._model = _load(folder, config, len(self.labels)).to(self.device).eval()
@@ -83,8 +84,8 @@ class Emotion2Vec:
                 pooled = self._model.extract_features(batch, padding_mask=None)["x"].mean(1)
                 logits = self._model.proj(pooled)
                 logits[:, self._unused] = -torch.inf
-                probabilities = logits.double().softmax(-1).cpu().numpy()
-            for i, embedding, row in zip(places, pooled.double().cpu().numpy(), probabilities, strict=True):
+                probabilities = logits.cpu().double().softmax(-1).numpy()
+            for i, embedding, row in zip(places, pooled.cpu().double().numpy(), probabilities, strict=True):
                 results[i] = Prediction(embedding / max(float(np.linalg.norm(embedding)), 1e-12), row)
         return [results[i] for i in range(len(audios))]
 

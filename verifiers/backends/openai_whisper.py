@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
 
 import numpy as np
 
 from llasa_search.arrays import Audio
 from llasa_search.audio import SAMPLE_RATE
-from llasa_search.checkpoints.loading import pick_device
+from llasa_search.checkpoints.hub import HUB_SECONDS, announce_download
+from llasa_search.checkpoints.loading import pick_device, use_half
 from llasa_search.checkpoints.names import TINY
 from llasa_search.errors import ModelError
 from llasa_search.text.spoken_form import letters
@@ -36,6 +39,8 @@ class WhisperASR:
 
     Args:
         model: "tiny" (the embedded one), the path of a `.pt` file, or one of openai-whisper's names.
+        device: "auto", "cpu", "cuda", ...
+        dtype: "float32" for float32 on a GPU too.
 
     Attributes:
         spells: whether it writes one token per letter, as the embedded one does; its file has the entry
@@ -49,16 +54,16 @@ class WhisperASR:
 
     family = "whisper"
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, device: str = "auto", dtype: str = "auto") -> None:
         from whisper.tokenizer import get_tokenizer
 
-        self.device = pick_device()
+        self.device = pick_device(device)
         self.model, self.spells = _load(model, self.device)
         self.tokenizer = get_tokenizer(self.model.is_multilingual, num_languages=self.model.num_languages)
         # The encoder halves the number of mel frames.
         self.window = 2 * self.model.dims.n_audio_ctx * HOP
         self.piece = int(SPELLING_SHARE * self.window) if self.spells else self.window
-        self._half = self.device.type == "cuda"
+        self._half = use_half(self.device, dtype)
         self._encoded: dict[bytes, Any] = {}
         pace = LETTERS_PER_SECOND if self.spells else TOKENS_PER_SECOND
         self._flops = WindowFlops(self._encode_silence, self._run_decoder, self.window / SAMPLE_RATE, pace)
@@ -186,16 +191,39 @@ def _load(model: str, device: torch.device) -> tuple[Any, bool]:
         source, advice = model, "it is not an openai-whisper checkpoint ({'dims', 'model_state_dict'})"
     else:
         source = model
+        _announce(model)
         advice = "it is not on this computer and cannot be downloaded; give the path of its .pt file"
     try:
         # openai-whisper loads with weights_only=True and checks the hash of what it downloads.
-        loaded = whisper.load_model(source, device=device).eval()
+        loaded = whisper.load_model(source, device="cpu", download_root=str(_cache())).eval()
+        # A sparse tensor, which MPS does not have.
+        loaded.register_buffer("alignment_heads", loaded.alignment_heads.to_dense(), persistent=False)
         is_file = Path(source).is_file()
-        return loaded, is_file and "spelling" in torch.load(source, mmap=True, weights_only=True)
+        return loaded.to(device), is_file and "spelling" in torch.load(source, mmap=True, weights_only=True)
     except Exception as error:
         raise ModelError(
             f"the speech recogniser {model!r} cannot be loaded: {advice}{_why(error)}"
         ) from error
+
+
+def _cache() -> Path:
+    """Returns openai-whisper's own cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))) / "whisper"
+
+
+def _announce(model: str) -> None:
+    """Announces the download of one of openai-whisper's models, if it is not in that library's cache."""
+    import whisper
+
+    url = whisper._MODELS[model]
+    if (_cache() / Path(url).name).exists():
+        return
+    try:
+        with urlopen(Request(url, method="HEAD"), timeout=HUB_SECONDS) as answer:
+            size = int(answer.headers.get("Content-Length", 0))
+    except OSError:  # the download itself will say why
+        return
+    announce_download(f"the speech recogniser {model!r}", size)
 
 
 def _why(error: Exception) -> str:

@@ -44,6 +44,7 @@ class Paraformer:
 
     Args:
         folder: in funasr's layout: config.yaml, model.pt, tokens.json and am.mvn.
+        device: "auto", "cpu", "cuda", ...
 
     Raises:
         ModelError: a file is missing, the model is another one, or its weights do not fit.
@@ -52,8 +53,8 @@ class Paraformer:
     family = "paraformer"
 
     @explain_missing_imports()
-    def __init__(self, folder: Path) -> None:
-        self.device = pick_device()
+    def __init__(self, folder: Path, device: str = "auto") -> None:
+        self.device = pick_device(device)
         with loading(folder), quiet():
             import funasr  # noqa: F401 - registers its models
             from funasr.frontends.wav_frontend import WavFrontend

@@ -60,6 +60,7 @@ class SpeakerEncoder:
     Args:
         model: a speechbrain ECAPA-TDNN or a transformers `WavLMForXVector` (hub id or folder), or a file in
             UniSpeech's layout.
+        device: "auto", "cpu", "cuda", ...
 
     Attributes:
         kind: of checkpoint.
@@ -70,8 +71,8 @@ class SpeakerEncoder:
     """
 
     @explain_missing_imports()
-    def __init__(self, model: str) -> None:
-        self.device = pick_device()
+    def __init__(self, model: str, device: str = "auto") -> None:
+        self.device = pick_device(device)
         where = find_checkpoint(model, FILES)
         self.kind = kind_of(str(where))
         load = {"ecapa": _ecapa, "xvector": _xvector, "wavlm_ecapa": _wavlm_ecapa}[self.kind]
@@ -90,7 +91,7 @@ class SpeakerEncoder:
         for places in equal_length_batches(audios):
             batch = torch.from_numpy(np.stack([audios[i] for i in places]))
             with torch.inference_mode():
-                found = self._encode(batch.to(self.device)).double().cpu().numpy()
+                found = self._encode(batch.to(self.device)).cpu().double().numpy()
             for i, embedding in zip(places, found, strict=True):
                 embeddings[i] = embedding / max(float(np.linalg.norm(embedding)), 1e-12)
         return np.stack(embeddings)

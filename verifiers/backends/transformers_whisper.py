@@ -9,7 +9,7 @@ from typing import Any
 from llasa_search.arrays import Audio
 from llasa_search.audio import SAMPLE_RATE
 from llasa_search.checkpoints.imports import explain_missing_imports
-from llasa_search.checkpoints.loading import loading, pick_device, pretrained
+from llasa_search.checkpoints.loading import loading, pick_device, pretrained, use_half
 from llasa_search.verifiers.backends.batches import HOP, transcribe_windows
 from llasa_search.verifiers.backends.flops import TOKENS, TOKENS_PER_SECOND, WindowFlops
 from llasa_search.verifiers.backends.openai_whisper import MAX_TOKENS_PER_SECOND
@@ -40,6 +40,8 @@ class TransformersWhisper:
 
     Args:
         folder: with config.json, weights, tokenizer and feature extractor, as `save_pretrained` writes them.
+        device: "auto", "cpu", "cuda", ...
+        dtype: "float32" for float32 on a GPU too.
 
     Raises:
         ModelError: something is missing, or it is not a Whisper.
@@ -48,7 +50,7 @@ class TransformersWhisper:
     family = "whisper"
 
     @explain_missing_imports()
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, device: str = "auto", dtype: str = "auto") -> None:
         import torch
         from transformers import (
             GenerationConfig,
@@ -57,8 +59,8 @@ class TransformersWhisper:
             WhisperTokenizer,
         )
 
-        self.device = pick_device()
-        self.dtype = torch.float16 if self.device.type == "cuda" else torch.float32
+        self.device = pick_device(device)
+        self.dtype = torch.float16 if use_half(self.device, dtype) else torch.float32
         with loading(folder):
             self.features: Any = WhisperFeatureExtractor.from_pretrained(folder)
             self.tokenizer: Any = WhisperTokenizer.from_pretrained(folder)
