@@ -15,6 +15,7 @@ from llasa_search.candidate import Score, Utterance
 from llasa_search.checkpoints.hub import is_id
 from llasa_search.checkpoints.names import resolve_name
 from llasa_search.errors import InputError
+from llasa_search.text.language import has_spaces
 from llasa_search.verifiers.backends.asr import load_asr
 from llasa_search.verifiers.backends.batches import BATCH, at_16k, windows
 from llasa_search.verifiers.backends.openai_whisper import WhisperASR, spelled
@@ -162,8 +163,9 @@ class LanguageModelLikelihood(Verifier):
 
 
 def written(text: str, tokenizer: Any) -> list[int]:
-    """Returns the text's tokens as Whisper writes them: with a space before the first word, except in Chinese."""
-    ids: list[int] = tokenizer.encode(text.strip() if tokenizer.language == "zh" else f" {text}".rstrip())
+    """Returns the text's tokens as Whisper writes them: with a space before the first word, in scripts with spaces."""
+    spaced = has_spaces(tokenizer.language or "en")
+    ids: list[int] = tokenizer.encode(f" {text}".rstrip() if spaced else text.strip())
     return ids
 
 
@@ -186,16 +188,15 @@ def divide(text: str, transcripts: Sequence[str], lengths: Sequence[float], lang
         text: what all pieces together should say.
         transcripts: of the pieces.
         lengths: of the pieces, in any unit.
-        language: "zh" is divided by character, any other by word.
+        language: of the text. Scripts without spaces are divided by character, others by word.
 
     >>> divide("The captain found a coin.", ["the captain phoned", "the coin"], [3, 2], "en")
     ['The captain found', 'a coin.']
     >>> divide("One two three four five six.", ["one", "", "six"], [2, 2, 2], "en")
     ['One two', 'three four', 'five six.']
     """
-    units = list(text) if language == "zh" else text.split()
-    joint = "" if language == "zh" else " "
-    said = [list(each) if language == "zh" else each.split() for each in transcripts]
+    split, joint = (str.split, " ") if has_spaces(language) else (list, "")
+    units, said = split(text), [split(each) for each in transcripts]
     places = _alignment(
         [_normalised(unit) for unit in units], [_normalised(unit) for each in said for unit in each]
     )

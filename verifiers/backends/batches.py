@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from llasa_search.arrays import Audio
 from llasa_search.audio import resampled
 from llasa_search.candidate import Utterance
+from llasa_search.text.language import has_spaces
 
 BATCH = 16
 HOP = 160
@@ -97,7 +98,7 @@ def transcribe_windows(
 
     Args:
         audios: float32 mono [samples] at 16 kHz, each of its own length. All of it is transcribed.
-        language: "en" or "zh".
+        language: that is spoken.
         window: samples that the recogniser reads at once.
         transcribe: returns the transcripts of at most 16 pieces, none longer than the window.
         piece: samples of the longest piece of a recording that exceeds the window; None takes the window.
@@ -112,4 +113,4 @@ def transcribe_windows(
     parts: list[list[str]] = [[] for _ in audios]
     for (i, _), text in zip(pieces, texts, strict=True):
         parts[i].append(text)
-    return [("" if language == "zh" else " ").join(filter(None, each)) for each in parts]
+    return [(" " if has_spaces(language) else "").join(filter(None, each)) for each in parts]
