@@ -1,1 +1,1 @@
-"""Measurements behind the tables of `docs/results`; each runs as `python -m examples.benchmarks.NAME`."""
+"""Programs that write the tables of `docs/results`; each runs as `python -m examples.benchmarks.NAME`."""

@@ -1,4 +1,4 @@
-"""Times whole commands; the table goes into docs/results/benchmarks.md."""
+"""Measures the time of complete commands and writes a table to docs/results/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -26,27 +26,29 @@ COMMANDS = {
 
 
 def main(
-    repeats: int = 5, page: Annotated[Path, typer.Option(help="Where the table goes.")] = sections.BENCHMARKS
+    repeats: Annotated[int, typer.Option(help="Number of runs of each command.")] = 5,
+    page: Annotated[Path, typer.Option(help="Markdown page to write the table to.")] = sections.BENCHMARKS,
 ) -> None:
-    """Runs the commands alternately, in an empty folder, and writes the section."""
-    taken: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    """Run the commands alternately in an empty folder and write the section of the page."""
+    seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
     with TemporaryDirectory() as folder:
         for _ in range(repeats):
             for name, (command, _) in COMMANDS.items():
                 started = time.perf_counter()
                 subprocess.run(command, cwd=folder, check=True, capture_output=True)
-                taken[name].append(time.perf_counter() - started)
-    lines = ["| command | seconds, median (range) | limit | |", "|---|---|---|---|"]
+                seconds[name].append(time.perf_counter() - started)
+    lines = ["| command | seconds, median (range) | limit | result |", "|---|---|---|---|"]
     for name, (_, limit) in COMMANDS.items():
-        median = statistics.median(taken[name])
-        spread = f"{median:.2f} ({min(taken[name]):.2f}-{max(taken[name]):.2f})"
+        median = statistics.median(seconds[name])
+        spread = f"{median:.2f} ({min(seconds[name]):.2f}-{max(seconds[name]):.2f})"
         lines.append(f"| {name} | {spread} | {limit:g} | {'pass' if median <= limit else '**fail**'} |")
     text = f"""
 ## Commands
 
 {sections.made_by()}
 
-The table shows how long whole processes take with the embedded model, loading included; {repeats} runs each.
+The table shows how long complete processes take with the embedded model, including loading, over {repeats} runs
+of each.
 
 """ + "\n".join(lines)
     sections.write(page, "commands", text)

@@ -1,9 +1,9 @@
-"""Checks that two checkouts give the same searches: codes, scores, rewards, choice and counted cost.
+"""Checks that two checkouts have the same search results: codes, scores, rewards, choices and costs.
 
     python -m examples.benchmarks.compare_searches path/to/other/checkout
 
-Every strategy runs with three seeds, with and without a voice prompt. Both checkouts run in this Python environment, on
-this machine. Times are not compared.
+Every strategy runs with three seeds, with and without a voice prompt. Both checkouts use the current Python
+environment. Times are not compared.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PREFIX = {None: "0.6 * wer + 0.4 * ctc", "slt:sad": "speaker"}
 
 
 def searches() -> list[dict[str, Any]]:
-    """Runs every search with the checkout that Python imports."""
+    """Runs every search with the checkout that Python imports, and returns the results."""
     from llasa_search import Budget, search
 
     found = []
@@ -78,7 +78,7 @@ def searches() -> list[dict[str, Any]]:
 
 
 def run(checkout: Path) -> list[dict[str, Any]]:
-    """The searches of one checkout, in a process of its own."""
+    """Runs the searches of one checkout in a separate process and returns the results."""
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
     command = [sys.executable, str(Path(__file__).resolve()), "--dump"]
     done = subprocess.run(
@@ -89,14 +89,14 @@ def run(checkout: Path) -> list[dict[str, Any]]:
 
 
 def main(other: Path) -> int:
-    """Compares; the exit code is 1 where something differs."""
-    ours, theirs = run(HERE), run(other.resolve())
+    """Compares both checkouts; the exit code is 1 if a result differs."""
+    here, there = run(HERE), run(other.resolve())
     differing = 0
-    for one, two in zip(ours, theirs, strict=True):
+    for one, two in zip(here, there, strict=True):
         fields = [name for name in one if json.dumps(one[name]) != json.dumps(two[name])]
         differing += bool(fields)
         print("same" if not fields else f"differ in {', '.join(fields)}", *one["search"])
-    print(f"{len(ours) - differing} of {len(ours)} searches are the same")
+    print(f"{len(here) - differing} of {len(here)} searches are the same")
     return min(1, differing)
 
 

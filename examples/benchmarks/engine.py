@@ -1,7 +1,7 @@
-"""Speed and memory of the engine, compared with `transformers.generate` and with the machine's limit.
+"""Compares the speed and memory of the engine with `transformers.generate` and with the limit of the hardware.
 
-Both sample N candidates of one prompt, in turns: the same weights, the same number of tokens (END is
-forbidden). The table goes into docs/results/benchmarks.md, between its markers.
+Both sample N candidates for one prompt, alternately, with the same weights and the same number of tokens (END is
+forbidden). The table is written to docs/results/benchmarks.md between its markers.
 
     python -m examples.benchmarks.engine                                     # the embedded model
     python -m examples.benchmarks.engine --shape llasa-1b                    # random weights, on a GPU
@@ -46,20 +46,21 @@ SAMPLING = Sampling(temperature=0.8)
 
 
 class Shape(StrEnum):
-    """Models of random weights."""
+    """Shapes of models with random weights."""
 
     llasa_1b = "llasa-1b"
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A measurement; small enough to send to another process.
+    """The settings of a measurement, which are sent to another process.
 
     Attributes:
-        model: id or folder, or a shape of random weights.
+        model: an id, a folder, or a shape with random weights.
         device, dtype: as `Llasa.from_pretrained` takes them.
         steps: tokens per candidate.
-        voice_frames: codes in the prompt.
+        voice_frames: number of codes in the prompt.
+        threads: number of threads of torch.
     """
 
     model: str
@@ -82,7 +83,7 @@ class SpeechOnly(LogitsProcessor):
 
 
 def load(setting: Setting) -> tuple[LlamaForCausalLM, torch.Tensor, torch.Tensor]:
-    """Returns the model, the vocabulary ids of its codes and END, and a prompt of text and voice."""
+    """Returns the model, the token ids of its codes and of END, and the ids of a prompt with text and voice."""
     device = pick_device(setting.device)
     dtype = pick_dtype(setting.dtype, device)
     voice = np.random.default_rng(0).integers(0, 4096, setting.voice_frames)
@@ -107,7 +108,7 @@ def load(setting: Setting) -> tuple[LlamaForCausalLM, torch.Tensor, torch.Tensor
 
 
 def engine(setting: Setting) -> tuple[Callable[[int], None], LanguageModel, int]:
-    """Returns a function that samples N candidates by the engine, its language model, and the prompt's length."""
+    """Returns a function that samples N candidates with the engine, the language model, and the prompt's length."""
     model, outputs, prompt = load(setting)
     language_model = LanguageModel(model, outputs, max_length=2048)
 
@@ -121,8 +122,8 @@ def engine(setting: Setting) -> tuple[Callable[[int], None], LanguageModel, int]
     return sample, language_model, len(prompt)
 
 
-def plain(setting: Setting) -> Callable[[int], None]:
-    """Returns a function that samples N candidates by transformers' own generate."""
+def generate(setting: Setting) -> Callable[[int], None]:
+    """Returns a function that samples N candidates with `transformers.generate`."""
     model, outputs, prompt = load(setting)
     ids = prompt[None].to(model.device)
     processor = SpeechOnly(outputs[:-1].to(model.device), model.config.vocab_size)
@@ -159,16 +160,16 @@ def timed(sample: Callable[[int], object], n: int) -> float:
 
 
 def peak_bytes(setting: Setting, which: str, n: int) -> int:
-    """Returns the peak memory of one search beyond the loaded model; needs a fresh process."""
+    """Returns the peak memory of one search without the loaded model; must run in a new process."""
     torch.set_num_threads(setting.threads)
-    sample = engine(setting)[0] if which == "engine" else plain(setting)
+    sample = engine(setting)[0] if which == "engine" else generate(setting)
     sample(1)
     if pick_device(setting.device).type == "cuda":
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         sample(n)
         return torch.cuda.max_memory_allocated() - before
-    Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak starts again from what is held now
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: resets the peak to the current memory
     before = resident("VmRSS")
     sample(n)
     return resident("VmHWM") - before
@@ -180,8 +181,8 @@ def resident(entry: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(entry))
 
 
-def apart(setting: Setting, which: str, n: int) -> int:
-    """Returns `peak_bytes` of a fresh process, because a process never resets its peak."""
+def peak_bytes_in_process(setting: Setting, which: str, n: int) -> int:
+    """Returns `peak_bytes` measured in a new process, whose peak includes nothing else."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(peak_bytes, setting, which, n).result()
@@ -202,54 +203,59 @@ def machine_rates(device: torch.device, dtype: torch.dtype) -> tuple[float, floa
     return products, copied
 
 
-def least_seconds(model: LanguageModel, prompt: int, steps: int, n: int, rates: tuple[float, float]) -> float:
-    """Returns the least time of a search: each step's FLOPs at the matrix rate, or its bytes at the copy's rate.
+def minimum_seconds(
+    model: LanguageModel, prompt: int, steps: int, n: int, rates: tuple[float, float]
+) -> float:
+    """Returns the minimum time of a search: the sum over steps of FLOPs / FLOP rate or bytes / copy rate.
 
-    Bytes are the weights, the prompt's keys and values, and the rows' own, each read once per step.
+    A step reads the weights and the keys and values of the prompt and of the rows once; the larger time counts.
     """
     prefix = model.prefill(torch.zeros(prompt, dtype=torch.long))
     weights = [x for y in model.layers for x in (y.qkv, y.output, y.gate_up, y.down)] + [model.head]
     fixed = sum(weight.nbytes for weight in weights) + prefix.bytes
-    a_position = KeyValueCache.bytes_per_row(prefix, 1)
+    row_bytes = KeyValueCache.bytes_per_row(prefix, 1)
     total = model.flops(prompt, prompt / 2, 1) / rates[0]
     for step in range(1, steps):
         flops = model.flops(n, prompt + step, n)
-        total += max(flops / rates[0], (fixed + n * step * a_position) / rates[1])
+        total += max(flops / rates[0], (fixed + n * step * row_bytes) / rates[1])
     return total
 
 
 def compare(setting: Setting, rows: list[int], repeats: int) -> list[str]:
     """Returns the table of one setting, in Markdown."""
-    ours, language_model, prompt = engine(setting)
-    theirs = plain(setting)
+    sample_engine, language_model, prompt = engine(setting)
+    sample_generate = generate(setting)
     rates = machine_rates(language_model.device, language_model.dtype)
     lines = [
         "| N | engine, tokens/s | generate, tokens/s | ratio (range) | engine, s | generate, s "
-        "| engine, MB | generate, MB | share of the limit |",
+        "| engine, MB | generate, MB | minimum time / engine time |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     seconds: dict[int, float] = {}
     for n in rows:
-        ours(n), theirs(n)
-        pairs = [(timed(ours, n), timed(theirs, n)) for _ in range(repeats)]
-        mine, other = (statistics.median(side) for side in zip(*pairs, strict=True))
+        sample_engine(n), sample_generate(n)
+        pairs = [(timed(sample_engine, n), timed(sample_generate, n)) for _ in range(repeats)]
+        engine_seconds, generate_seconds = (statistics.median(side) for side in zip(*pairs, strict=True))
         ratios = sorted(b / a for a, b in pairs)
-        memory = [apart(setting, which, n) / 2**20 for which in ("engine", "generate")]
-        share = least_seconds(language_model, prompt, setting.steps, n, rates) / mine
+        memory = [peak_bytes_in_process(setting, which, n) / 2**20 for which in ("engine", "generate")]
+        share = minimum_seconds(language_model, prompt, setting.steps, n, rates) / engine_seconds
         tokens = n * setting.steps
         lines.append(
-            f"| {n} | {tokens / mine:,.0f} | {tokens / other:,.0f} | {statistics.median(ratios):.2f} "
-            f"({ratios[0]:.2f}-{ratios[-1]:.2f}) | {mine:.2f} | {other:.2f} | {memory[0]:.0f} "
-            f"| {memory[1]:.0f} | {share:.0%} |"
+            f"| {n} | {tokens / engine_seconds:,.0f} | {tokens / generate_seconds:,.0f} "
+            f"| {statistics.median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f}) | {engine_seconds:.2f} "
+            f"| {generate_seconds:.2f} | {memory[0]:.0f} | {memory[1]:.0f} | {share:.0%} |"
         )
-        seconds[n] = mine
+        seconds[n] = engine_seconds
         typer.echo(lines[-1], err=True)
     lines += [
         "",
-        f"Measured here: {rates[0] / 1e9:,.0f} GFLOP/s in a matrix product, {rates[1] / 1e9:,.0f} GB/s.",
+        f"This machine computes {rates[0] / 1e9:,.0f} GFLOP/s in a matrix product and copies "
+        f"{rates[1] / 1e9:,.0f} GB/s.",
     ]
     if {1, 16} <= seconds.keys():
-        lines[-1] += f" N = 16 takes {seconds[16] / seconds[1]:.2f} times as long as N = 1."
+        lines[-1] += (
+            f" The engine takes {seconds[16] / seconds[1]:.2f} times as long for N = 16 as for N = 1."
+        )
     return lines
 
 
@@ -268,20 +274,24 @@ def machine(device: torch.device, threads: int) -> str:
 
 
 def main(
-    model: Annotated[str, typer.Option(help='"tiny", a hub id, or a folder.')] = "tiny",
+    model: Annotated[str, typer.Option(help='Language model: "tiny", a hub id, or a folder.')] = "tiny",
     shape: Annotated[
-        Shape | None, typer.Option(help="Random weights of this shape, in place of a model.")
+        Shape | None, typer.Option(help="Shape of a model with random weights, instead of --model.")
     ] = None,
-    device: Annotated[str, typer.Option(help='"auto", "cpu", "cuda", ...')] = "auto",
-    dtype: Annotated[list[str] | None, typer.Option(help="Of the weights; may be repeated.")] = None,
-    rows: Annotated[list[int] | None, typer.Option(help="N; may be repeated.")] = None,
-    steps: Annotated[int, typer.Option(help="Tokens per candidate.")] = 200,
-    voice_frames: Annotated[int, typer.Option(help="Codes of the voice prompt; 50 per second.")] = 200,
-    repeats: Annotated[int, typer.Option(help="Of each measurement, engine and generate alternating.")] = 5,
-    threads: Annotated[int | None, typer.Option(help="torch's; None leaves its own choice.")] = None,
-    out: Annotated[Path, typer.Option(help="The page to write into.")] = sections.BENCHMARKS,
+    device: Annotated[str, typer.Option(help='Device: "auto", "cpu", "cuda", ...')] = "auto",
+    dtype: Annotated[
+        list[str] | None, typer.Option(help="Data type of the weights; may be repeated.")
+    ] = None,
+    rows: Annotated[list[int] | None, typer.Option(help="Number of candidates N; may be repeated.")] = None,
+    steps: Annotated[int, typer.Option(help="Number of tokens per candidate.")] = 200,
+    voice_frames: Annotated[
+        int, typer.Option(help="Number of codes of the voice prompt; 50 per second.")
+    ] = 200,
+    repeats: Annotated[int, typer.Option(help="Number of repetitions of each measurement.")] = 5,
+    threads: Annotated[int | None, typer.Option(help="Number of threads; default: torch's own.")] = None,
+    out: Annotated[Path, typer.Option(help="Markdown page to write the table to.")] = sections.BENCHMARKS,
 ) -> None:
-    """Measures the engine and plain generate, and writes a table."""
+    """Compare the engine with `transformers.generate` and write a table."""
     threads = threads or torch.get_num_threads()
     torch.set_num_threads(threads)
     transformers.logging.set_verbosity_error()
@@ -291,14 +301,14 @@ def main(
     lines = [
         f"## Engine: {what}",
         "",
-        "The table compares the engine with `transformers.generate` in speed and memory. "
-        f"{steps} tokens per candidate, drawn at temperature 0.8 after a prompt with {voice_frames} codes of "
-        f"voice; prefill included; medians of {repeats}, alternating with `generate(num_return_sequences=N)`. "
-        "Megabytes: memory of a search beyond the loaded model. The limit: the time that each step's "
-        "FLOPs, or its bytes, take at the rates measured below (a model that stays in the "
-        "processor's cache can exceed it).",
+        "The table compares the engine with `transformers.generate(num_return_sequences=N)` in speed and memory. "
+        f"Both sample {steps} tokens per candidate at temperature 0.8 after a prompt with {voice_frames} codes of "
+        f"voice; the times include the prefill. The values are medians of {repeats} alternating repetitions. The "
+        "memory is the peak of a search without the loaded model. The last column is the minimum time, in which each "
+        "step's FLOPs or bytes take as long as at the rates measured below, as a share of the engine's time. A "
+        "model in the processor's cache can be faster.",
         "",
-        f"Machine: {machine(place, threads)}.",
+        f"The machine is {machine(place, threads)}.",
     ]
     for each in dtype or ["auto"]:
         setting = Setting(what, device, each, steps, voice_frames, threads)

@@ -1,4 +1,4 @@
-"""The evaluation texts with their voices and styles, and how originals are recorded."""
+"""Reads the evaluation texts with their voices and styles, and makes original recordings."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from llasa_search.voice import Voice
 ROOT = Path(__file__).resolve().parents[2]
 CHANNELS = ("original", "codec")
 SAMPLE_RATE = 16_000
-STRENGTH = 0.8  # of the style, as in the built-in voices' own recordings
+STRENGTH = 0.8  # of the style, as in the recordings of the built-in voices
 
 
 @dataclass(frozen=True)
 class Item:
-    """One text to speak.
+    """One text to synthesise.
 
     Attributes:
         id: such as "standard-007".
-        text: as it is written.
-        spoken: the words that are spoken, the judges' reference.
-        kind: which generator made it.
+        text: written form.
+        spoken: spoken form, which is the judges' reference.
+        kind: generator of the text.
         voice: a built-in voice's name.
         style: one of its styles.
-        prompted: whether the model is given that voice; otherwise any voice will do.
+        prompted: whether that voice is the voice prompt; if not, there is none.
     """
 
     id: str
@@ -43,12 +43,12 @@ class Item:
 
     @property
     def set(self) -> str:
-        """The evaluation set that it belongs to."""
+        """The evaluation set of the text."""
         return self.id.rpartition("-")[0]
 
     @property
     def prompt(self) -> Voice | None:
-        """The voice prompt, if the model is given one."""
+        """The voice prompt, or None."""
         return Voice.builtin(self.voice, self.style) if self.prompted else None
 
 
@@ -62,13 +62,13 @@ def items(name: str, limit: int | None = None) -> list[Item]:
 
 
 def record(text: str, voice: str, style: str, pace: float = 1.0) -> Audio:
-    """Returns an original recording by the synthesiser behind the training speech: float32 [samples] at 16 kHz.
+    """Returns a recording by the TTS system that made the training speech: float32 [samples] at 16 kHz.
 
     Args:
-        text: what to say.
+        text: spoken form.
         voice: a built-in voice's name.
         style: one of its styles.
-        pace: ratio of its duration to the usual one.
+        pace: ratio of the duration to the usual duration.
     """
     from examples.train_tiny import speech
 

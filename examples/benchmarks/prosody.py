@@ -1,7 +1,7 @@
-"""The judge of styles: a classifier of pitch, its range, pace and loudness.
+"""Trains the judge of styles, a classifier of pitch, pitch range, pace and level.
 
-It shares nothing with emotion2vec and is not a neural network. It is trained on recordings of the training
-voices, as they are and after the codec, and measured on held-out voices.
+The classifier is not a neural network, and it is independent of emotion2vec. It is trained on recordings of
+the training voices, before and after the codec, and evaluated on held-out voices.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from llasa_search.verifiers.backends.batches import at_16k
 from llasa_search.verifiers.base import Verifier
 
 SHARDS = {"training": range(3000, 3003), "held out": range(1)}
-STRENGTH = 0.5  # weaker styles are hard to tell apart, and are left out
+STRENGTH = 0.5  # weaker styles are hard to distinguish and are left out
 HOP, FRAME = 160, 1024
-QUIET = -30.0  # dB below the loudest frame: no voice
-LETTERS = 12.0  # per second; the pace of an utterance without letters
+QUIET = -30.0  # dB relative to the loudest frame; quieter frames are unvoiced
+LETTERS = 12.0  # per second; the pace of an utterance without voiced frames
 
 
 class StyleByProsody(Verifier):
-    """Probability of the likeliest style, from 0 to 1; the detail is its name.
+    """Probability of the most probable style, from 0 to 1; the detail is the name of the style.
 
     Args:
-        model: a file that `train` wrote.
+        model: path of a file that `train` wrote.
     """
 
     family = "prosody"
@@ -45,18 +45,21 @@ class StyleByProsody(Verifier):
         self.model = str(model)
 
     def score(self, utterances: Sequence[Utterance]) -> list[Score]:
-        known = _classifier(self.model)
+        classifier = _classifier(self.model)
         rows = np.stack([features(at_16k(each), each.text) for each in utterances])
-        shares = known.predict_proba(rows)
-        return [Score(float(row.max()), str(known.classes_[row.argmax()])) for row in shares]
+        probabilities = classifier.predict_proba(rows)
+        return [Score(float(row.max()), str(classifier.classes_[row.argmax()])) for row in probabilities]
 
 
 def features(audio: Audio, text: str) -> FloatArray:
-    """Returns pitch (in semitones: median, spread, ends), letters per second, loudness (spread), share voiced: [7].
+    """Returns the features of an utterance: [7].
+
+    They are the median, standard deviation, lower and upper range of the pitch in semitones, letters per second, the
+    standard deviation of the level in dB, and the share of voiced frames.
 
     Args:
         audio: float32 mono [samples] at 16 kHz.
-        text: what it says.
+        text: transcript of the audio.
     """
     audio = np.pad(audio, (0, max(0, FRAME - len(audio))))
     level = librosa.amplitude_to_db(
@@ -69,28 +72,28 @@ def features(audio: Audio, text: str) -> FloatArray:
     if not voiced.any():
         return np.array([0.0, 0.0, 0.0, 0.0, LETTERS, 0.0, 0.0])
     tones = 12 * np.log2(pitch[voiced] / 100)
-    low, middle, high = np.quantile(tones, [0.1, 0.5, 0.9])
+    low, median, high = np.quantile(tones, [0.1, 0.5, 0.9])
     pace = sum(map(str.isalpha, text)) / seconds
     return np.array(
-        [middle, tones.std(), middle - low, high - middle, pace, level[voiced].std(), voiced.mean()]
+        [median, tones.std(), median - low, high - median, pace, level[voiced].std(), voiced.mean()]
     )
 
 
 def train(folder: Path, model: str = "tiny") -> dict[str, float]:
-    """Writes `folder/prosody.joblib`, and returns its accuracy on held-out voices, by channel.
+    """Writes the classifier to `folder/prosody.joblib` and returns its accuracy on held-out voices, by channel.
 
     Args:
-        folder: for recordings and classifier; existing ones are reused.
-        model: whose codec the recordings go through.
+        folder: folder for recordings and classifier; existing files are used again.
+        model: language model whose codec resynthesises the recordings.
     """
     path = folder / "prosody.joblib"
     if not path.exists():
         found = {name: _features(folder / name.replace(" ", "_"), name, model) for name in SHARDS}
-        known = HistGradientBoostingClassifier(max_iter=150, learning_rate=0.08, random_state=0)
-        known.fit(*(np.concatenate(parts) for parts in zip(*found["training"].values(), strict=True)))
-        accuracy = {channel: float(known.score(*data)) for channel, data in found["held out"].items()}
+        classifier = HistGradientBoostingClassifier(max_iter=150, learning_rate=0.08, random_state=0)
+        classifier.fit(*(np.concatenate(parts) for parts in zip(*found["training"].values(), strict=True)))
+        accuracy = {channel: float(classifier.score(*data)) for channel, data in found["held out"].items()}
         unfinished = path.with_suffix(".unfinished")
-        joblib.dump({"classifier": known, "accuracy": accuracy}, unfinished)
+        joblib.dump({"classifier": classifier, "accuracy": accuracy}, unfinished)
         unfinished.rename(path)
     return dict(joblib.load(path)["accuracy"])
 

@@ -1,7 +1,7 @@
-"""Quality of the speech: originals, resynthesis, single samples and the choice of a search, under two judges.
+"""Measures the WER of original recordings, resynthesis, single samples and chosen candidates with two judges.
 
-Every stage keeps its results in the folder, so a killed run resumes. Temperature and top-p are the best for a
-single sample on the dev set; the other sets are then judged once.
+Every stage stores its results in the folder, so a killed run resumes. Temperature and top-p are those with the
+lowest WER of single samples on the dev set; the other sets are evaluated once.
 """
 
 from __future__ import annotations
@@ -25,29 +25,30 @@ from llasa_search.verifiers.pocketsphinx_wer import PocketsphinxWER
 
 TEMPERATURES = (0.5, 0.6, 0.7, 0.8)
 TOP_PS = (0.9, 1.0)
-FREE = "LanguageModelLikelihood()"  # on the dev set only the sampling is chosen
-GRID_N = 4  # single samples per dev text and setting; their mean error is compared
+DEV_REWARD = "LanguageModelLikelihood()"  # costs nothing; on the dev set, single samples are compared
+GRID_N = 4  # single samples per dev text and setting, whose mean WER is compared
 
 Rates = Mapping[Sampling, Mapping[str, float]]
 
 
 def main(
     sets: Annotated[str, typer.Option(help="Evaluation sets, comma-separated.")] = "standard,hard",
-    limit: Annotated[int | None, typer.Option(help="Texts of each set; all by default.")] = None,
-    n: Annotated[int, typer.Option("-n", help="Candidates per text.")] = 16,
-    processes: Annotated[int, typer.Option(help="Of one thread each.")] = 2,
-    model: Annotated[str, typer.Option(help="As in `llasa-search say --model`.")] = "tiny",
-    asr: Annotated[str, typer.Option(help="The model of both verifiers.")] = "tiny",
-    folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-judging"),
-    page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
+    limit: Annotated[int | None, typer.Option(help="Number of texts of each set; default: all.")] = None,
+    n: Annotated[int, typer.Option("-n", help="Number of candidates per text.")] = 16,
+    processes: Annotated[int, typer.Option(help="Number of single-threaded processes.")] = 2,
+    model: Annotated[str, typer.Option(help="Language model, as in `llasa-search say --model`.")] = "tiny",
+    asr: Annotated[str, typer.Option(help="Recogniser of both verifiers.")] = "tiny",
+    folder: Annotated[Path, typer.Option(help="Folder for all output.")] = Path("work-judging"),
+    page: Annotated[Path, typer.Option(help="Markdown page to write the tables to.")] = sections.BENCHMARKS,
 ) -> None:
-    """Writes `quality.jsonl`, the section with its tables, and a short table to the model card."""
+    """Measure quality; write `quality.jsonl`, the section of the page, and a short table in the model card."""
     names = sets.split(",")
     judges = pocketsphinx_judges(folder)
     study = Study(folder / "study", judges, model=model, processes=processes)
     grid = [Sampling(temperature=t, top_p=p) for t, p in product(TEMPERATURES, TOP_PS)]
     rates = {
-        sampling: pooled_rates(searched(study, "dev", limit, FREE, sampling, GRID_N)) for sampling in grid
+        sampling: pooled_rates(searched(study, "dev", limit, DEV_REWARD, sampling, GRID_N))
+        for sampling in grid
     }
     reward = f"Lexicographic(WER({asr!r}), TranscriptLikelihood({asr!r}))"
     sampling = min(grid, key=lambda each: sum(rates[each].values()))
@@ -58,8 +59,8 @@ def main(
         rows += searched(study, name, limit, reward, sampling, n)
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "quality.jsonl").write_text(lines, encoding="utf-8")
-    how = f"temperature {sampling.temperature:g}, top-p {sampling.top_p:g}"
-    about = f"Model {model!r}, {n} candidates per text at {how}, scored by `{reward}`"
+    how = f"temperature {sampling.temperature:g} and top-p {sampling.top_p:g}"
+    about = f"The model {model!r} samples {n} candidates per text at {how}; the reward is `{reward}`"
     tables = [summary.Judged.of(rows, name, judge) for name in names for judge in N_GRAMS]
     text = section(tables, about, n, rates)
     sections.write(page, "quality", text)
@@ -69,9 +70,9 @@ def main(
 
 
 def recorded(study: Study, name: str, limit: int | None, processes: int) -> list[dict[str, Any]]:
-    """Returns the judged original recording of each text of a set, and its resynthesis."""
-    group, cases, made = items(name, limit), read_cases(name, limit), study.folder.parent / "recordings"
-    recordings = speaking.recordings(group, intact, study.model, made, processes)
+    """Returns the judges' scores of each text's original recording and of its resynthesis."""
+    group, cases, folder = items(name, limit), read_cases(name, limit), study.folder.parent / "recordings"
+    recordings = speaking.recordings(group, original, study.model, folder, processes)
     rows = []
     for channel in CHANNELS:
         wavs = {each.item.id: each.wav for each in recordings if each.channel == channel}
@@ -79,9 +80,9 @@ def recorded(study: Study, name: str, limit: int | None, processes: int) -> list
     return rows
 
 
-def intact(item: Item) -> dict[str, Audio]:
+def original(item: Item) -> dict[str, Audio]:
     """Returns the original recording of a text, in the voice and style of the model's prompt."""
-    return {"intact": record(item.text, item.voice, item.style)}
+    return {"original": record(item.text, item.voice, item.style)}
 
 
 def searched(
@@ -94,7 +95,7 @@ def searched(
 
 
 def _flat(study: Study, group: Sequence[Item], role: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Returns the rows with their texts, and under each judge's name its counts of errors."""
+    """Returns the rows with their texts, and each judge's error counts under its name."""
     by_id, flat = {item.id: item for item in group}, []
     for row in rows:
         item = by_id[row["case"]]
@@ -112,7 +113,7 @@ def _flat(study: Study, group: Sequence[Item], role: str, rows: Sequence[Row]) -
 
 
 def pooled_rates(rows: Sequence[summary.Row]) -> dict[str, float]:
-    """Returns the corpus WER of all samples, by judge."""
+    """Returns the corpus WER over all samples, by judge."""
     return {
         judge: sum(sum(summary.errors_of(row, judge)) for row in rows)
         / sum(row[judge]["words"] for row in rows)
@@ -121,23 +122,29 @@ def pooled_rates(rows: Sequence[summary.Row]) -> dict[str, float]:
 
 
 def section(tables: Sequence[summary.Judged], about: str, n: int, rates: Rates) -> str:
-    """Returns the section on quality; `about` describes the search."""
+    """Returns the section on quality; `about` is a sentence about the search."""
     return f"""
 ## Quality
 
 {sections.made_by()}
 
 {about}.
-Judged by pocketsphinx, which takes no part in the search, with a unigram and with a bigram language model
-over generated training texts. Voices and styles are mixed; a fifth of the texts have no voice prompt. Corpus
-word error rates against the words as spoken (words that sound alike count as the same), with 95% bootstrap
-intervals over texts. "codec" is the original's resynthesis; "excess" the errors beyond it; "best by WER,
-then text" is the default reward, where the likelihood of the text given the speech (`TranscriptLikelihood`)
-decides among those of one WER; "best by text" takes that likelihood alone; "likeliest" has the highest mean
-log-probability per speech token; "oracle: unigram" the fewest errors under the unigram judge; "a
-random one" is the mean over all.
+The judge is pocketsphinx, which takes no part in the search, with a unigram and with a bigram language model of
+generated training texts. All voices and styles occur; a fifth of the texts have no voice prompt. The values are corpus
+word error rates relative to the spoken form of the text (words that sound alike count as equal), with 95% bootstrap
+intervals over texts. The rows of the tables are:
 
-The table shows single samples on the dev set ({GRID_N} per text), WER under unigram / bigram:
+- "original": recordings by the TTS system that made the training speech;
+- "codec": the resynthesis of these recordings; "excess" means the WER minus that of the resynthesis;
+- "single sample": the first candidate;
+- "best by WER, then likelihood": the default reward, in which `TranscriptLikelihood`, the likelihood of the text given
+  the speech, decides between candidates of equal WER;
+- "best by WER" and "best by likelihood": one of these verifiers alone;
+- "highest log-probability": the candidate with the highest mean log-probability per speech token;
+- "oracle: unigram" and "oracle: bigram": the candidate with the fewest errors by this judge;
+- "mean of all candidates".
+
+The table shows the WER of single samples on the dev set ({GRID_N} per text) by the judges unigram / bigram:
 
 {_grid(rates)}
 

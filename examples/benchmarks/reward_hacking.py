@@ -1,7 +1,7 @@
-"""Over-optimisation of a verifier: its own score of the best of n keeps rising; do the judges' scores follow?
+"""Measures reward hacking: whether the judges' scores improve with n as the verifier's own score does.
 
-One pool of up to 256 candidates for each of a few texts. For every reward, the verifier's own mean value of the
-best of n is compared with the scores of judges of other families.
+A pool of up to 256 candidates is sampled for each of a few texts. For every reward, the mean score of the best of n
+by the verifier is compared with the scores by judges of other model families.
 """
 
 from __future__ import annotations
@@ -30,32 +30,32 @@ REWARDS = {
     "likelihood": "TranscriptLikelihood()",
     "speaker": "SpeakerSimilarity()",
     "emotion": "EmotionSimilarity()",
-    "RankAverage(wer, ctc)": None,  # does not have a value of its own
+    "RankAverage(wer, ctc)": None,  # a rank, which cannot be compared between values of n
 }
 JUDGES = {
-    "unigram": "judged WER, unigram",
-    "bigram": "judged WER, bigram",
-    "voice": "judged cosine",
-    "style": "share of the prompt's style",
+    "unigram": "WER (unigram)",
+    "bigram": "WER (bigram)",
+    "voice": "speaker similarity",
+    "style": "share in the prompt's style",
 }
-DRAWN = {
-    "judged WER": ("unigram", "bigram"),
-    "judged cosine to the prompt": ("voice",),
-    "share of the prompt's style": ("style",),
+PANELS = {
+    "WER (judge)": ("unigram", "bigram"),
+    "speaker similarity (judge)": ("voice",),
+    "share in the prompt's style": ("style",),
 }
 ALPHA = 0.05
 
 
 def main(
-    limit: Annotated[int, typer.Option(help="Texts of the standard set that have a voice prompt.")] = 20,
-    n: Annotated[int, typer.Option("-n", help="Candidates per text.")] = 256,
+    limit: Annotated[int, typer.Option(help="Number of texts of the standard set with a voice prompt.")] = 20,
+    n: Annotated[int, typer.Option("-n", help="Number of candidates per text.")] = 256,
     temperature: float = 0.8,
     top_p: float = 1.0,
-    processes: Annotated[int, typer.Option(help="Of one thread each.")] = 2,
-    folder: Annotated[Path, typer.Option(help="For all that is made.")] = Path("work-judging"),
-    page: Annotated[Path, typer.Option(help="Where the tables go.")] = sections.BENCHMARKS,
+    processes: Annotated[int, typer.Option(help="Number of single-threaded processes.")] = 2,
+    folder: Annotated[Path, typer.Option(help="Folder for all output.")] = Path("work-judging"),
+    page: Annotated[Path, typer.Option(help="Markdown page to write the tables to.")] = sections.BENCHMARKS,
 ) -> None:
-    """Writes the section on reward hacking, and its figure."""
+    """Measure reward hacking; write the figure and the section of the page."""
     prosody.train(folder)
     judges: dict[str, RewardLike] = {
         **pocketsphinx_judges(folder),
@@ -77,12 +77,13 @@ def main(
 
 {sections.made_by()}
 
-{len(cases)} texts with a voice prompt, {n} candidates each at temperature {temperature:g}, top-p {top_p:g}.
-Each table shows the best of n by one reward: the verifier's own value and the judges' scores, as exact means over all
-subsets (ranks are those in the whole pool), with 95% bootstrap intervals over texts. For n = {n} there is only one
-subset.
+For each of {len(cases)} texts with a voice prompt, {n} candidates are sampled at temperature {temperature:g} and
+top-p {top_p:g}. Each table is for the best of n by one reward. The column "verifier" has the score by the verifier, and
+the other columns have the scores by the judges. The last column is the share of utterances that the style classifier
+assigns to the style of the prompt. All values are exact means over all subsets of size n, with 95% bootstrap intervals
+over texts. Ranks are computed in the whole pool. For n = {n} there is only one subset.
 
-![own and judged values by n](reward_hacking.png)
+![Scores by the verifier and by the judges against n](reward_hacking.png)
 
 {changes(pool, sizes)}
 
@@ -98,9 +99,9 @@ def style_of(case: Case) -> str:
 
 
 def table(pool: Sequence[Row], reward: str, own: str | None, sizes: Sequence[int]) -> str:
-    """Returns the table of one reward: its own value and the judges', by n."""
+    """Returns the table of one reward: the scores by the verifier and by the judges, by n."""
     key = curves.by(reward)
-    names = ([f"own: {own}"] if own else []) + list(JUDGES.values())
+    names = ([f"verifier: {own}"] if own else []) + list(JUDGES.values())
     lines = [f"### {reward}", "", "| n | " + " | ".join(names) + " |", "|---" * (1 + len(names)) + "|"]
     for n in sizes:
         cells = [str(outcomes.rate(each)) for each in own_and_judged(pool, own, n, key)]
@@ -109,27 +110,28 @@ def table(pool: Sequence[Row], reward: str, own: str | None, sizes: Sequence[int
 
 
 def changes(pool: Sequence[Row], sizes: Sequence[int]) -> str:
-    """Returns the table of changes from the middle n to the largest, and of two families against one."""
-    middle, most = sizes[(len(sizes) - 1) // 2], sizes[-1]
+    """Returns the table of changes from the median n to the largest, and of two families against one."""
+    median, most = sizes[(len(sizes) - 1) // 2], sizes[-1]
     sides: dict[tuple[str, str], tuple[Outcome, Outcome]] = {}
     for reward, judge in itertools.product(REWARDS, JUDGES):
-        larger, smaller = (curves.best_of(pool, judge, n, curves.by(reward)) for n in (most, middle))
+        larger, smaller = (curves.best_of(pool, judge, n, curves.by(reward)) for n in (most, median))
         sides[reward, judge] = larger, smaller
-    both, alone = curves.by("RankAverage(wer, ctc)"), curves.by("wer")
+    two, one = curves.by("RankAverage(wer, ctc)"), curves.by("wer")
     against = f"RankAverage(wer, ctc) minus wer, n = {most}"
     for judge in JUDGES:
-        of_both, of_one = (curves.best_of(pool, judge, most, key) for key in (both, alone))
-        sides[against, judge] = of_both, of_one
+        of_two, of_one = (curves.best_of(pool, judge, most, key) for key in (two, one))
+        sides[against, judge] = of_two, of_one
     p_values = outcomes.holm([outcomes.p_value(*each) for each in sides.values()])
     cells: dict[str, list[str]] = {}
     for ((row, judge), each), p in zip(sides.items(), p_values, strict=True):
         gain = outcomes.difference(*each)
         better = gain.value > 0 if judge in ("voice", "style") else gain.value < 0
-        word = "not significant" if not p < ALPHA else "better" if better else "**worse**"
-        cells.setdefault(row, []).append(f"{word}: {signed(gain)}, p = {p:.3f}")
+        result = "not significant" if not p < ALPHA else "better" if better else "**worse**"
+        cells.setdefault(row, []).append(f"{result}: {signed(gain)}, p = {p:.3f}")
     lines = [
-        f"The table shows n = {most} minus n = {middle}; p-values by paired permutation tests, corrected for all "
-        'comparisons of the table (Holm).\n"better" and "**worse**" are significant at 5% after Holm.',
+        f"The table shows the scores at n = {most} minus those at n = {median}. P-values are from paired permutation "
+        "tests, corrected for all comparisons of the table (Holm).\nResults are called better or worse if they are "
+        "significant at 5% after this correction.",
         "",
         "| reward | " + " | ".join(JUDGES.values()) + " |",
         "|---" * (1 + len(JUDGES)) + "|",
@@ -138,18 +140,18 @@ def changes(pool: Sequence[Row], sizes: Sequence[int]) -> str:
 
 
 def own_and_judged(pool: Sequence[Row], own: str | None, n: int, key: curves.Key) -> list[outcomes.Outcome]:
-    """Returns the best of n as scored by the verifier itself, if it has a value, and by each judge."""
+    """Returns the scores of the best of n by the verifier, if there is one, and by each judge."""
 
     def of_pool(candidates: Sequence[Row]) -> FloatArray:
         return keys[candidates[0]["case"]]
 
     keys = {case: key([row for row in pool if row["case"] == case]) for case in {row["case"] for row in pool}}
-    own_view = [curves.best_of(outcomes.self_judged(pool), own, n, of_pool)] if own else []
-    return [*own_view, *(curves.best_of(pool, judge, n, of_pool) for judge in JUDGES)]
+    by_verifier = [curves.best_of(outcomes.self_judged(pool), own, n, of_pool)] if own else []
+    return [*by_verifier, *(curves.best_of(pool, judge, n, of_pool) for judge in JUDGES)]
 
 
 def draw(pool: Sequence[Row], sizes: Sequence[int], path: Path) -> None:
-    """Draws a column for each reward: its own value on top, the judges' scores below."""
+    """Draws a column of panels for each reward: the verifier's score on top, the judges' scores below."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -157,7 +159,7 @@ def draw(pool: Sequence[Row], sizes: Sequence[int], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, panels = pyplot.subplots(
-        1 + len(DRAWN),
+        1 + len(PANELS),
         len(REWARDS),
         figsize=(2.2 * len(REWARDS) + 0.4, 8.5),
         sharex=True,
@@ -166,10 +168,10 @@ def draw(pool: Sequence[Row], sizes: Sequence[int], path: Path) -> None:
     for column, reward in zip(panels.T, REWARDS, strict=True):
         _draw_reward(column, reward, pool, sizes)
     panels[1][0].legend(frameon=False, fontsize="small")
-    for row, measure in zip(panels, ["the reward's own value", *DRAWN], strict=True):
+    for row, measure in zip(panels, ["score by the verifier", *PANELS], strict=True):
         row[0].set_ylabel(measure)
-    figure.supxlabel("n, candidates to choose among")
-    for row in panels[1:]:  # judges' scores are compared across rewards
+    figure.supxlabel("n (number of candidates)")
+    for row in panels[1:]:  # one scale for all rewards
         limits = [panel.get_ylim() for panel in row]
         for panel in row:
             panel.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
@@ -191,7 +193,7 @@ def _draw_reward(column: Any, reward: str, pool: Sequence[Row], sizes: Sequence[
         _line(column[0], sizes, [each[0] for each in found], own, COLOURS[-1])
     else:
         column[0].set_axis_off()
-    for panel, judges in zip(column[1:], DRAWN.values(), strict=True):
+    for panel, judges in zip(column[1:], PANELS.values(), strict=True):
         for judge, colour in zip(judges, COLOURS, strict=False):
             _line(panel, sizes, by_judge[judge], judge, colour)
     for panel in column:

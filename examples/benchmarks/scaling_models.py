@@ -1,6 +1,6 @@
-"""The language models of the scaling study: the embedded one, and two more from this repository's history.
+"""Finds the language models of the scaling study: the embedded model and two models in this repository's history.
 
-The small and the large model were part of the package up to version 0.1.0. They share the embedded codec.
+The small and the large model were part of the package up to version 0.1.0. They use the embedded codec.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ SHA256 = {
 
 
 def find_language_model(size: str, cache: Path) -> str:
-    """Returns what `--model` takes for a size: "tiny", or a folder in `cache`, filled from git if need be.
+    """Returns the `--model` argument for a size: "tiny", or a folder in `cache`, which is filled from git if necessary.
 
     Args:
         size: one of `SIZES`.
-        cache: holds one folder of each size, named after it.
+        cache: folder with a subfolder for each size.
 
     Raises:
-        ModelError: the repository's history lacks the model (a shallow clone), or a file has another digest.
+        ModelError: the repository's history does not have the model (a shallow clone), or a file has another digest.
     """
     if size == "base":
         return "tiny"
@@ -67,7 +67,7 @@ def find_language_model(size: str, cache: Path) -> str:
 
 
 def _from_history(size: str, name: str) -> bytes:
-    """Returns a file as it was in the package at `COMMIT`."""
+    """Returns the content of a file of the package at `COMMIT`."""
     path = f"llasa_search/tiny/language_model-{size}/{name}"
     shown = subprocess.run(["git", "show", f"{COMMIT}:{path}"], cwd=ROOT, capture_output=True)
     if shown.returncode:

@@ -1,4 +1,4 @@
-"""Shared by the benchmarks: how they run, and how they write sections of Markdown pages."""
+"""Runs the benchmarks' commands and writes sections of Markdown pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PACKAGES = ("llasa-search", "torch", "transformers", "openai-whisper", "pocketsp
 
 
 def write(page: Path, name: str, body: str) -> None:
-    """Puts `body` between `<!-- name:begin -->` and `<!-- name:end -->`, in a new section if need be."""
+    """Writes `body` between `<!-- name:begin -->` and `<!-- name:end -->`; adds the section if it is missing."""
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     section = f"{begin}\n\n{body.strip()}\n\n{end}"
     text = page.read_text(encoding="utf-8") if page.exists() else "# Benchmarks\n"
@@ -37,7 +37,7 @@ def write(page: Path, name: str, body: str) -> None:
 
 
 def made_by() -> str:
-    """Returns a section's first line: the command that is running, with versions and the machine.
+    """Returns the first line of a section: the command, the versions and the machine.
 
     Options for the folders of results are left out.
     """
@@ -47,11 +47,11 @@ def made_by() -> str:
     command = f"python -m {module} {arguments}".strip()
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     machine = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
-    return f"Made by `{command}` ({versions}; {machine})."
+    return f"`{command}` wrote this section ({versions}; {machine})."
 
 
 def run(main: Callable[..., None]) -> None:
-    """Runs a benchmark's command: prints errors in one line, and how to continue after an interrupt."""
+    """Runs a benchmark's command; prints errors in one line, and a hint how to continue after an interrupt."""
     app = typer.Typer(add_completion=False)
     app.command()(main)
     try:
@@ -60,5 +60,5 @@ def run(main: Callable[..., None]) -> None:
         sys.exit(f"Error: {error}")
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            typer.echo("Interrupted. Finished work is kept: the same command continues from there.", err=True)
+            typer.echo("Interrupted. Finished work is stored; run the same command to continue.", err=True)
         raise

@@ -1,4 +1,4 @@
-"""The recordings that are judged: originals, and their resynthesis by the codec."""
+"""Writes the recordings that judges score: originals and their resynthesis by the codec."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Record = Callable[[Item], Mapping[str, Audio]]
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording of a text that was not made by the model.
+    """A recording of a text, not made by the language model.
 
     Attributes:
         item: the text.
-        kind: how it was changed, such as "intact".
+        kind: the change to it, such as "deleted word".
         channel: "original", or "codec" for its resynthesis.
-        wav: where it is.
+        wav: path of the file.
     """
 
     item: Item
@@ -40,14 +40,14 @@ class Recording:
 def recordings(
     items: Sequence[Item], record: Record, model: str, folder: Path, processes: int
 ) -> list[Recording]:
-    """Records each text in all its kinds, and resynthesises each recording by the model's codec.
+    """Records each text in all its kinds and resynthesises each recording with the model's codec.
 
     Args:
         items: the texts.
-        record: returns a text's recordings by kind; a function of a module, because it runs in other processes.
-        model: whose codec.
-        folder: for the recordings.
-        processes: how many run at once.
+        record: returns a text's recordings by kind; a module-level function, because it runs in other processes.
+        model: language model whose codec is used.
+        folder: folder for the recordings.
+        processes: number of processes.
     """
     root = folder / fingerprint(codec_of(model))
     root.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def _record(job: tuple[Item, Record, Path, str]) -> None:
 
 
 def codec_of(model: str) -> str:
-    """Returns the codec that belongs to a model."""
+    """Returns the path or id of a model's codec."""
     from llasa_search.llasa.loading import find_model
 
     return find_model(model, None)[1]

@@ -1,4 +1,4 @@
-"""Error rates of judged recordings and choices, with intervals, and the limits that they must keep."""
+"""Computes error rates of recordings and chosen candidates by a judge, with intervals, and checks requirements."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from llasa_search.reward.base import ranking
 Row = Mapping[str, Any]
 
 CODEC_FACTOR, CODEC_MARGIN = 1.6, 0.02
-PLAIN_EXCESS = 0.25
-REMOVED, REMOVED_AT_LEAST = 0.5, 0.25
+MAX_EXCESS = 0.25
+MIN_REMOVED, MIN_REMOVED_LOW = 0.5, 0.25
 SMALL_EXCESS = 0.03
-WITHIN = 0.2
+MIN_VARIANCE_WITHIN = 0.2
 BAD = 0.5
 
 
@@ -34,19 +34,19 @@ def _number(value: float | None) -> float:
 
 
 def _scored(row: Row, verifier: str) -> float:
-    """Returns the score of the verifier of that name, whatever its arguments."""
+    """Returns the score by the verifier with that name and any arguments."""
     (value,) = (score["value"] for name, score in row["scores"].items() if name.startswith(f"{verifier}("))
     return _number(value)
 
 
-PLAIN, RANDOM = "plain (first)", "a random one"
-BY_WER, BEST = "best by WER", "best by WER, then text"
+SAMPLE, MEAN = "single sample", "mean of all candidates"
+BY_WER, BEST = "best by WER", "best by WER, then likelihood"
 CHOOSERS: dict[str, Callable[[Row], float]] = {
-    PLAIN: lambda row: -row["index"],
+    SAMPLE: lambda row: -row["index"],
     BY_WER: lambda row: -_scored(row, "WER"),
     BEST: lambda row: _number(row["reward"]),
-    "best by text": lambda row: _scored(row, "TranscriptLikelihood"),
-    "likeliest": lambda row: _number(row["mean_logprob"]),
+    "best by likelihood": lambda row: _scored(row, "TranscriptLikelihood"),
+    "highest log-probability": lambda row: _number(row["mean_logprob"]),
     "shortest": lambda row: -row["tokens"],
     "oracle: unigram": lambda row: -sum(errors_of(row, "unigram")),
     "oracle: bigram": lambda row: -sum(errors_of(row, "bigram")),
@@ -55,16 +55,16 @@ CHOOSERS: dict[str, Callable[[Row], float]] = {
 
 @dataclass(frozen=True)
 class Judged:
-    """One set under one judge.
+    """The errors of one set by one judge.
 
     Attributes:
         set: its name.
         judge: the judge's name.
-        kinds: of each text.
-        words: in each text, [texts].
+        kinds: kind of each text.
+        words: number of words of each text, [texts].
         errors: [texts, 3] as in `errors_of`, by kind of speech: "original", "codec" (its resynthesis), or a
-            choice; for "a random one" a mean over all candidates.
-        bad: share of recordings with a WER above 0.5, by kind of speech.
+            choice; for "mean of all candidates" the mean.
+        bad: share of utterances with a WER above 0.5, by kind of speech.
         candidate_rates: WER of every candidate, [texts, candidates].
     """
 
@@ -77,20 +77,20 @@ class Judged:
     candidate_rates: FloatArray
 
     def totals(self, speech: str) -> FloatArray:
-        """Errors of each text, [texts]."""
+        """The errors of each text, [texts]."""
         return np.asarray(self.errors[speech].sum(axis=1))
 
     def rate(self, speech: str) -> Estimate:
         return error_rate(self.totals(speech), self.words)
 
     def removed(self, speech: str) -> Estimate:
-        """Share of the plain samples' errors in excess of resynthesis that a choice avoids."""
-        return share_removed(self.totals(PLAIN), self.totals(speech), self.totals("codec"))
+        """The share of the single samples' excess errors that a choice removes."""
+        return share_removed(self.totals(SAMPLE), self.totals(speech), self.totals("codec"))
 
     @property
     def excess(self) -> float:
-        """Of the plain samples' WER over that of resynthesis."""
-        return self.rate(PLAIN).value - self.rate("codec").value
+        """The WER of single samples minus that of the resynthesis."""
+        return self.rate(SAMPLE).value - self.rate("codec").value
 
     @property
     def other_oracle(self) -> str:
@@ -99,88 +99,92 @@ class Judged:
 
     @classmethod
     def of(cls, rows: Sequence[Row], name: str, judge: str) -> Judged:
-        """Gathers the rows of set `name`; every text needs the same number of candidates."""
-        mine = [row for row in rows if row["set"] == name]
-        single = {role: [row for row in mine if row["role"] == role] for role in CHANNELS}
-        candidates_of: dict[str, list[Row]] = {row["id"]: [] for row in single["original"]}
-        for row in mine:
+        """Returns the errors of set `name`; every text must have the same number of candidates."""
+        of_set = [row for row in rows if row["set"] == name]
+        recorded = {role: [row for row in of_set if row["role"] == role] for role in CHANNELS}
+        candidates_of: dict[str, list[Row]] = {row["id"]: [] for row in recorded["original"]}
+        for row in of_set:
             if row["role"] == "candidate":
                 candidates_of[row["id"]].append(row)
         texts = list(candidates_of.values())
-        words = np.array([row[judge]["words"] for row in single["original"]], np.float64)
+        words = np.array([row[judge]["words"] for row in recorded["original"]], np.float64)
         candidates = np.array([[errors_of(c, judge) for c in each] for each in texts], np.float64)
         rates = candidates.sum(axis=2) / words[:, None]
 
         errors, bad = {}, {}
-        for role, group in single.items():
+        for role, group in recorded.items():
             errors[role] = np.array([errors_of(row, judge) for row in group], np.float64)
             bad[role] = float((errors[role].sum(axis=1) / words > BAD).mean())
         for choice, weight in chosen(texts).items():
             errors[choice] = np.einsum("tc,tce->te", weight, candidates)
             bad[choice] = float((weight * (rates > BAD)).sum(axis=1).mean())
-        kinds = [row["kind"] for row in single["original"]]
+        kinds = [row["kind"] for row in recorded["original"]]
         return cls(name, judge, kinds, words, errors, bad, rates)
 
 
 def chosen(texts: Sequence[Sequence[Row]]) -> dict[str, FloatArray]:
-    """Returns weights [texts, candidates] by choice: 1 for the chosen candidate; equal ones for a random choice."""
+    """Returns weights [texts, candidates] by choice: 1 for the chosen candidate, or equal weights for the mean."""
     count = len(texts[0])
-    weights = {RANDOM: np.full((len(texts), count), 1 / count)}
+    weights = {MEAN: np.full((len(texts), count), 1 / count)}
     for name, key in CHOOSERS.items():
         first = [ranking(np.array([key(row) for row in candidates], np.float64))[0] for candidates in texts]
         weights[name] = np.eye(count)[first]
     return weights
 
 
-def bars(judged: Judged, n: int) -> list[tuple[str, bool | None]]:
-    """Returns each limit in words with its figures, and whether it is kept; None if it does not apply."""
+def requirements(judged: Judged, n: int) -> list[tuple[str, bool | None]]:
+    """Returns each requirement with its values, and whether it is met; None if it does not apply."""
     original, codec = judged.rate("original").value, judged.rate("codec").value
     most = CODEC_FACTOR * original + CODEC_MARGIN
     bound = f"{CODEC_FACTOR} x original + {CODEC_MARGIN} = {most:.3f}"
     small = judged.set != "hard" and judged.excess < SMALL_EXCESS
-    note = f" (excess under {SMALL_EXCESS}: the hard set counts)" if small else ""
+    note = f" (not required: the excess is below {SMALL_EXCESS})" if small else ""
     by = {choice: judged.removed(choice) for choice in (BY_WER, BEST)}
-    enough = {k: share.value >= REMOVED and share.low > REMOVED_AT_LEAST for k, share in by.items()}
+    enough = {k: share.value >= MIN_REMOVED and share.low > MIN_REMOVED_LOW for k, share in by.items()}
     within = share_within(judged.candidate_rates)
-    gain = difference(judged.totals(judged.other_oracle), judged.totals(PLAIN), judged.words)
+    gain = difference(judged.totals(judged.other_oracle), judged.totals(SAMPLE), judged.words)
     return [
-        (f"codec {codec:.3f}, at most {bound}", codec <= most),
-        (f"plain is {judged.excess:.3f} above codec, at most {PLAIN_EXCESS}", judged.excess <= PLAIN_EXCESS),
-        *((f"{choice} of {n} removes {share} of it, at least {REMOVED}, interval above "
-           f"{REMOVED_AT_LEAST}{note}", None if small else enough[choice]) for choice, share in by.items()),
-        (f"{within:.2f} of the variance of WER lies within texts, at least {WITHIN}", within >= WITHIN),
-        (f"the other judge's oracle minus plain is {gain}, interval below 0", gain.high < 0),
+        (f"the WER of the resynthesis is {codec:.3f} (required: at most {bound})", codec <= most),
+        (f"the excess of single samples is {judged.excess:.3f} (required: at most {MAX_EXCESS})",
+         judged.excess <= MAX_EXCESS),
+        *((f"{choice} with {n} candidates removes {share} of the excess (required: at least {MIN_REMOVED}, with "
+           f"an interval above {MIN_REMOVED_LOW}){note}", None if small else enough[choice])
+          for choice, share in by.items()),
+        (f"{within:.2f} of the variance of the WER lies within texts (required: at least {MIN_VARIANCE_WITHIN})",
+         within >= MIN_VARIANCE_WITHIN),
+        (f"the WER of the other judge's oracle minus that of single samples is {gain} (required: an interval below 0)",
+         gain.high < 0),
     ]  # fmt: skip
 
 
 def markdown(judged: Judged, n: int) -> str:
-    """Returns the table of one set under one judge, its rates by kind of text, and its limits."""
+    """Returns the table of one set by one judge, the error rates by kind of text, and the requirements."""
     lines = [
         f"#### {judged.set}, {judged.judge}",
         "",
-        f"The table shows word error rates on the {judged.set} set under the {judged.judge} judge, and the share "
-        "of the errors beyond\nresynthesis that each choice removes.",
+        f"The table shows word error rates on the {judged.set} set by the judge {judged.judge}, and the share of the "
+        "excess errors that\neach choice removes.",
         "",
         "| speech | WER | substituted | deleted | inserted | WER > 0.5 | excess removed |",
         "|---|---|---|---|---|---|---|",
     ]
-    for speech in (*CHANNELS, *CHOOSERS, RANDOM):
+    for speech in (*CHANNELS, *CHOOSERS, MEAN):
         parts = judged.errors[speech].sum(axis=0) / judged.words.sum()
-        is_choice = speech not in (*CHANNELS, PLAIN) and judged.excess > 0
+        is_choice = speech not in (*CHANNELS, SAMPLE) and judged.excess > 0
         removed = str(judged.removed(speech)) if is_choice else ""
         lines.append(f"| {speech} | {judged.rate(speech)} | " + " | ".join(f"{part:.3f}" for part in parts)
                      + f" | {judged.bad[speech]:.2f} | {removed} |")  # fmt: skip
     lines += ["", *_by_kind(judged), ""]
-    marks = {True: "pass", False: "**fail**", None: "not asked"}
-    return "\n".join([*lines, *(f"- {marks[passed]}: {text}" for text, passed in bars(judged, n))])
+    marks = {True: "pass", False: "**fail**", None: "not required"}
+    return "\n".join([*lines, *(f"- {marks[passed]}: {text}" for text, passed in requirements(judged, n))])
 
 
 def brief(tables: Sequence[Judged], n: int) -> str:
-    """Returns a short table: one line for each set and judge."""
+    """Returns a short table with one row for each set and judge."""
     columns = {
-        "original": "recording",
-        "codec": "through the codec",
-        PLAIN: "one sample",
+        "original": "original recording",
+        "codec": "after the codec",
+        SAMPLE: "single sample",
         BEST: f"best of {n}",
     }
     lines = ["| WER | " + " | ".join(columns.values()) + " |", "|---" * (len(columns) + 1) + "|"]
@@ -191,7 +195,7 @@ def brief(tables: Sequence[Judged], n: int) -> str:
 
 
 def _by_kind(judged: Judged) -> list[str]:
-    speech = [*CHANNELS, PLAIN, BEST]
+    speech = [*CHANNELS, SAMPLE, BEST]
     lines = ["The next table shows the WER by kind of text.", ""]
     lines += ["| WER by kind | texts | " + " | ".join(speech) + " |", "|---" * (len(speech) + 2) + "|"]
     for kind in sorted(set(judged.kinds)):

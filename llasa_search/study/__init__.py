@@ -1,17 +1,17 @@
-"""Quality against compute: texts x strategies x budgets x seeds, scored by judges that no search uses.
+"""Measures quality against compute for texts, strategies, budgets and seeds, with judges that no search uses.
 
-Cases (`cases`) and arms (`plan`) go into a `Study` (`runs`), which returns rows. From rows come outcomes with
-intervals and tests (`outcomes`), best-of-n curves (`curves`), costs (`costs`), points (`points`), tables and
-plots. `ablation` is the study behind `llasa-search study`. Scoring one list of recordings is in
-`llasa_search.evaluation`.
+A `Study` (`runs`) takes cases (`cases`) and arms (`plan`), and returns rows. Other modules compute from rows:
+outcomes with intervals and tests (`outcomes`), best-of-N curves (`curves`), costs (`costs`), points (`points`),
+tables and plots. `ablation` is the study behind `llasa-search study`. `llasa_search.evaluation` scores one list
+of recordings.
 
 from llasa_search.study import Arm, Study, read_cases
 from llasa_search.study import curves, outcomes
 
-study = Study("work", judges={"words": "pocketsphinx_wer"})
+study = Study("work", judges={"general": "pocketsphinx_wer"})
 pool = Arm("best of n", "best_of_n:n=16", verifiers="wer", pool=True)
 rows = study.rows(read_cases("standard"), [pool])
-outcomes.rate(curves.best_of(rows, "words", n=4))
+outcomes.rate(curves.best_of(rows, "general", n=4))
 """
 
 from llasa_search.study.cases import Case, read_cases

@@ -1,4 +1,4 @@
-"""The study behind `llasa-search study`: best-of-n out of one pool, and other strategies."""
+"""The study behind `llasa-search study`: best-of-N from one pool, and other strategies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from llasa_search.study.embedded_judges import embedded_judges
 from llasa_search.study.plan import Arm, Row, usable_cases
 from llasa_search.study.plots import plot
 from llasa_search.study.points import Point, arm_point, pool_points
-from llasa_search.study.report import MEASURE, VALUE, Setup, alike, report
+from llasa_search.study.report import MEASURE, VALUE, Setup, report, same_measure
 from llasa_search.study.runs import Study
 from llasa_search.study.tables import as_csv, as_jsonl, seconds_as_jsonl
 from llasa_search.verifiers.specification import as_reward
@@ -31,20 +31,20 @@ class Ablation:
 
     Attributes:
         texts: a built-in set or a file, as in `read_cases`.
-        dev: the texts on which the temperature is chosen, likewise.
-        limit: texts of each set at most; None for all.
-        ns: points of the best-of-n curve; the largest is the size of the pool.
+        dev: the texts on which the temperature is chosen; a set or a file.
+        limit: maximum number of texts of each set; None for all.
+        ns: points of the best-of-N curve; the largest is the size of the pool.
         verifiers: expression of the reward.
-        strategies: others, such as "beam_short"; "{n}" in one stands for each of `ns` above 1.
+        strategies: other strategies, such as "beam_short"; "{n}" in one stands for each of `ns` above 1.
         seeds: number of seeds of each other strategy.
-        temperatures: to choose from on `dev`.
+        temperatures: candidates for the temperature, which is chosen on `dev`.
         top_p: of all searches.
-        judges: verifiers by names; empty for those of the embedded model.
+        judges: verifiers by name; empty for the judges of the embedded model.
         model: as in `search.generate`.
         codec: as in `search.generate`.
         processes: how many searches run at once.
-        folder: for everything that is written.
-        command: as it was typed, for the report.
+        folder: for all output.
+        command: the command line, for the report.
     """
 
     texts: str = "standard"
@@ -90,18 +90,18 @@ def run(ablation: Ablation) -> str:
     planned = arms_of(ablation.verifiers, sizes[-1], list(curve_of), ablation.seeds, choices[0])
     given = read_cases(ablation.texts, ablation.limit)
     cases = usable_cases(given, planned)
-    study.check(cases, planned)  # before hours are spent on the choice of a temperature
-    dev, tried = _tried(ablation, study, choices, cases, planned)
-    sampling = temperature.fewest_errors(tried, list(judges)) if tried else choices[0]
+    study.check(cases, planned)  # before the temperature is chosen, which takes hours
+    dev, dev_pools = _dev_pools(ablation, study, choices, cases, planned)
+    sampling = temperature.fewest_errors(dev_pools, list(judges)) if dev_pools else choices[0]
     arms = [replace(arm, sampling=sampling) for arm in planned]
     by_arm = study.by_arm(cases, arms)
-    made = [(ablation.dev, dev, each, rows) for each, rows in tried.items()]
-    _write_rows(ablation, [*made, *((ablation.texts, cases, sampling, rows) for rows in by_arm.values())])
-    points = _without_own_oracle(measured(by_arm, list(judges), sizes, curve_of))
+    dev_rows = [(ablation.dev, dev, each, rows) for each, rows in dev_pools.items()]
+    _write_rows(ablation, [*dev_rows, *((ablation.texts, cases, sampling, rows) for rows in by_arm.values())])
+    points = _without_own_oracle(all_points(by_arm, list(judges), sizes, curve_of))
     points += compared(by_arm, list(judges), "flops")
     (ablation.folder / "points.csv").write_text(as_csv(points), encoding="utf-8")
     setup = Setup(
-        ablation.command, ablation.texts, len(cases), len(given) - len(cases), ablation.dev, tried, sampling,
+        ablation.command, ablation.texts, len(cases), len(given) - len(cases), ablation.dev, dev_pools, sampling,
         str(as_reward(ablation.verifiers)), study, arms,
     )  # fmt: skip
     text = report(setup, by_arm, points, _plots(points, by_arm[arms[0].name], list(judges), ablation.folder))
@@ -143,7 +143,7 @@ def numbers(option: str, given: str, kind: Callable[[str], Number], least: float
 
 
 def named_judges(given: Sequence[str]) -> dict[str, str]:
-    """Returns verifiers by names, from texts such as "words=pocketsphinx_wer".
+    """Returns verifiers by name, from texts such as "words=pocketsphinx_wer".
 
     Raises:
         InputError: one has no name, or two share one.
@@ -159,10 +159,13 @@ def named_judges(given: Sequence[str]) -> dict[str, str]:
 
 
 def arms_of(verifiers: str, size: int, specs: Sequence[str], seeds: int, sampling: Sampling) -> list[Arm]:
-    """Returns the pool that best-of-n is drawn from, and the other strategies."""
+    """Returns the arm of the pool, from which best-of-N is computed, and those of the other strategies."""
     pool = Arm("best of n", f"best_of_n:n={size}", verifiers, sampling=sampling, pool=True)
-    each = tuple(range(seeds))
-    return [pool, *(replace(pool, name=spec, strategy=spec, seeds=each, pool=False) for spec in specs)]
+    seed_numbers = tuple(range(seeds))
+    return [
+        pool,
+        *(replace(pool, name=spec, strategy=spec, seeds=seed_numbers, pool=False) for spec in specs),
+    ]
 
 
 def expanded(specs: Sequence[str], sizes: Sequence[int]) -> dict[str, str]:
@@ -175,7 +178,7 @@ def expanded(specs: Sequence[str], sizes: Sequence[int]) -> dict[str, str]:
     }
 
 
-def measured(
+def all_points(
     by_arm: Mapping[str, Sequence[Row]],
     judges: Sequence[str],
     sizes: Sequence[int],
@@ -186,11 +189,11 @@ def measured(
     points = []
     for judge in judges:
         points += pool_points(pool, judge, sizes)
-        # The same for every n: two points make its line.
+        # The value is the same for every n, so two points are enough for the curve.
         ends = sorted({sizes[0], sizes[-1]})
         points += pool_points(pool, judge, ends, curves.at_random, "a random one", verified=False)
         controls: dict[str, curves.Key] = {"likeliest": curves.likeliest, "shortest": curves.shortest}
-        controls |= {f"oracle: {other}": curves.oracle(other) for other in alike(pool, judge, judges)}
+        controls |= {f"oracle: {other}": curves.oracle(other) for other in same_measure(pool, judge, judges)}
         for name, key in controls.items():
             points += pool_points(pool, judge, sizes, key, name, verified=False)
         points += compared(by_arm, [judge], "row_steps", curve_of)
@@ -203,7 +206,7 @@ def compared(
     axis: str,
     curve_of: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Point]:
-    """Returns the other strategies, each compared with best-of-n at the same cost on an axis."""
+    """Returns the points of the other strategies, each compared with best-of-N at the same cost on an axis."""
     pool, *others = by_arm.values()
     return [
         arm_point(rows, judge, pool, axis, curve_of.get(rows[0]["arm"], ""))
@@ -213,11 +216,11 @@ def compared(
 
 
 def _without_own_oracle(points: Sequence[Point]) -> list[Point]:
-    """Leaves out the oracle by the judge itself, which does not bound what a search could find."""
+    """Leaves out the oracle by the judge itself, which is not an upper bound for a search."""
     return [point for point in points if point.curve != f"oracle: {point.judge}"]
 
 
-def _tried(
+def _dev_pools(
     ablation: Ablation,
     study: Study,
     choices: Sequence[Sampling],
@@ -232,20 +235,20 @@ def _tried(
 
 
 def _write_rows(
-    ablation: Ablation, made: Sequence[tuple[str, Sequence[Case], Sampling, Sequence[Row]]]
+    ablation: Ablation, groups: Sequence[tuple[str, Sequence[Case], Sampling, Sequence[Row]]]
 ) -> None:
     """Writes the rows, and the seconds of their searches."""
     lines = (
         as_jsonl(rows, cases, set=name, model=ablation.model, temperature=each.temperature, top_p=each.top_p)
-        for name, cases, each, rows in made
+        for name, cases, each, rows in groups
     )
     (ablation.folder / "rows.jsonl").write_text("".join(lines), encoding="utf-8")
-    seconds = "".join(seconds_as_jsonl(rows) for *_, rows in made)
+    seconds = "".join(seconds_as_jsonl(rows) for *_, rows in groups)
     (ablation.folder / "seconds.jsonl").write_text(seconds, encoding="utf-8")
 
 
 def _plots(points: Sequence[Point], pool: Sequence[Row], judges: Sequence[str], folder: Path) -> list[str]:
-    """Plots quality against each cost, error rates apart from other values; returns the file names."""
+    """Plots quality against each cost, with separate figures for error rates and other values; returns file names."""
     points = [point for point in points if point.equal != "flops"]
     errors = {judge for judge in judges if outcomes.counts_errors(pool, judge)}
     names = []
@@ -254,6 +257,6 @@ def _plots(points: Sequence[Point], pool: Sequence[Row], judges: Sequence[str], 
             (errors, axis, MEASURE),
             (set(judges) - errors, f"{axis}_values", VALUE),
         ):
-            if mine := [point for point in points if point.judge in group]:
-                names.append(plot(mine, axis, folder / name, f"{measure} of the chosen speech")[0].name)
+            if of_group := [point for point in points if point.judge in group]:
+                names.append(plot(of_group, axis, folder / name, f"{measure}")[0].name)
     return names

@@ -31,7 +31,7 @@ class Case:
         id: unique within a study.
         text: as it is written.
         language: "en" or "zh".
-        voice: the voice prompt, or None for any voice.
+        voice: the voice prompt, or None for speech in any voice.
         spoken: the words that are spoken, with numbers spelt out; the judges compare with these.
         kind: of text, such as "numbers"; "" if unknown.
     """
@@ -49,8 +49,8 @@ def read_cases(source: str | os.PathLike[str] | Sequence[str], limit: int | None
 
     Args:
         source: "dev", "standard" or "hard" (in this package, with its voices); the path of a seed-tts-eval
-            `meta.lst` or of JSON lines, as in `read_manifest`; of a `.txt` file with one text per line;
-            or a list of texts, for any voice.
+            `meta.lst`, of a JSON lines file as in `read_manifest`, or of a `.txt` file with one text per line;
+            or a list of texts, without a voice prompt.
         limit: at least 1; None for all.
 
     Raises:
@@ -87,8 +87,8 @@ def _voice(entry: Entry, path: Path) -> Voice | None:
 def turns(name: str) -> Iterator[tuple[str, str, bool]]:
     """Yields voice, style and whether the voice is the prompt, for each text of a built-in set in order.
 
-    In each round every voice has one text in every style, and one without a prompt: a fifth of the texts.
-    Rounds are shuffled, so that no kind of text always has the same voice.
+    A round has, for each voice, one text with each style as the prompt and one text without a prompt.
+    The order within a round is random, so that no kind of text always has the same voice.
     """
     voices = [(voice, Voice.styles(voice)) for voice in Voice.builtins()]
     deck = [(voice, style, True) for voice, styles in voices for style in styles]

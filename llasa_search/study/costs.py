@@ -1,4 +1,4 @@
-"""The mean cost of an arm's searches on any axis, and the subset of a pool that costs as much."""
+"""The mean cost of an arm's searches on any axis, and the size of a pool's subset with the same cost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AXES = {
     "candidates": "finished candidates",
     "row_steps": "sampled tokens, all rows (row-steps)",
     "flops": "FLOPs of language model, codec and verifiers",
-    "seconds": "seconds of work (best-of-n: its share of the whole pool's)",
+    "seconds": "seconds (best-of-N: its share of the pool's)",
 }
 
 
@@ -25,8 +25,8 @@ class _MeanCost:
     """The mean cost of one search.
 
     Attributes:
-        prefill: does not depend on the number of candidates.
-        sampling: of all candidates, codec included.
+        prefill: of the prompt; independent of the number of candidates.
+        sampling: of all candidates, including the codec.
         scoring: of all candidates by the verifiers.
     """
 
@@ -40,11 +40,11 @@ def cost(rows: Sequence[Row], axis: str, n: float | None = None, verified: bool 
 
     Args:
         rows: of one arm.
-        axis: one of `AXES`. Judges never count. FLOPs are NaN where a verifier does not know its own.
-        n: for a pool, gives the cost of sampling only n candidates: the prefill, and n / size of the rest (so
-            seconds are those of a large batch). A single sample is not chosen, so it needs no verifier. Costs
-            between whole numbers are interpolated.
-        verified: whether the choice out of the pool needs the verifiers.
+        axis: one of `AXES`. Judges are not included. FLOPs are NaN if those of a verifier are unknown.
+        n: for a pool, the number of candidates that are sampled. The cost is the prefill and n / size of the rest,
+            so seconds are those of a large batch. A single sample needs no verifier. Costs between whole
+            numbers are interpolated.
+        verified: whether the choice from the pool needs the verifiers.
 
     Raises:
         InputError: the axis is not one of `AXES`.
@@ -58,12 +58,12 @@ def cost(rows: Sequence[Row], axis: str, n: float | None = None, verified: bool 
 
 
 def n_at(rows: Sequence[Row], axis: str, amount: float) -> float:
-    """Returns the n at which best-of-n out of a pool costs `amount`, NaN if none does to within 2%."""
+    """Returns the n at which best-of-N from a pool costs `amount`; NaN if no n does to within 2%."""
     size, mean = pool_size(rows), _mean_cost(rows, axis)
-    spent = [_of_subset(mean, n, size) for n in range(1, size + 1)]
-    if not 0.98 * spent[0] <= amount <= 1.02 * spent[-1]:
+    amounts = [_of_subset(mean, n, size) for n in range(1, size + 1)]
+    if not 0.98 * amounts[0] <= amount <= 1.02 * amounts[-1]:
         return math.nan
-    return float(np.interp(amount, spent, range(1, size + 1)))
+    return float(np.interp(amount, amounts, range(1, size + 1)))
 
 
 def _of_subset(mean: _MeanCost, n: float, size: int) -> float:
@@ -76,12 +76,12 @@ def _of_subset(mean: _MeanCost, n: float, size: int) -> float:
 def _mean_cost(rows: Sequence[Row], axis: str) -> _MeanCost:
     if axis not in AXES:
         raise InputError(f"axis {axis!r}: give one of {', '.join(AXES)}")
-    spent = [_spent(row, axis) for row in {(row["case"], row["seed"]): row for row in rows}.values()]
-    return _MeanCost(*(math.fsum(part) / len(spent) for part in zip(*spent, strict=True)))
+    parts = [_parts(row, axis) for row in {(row["case"], row["seed"]): row for row in rows}.values()]
+    return _MeanCost(*(math.fsum(part) / len(parts) for part in zip(*parts, strict=True)))
 
 
-def _spent(row: Row, axis: str) -> tuple[float, float, float]:
-    """Returns what the row's search has spent on prefill, sampling and scoring."""
+def _parts(row: Row, axis: str) -> tuple[float, float, float]:
+    """Returns the cost of the row's search for prefill, sampling and scoring."""
     if axis == "candidates":
         return 0.0, row["finished"], 0.0
     if axis == "row_steps":

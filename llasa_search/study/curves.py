@@ -1,4 +1,4 @@
-"""Best-of-n for every n out of one pool of candidates: the exact mean over all subsets, not one draw.
+"""Computes best-of-N for every n from one pool of candidates, as the exact mean over all subsets.
 
 When the M candidates of a pool are ordered by reward, worst first, the i-th is the best of a random subset of
 n with probability C(i - 1, n - 1) / C(M, n).
@@ -27,7 +27,7 @@ Key = Callable[[Sequence[Row]], FloatArray]
 
 
 def subset_weights(rewards: FloatArray, n: float) -> FloatArray:
-    """Returns how often each of M candidates is the best of n, over all subsets: [M], which sum to 1.
+    """Returns the share of all subsets of size n in which each of M candidates is the best: [M], which sums to 1.
 
     Equal rewards share their weight; an unknown (NaN) reward is below all others.
 
@@ -45,7 +45,7 @@ def subset_weights(rewards: FloatArray, n: float) -> FloatArray:
     """
     size = len(rewards)
     if not 1 <= n <= size:
-        raise InputError(f"n={n}: a pool of {size} candidates holds subsets of 1 to {size}")
+        raise InputError(f"n={n}: a pool of {size} candidates has subsets of 1 to {size}")
     low = math.floor(n)
     if low < n:
         share = n - low
@@ -64,7 +64,7 @@ def by_reward(pool: Sequence[Row]) -> FloatArray:
 
 
 def at_random(pool: Sequence[Row]) -> FloatArray:
-    """Ranks all candidates alike: a random choice."""
+    """Ranks all candidates equally: a random choice."""
     return np.zeros(len(pool))
 
 
@@ -79,7 +79,7 @@ def shortest(pool: Sequence[Row]) -> FloatArray:
 
 
 def oracle(judge: str) -> Key:
-    """Returns a key that ranks by a judge: fewest errors first, or the highest value if it counts none."""
+    """Returns a key that ranks by a judge: fewest errors first, or highest value first if it counts none."""
 
     def key(pool: Sequence[Row]) -> FloatArray:
         if judge not in pool[0]["judges"]:
@@ -92,12 +92,12 @@ def oracle(judge: str) -> Key:
 
 
 def by(reward: RewardLike) -> Key:
-    """Returns a key that ranks by another reward, from scores that the rows already hold.
+    """Returns a key that ranks by another reward, from scores that the rows already have.
 
-    Rewards that compare candidates (`RankAverage`, z-scores, Pareto) see the whole pool, also for small n.
+    Rewards that compare candidates (`RankAverage`, z-scores, Pareto) compare the whole pool, also for small n.
 
     Args:
-        reward: anything that `search.generate` takes; it gets the same gate.
+        reward: anything that `search.generate` takes; the same gate is added.
 
     Raises:
         InputError: when the key is used, if the rows lack the scores of a verifier that it needs.
@@ -109,8 +109,8 @@ def by(reward: RewardLike) -> Key:
         missing = [str(each) for each in wanted.required if str(each) not in known]
         if missing:
             raise InputError(
-                f"{wanted} needs scores that the rows do not hold: give the arm the verifiers "
-                f"{' and '.join(missing)}, with weight 0 if they must not choose"
+                f"{wanted} needs scores that the rows do not have: give the arm the verifiers "
+                f"{' and '.join(missing)}, with weight 0 if they must not affect the choice"
             )
         return combined(wanted, [{n: record_to_score(v) for n, v in row["scores"].items()} for row in pool])
 
@@ -120,7 +120,7 @@ def by(reward: RewardLike) -> Key:
 def best_of(rows: Sequence[Row], judge: str, n: float, key: Key = by_reward) -> Outcome:
     """Returns the judge's score of the best of n, by text and seed: the mean over all subsets of each pool.
 
-    Subsets whose best the judge could not score are left out; a text without any score is NaN.
+    Subsets whose best candidate the judge could not score are left out; a text without a score is NaN.
 
     Args:
         rows: of one arm that is a pool.

@@ -1,4 +1,4 @@
-"""Short names for content: by these, a study finds the runs and judgements that it has already made."""
+"""Digests of content, by which a study finds the searches and scores that it has already computed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The judges of the embedded model's speech: pocketsphinx with a bigram model, and the embedded CTC model.
 
-They are of two model families, so they do not share errors. The n-gram models are in the package (written by
+They belong to two model families, so they do not share errors. The n-gram models are in the package (written by
 `examples/train_tiny/judges.py` in the repository). pocketsphinx reads files, so they are unpacked into the
 study's folder.
 """
@@ -27,8 +27,8 @@ def pocketsphinx_judges(folder: Path) -> dict[str, PocketsphinxWER]:
 def embedded_judges(folder: Path) -> dict[str, Verifier]:
     """Returns one judge of each family: "bigram" and "ctc".
 
-    The CTC model spells without a language model, so its error rates are high, and their differences say more
-    than their values. Searches that use the verifier `ctc` need another judge.
+    The CTC model has no language model, so its error rates are high; their differences are more informative than
+    their values. Searches that use the verifier `ctc` need another judge.
     """
     bigram = PocketsphinxWER(str(_unpacked(folder / "bigram.arpa")))
     return {"bigram": bigram, "ctc": WER(model="tiny-ctc")}

@@ -1,4 +1,4 @@
-"""Scores candidates by a judge, once: the scores are kept in the run's folder."""
+"""Scores candidates with a judge and stores the scores in the run's folder, so that each is scored once."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from llasa_search.study.cases import Case
 from llasa_search.study.digests import digest, fingerprint
 from llasa_search.verifiers.base import FunctionVerifier, Verifier
 
-NOT_DECODED: ScoreRecord = {"value": None, "detail": "was never decoded", "status": "skipped"}
+NOT_DECODED: ScoreRecord = {"value": None, "detail": "not decoded", "status": "skipped"}
 
 _loaded: dict[str, Verifier] = {}
-"""This process's judges: a judge that comes with a job has not loaded its model."""
+"""The judges of this process; the judge of a new job has not loaded its model."""
 
 
 def judged(
@@ -26,27 +26,27 @@ def judged(
 ) -> list[ScoreRecord]:
     """Returns the judge's score of each candidate, from the file in `folder` if it is there.
 
-    New scores are added to that file unless they failed. Those of a plain function are not kept, because its
-    name does not say what it computes.
+    New scores are added to that file unless they failed. The scores of a function are not stored, because its
+    name does not identify what it computes.
 
     Args:
-        judge: compares with the case's spoken words.
-        case: what the candidates say.
-        candidates: one without audio was never decoded and is skipped.
+        judge: compares the speech with the spoken form of the text.
+        case: the text that the candidates speak.
+        candidates: a candidate without audio was not decoded and is skipped.
         sample_rate: of their audio, in Hz.
         folder: of the run.
     """
-    kept, verifier = not isinstance(judge, FunctionVerifier), own(judge)
+    stored, verifier = not isinstance(judge, FunctionVerifier), own(judge)
     voice = None if case.voice is None else case.voice.id
-    question = (str(judge), fingerprint(*verifier.checkpoints()), case.spoken, case.language, voice)
-    path = folder / f"judged-{digest(repr(question))}.json"
-    known: dict[str, ScoreRecord] = json.loads(path.read_text("utf-8")) if kept and path.exists() else {}
+    key = (str(judge), fingerprint(*verifier.checkpoints()), case.spoken, case.language, voice)
+    path = folder / f"judged-{digest(repr(key))}.json"
+    known: dict[str, ScoreRecord] = json.loads(path.read_text("utf-8")) if stored and path.exists() else {}
     new = [candidate for candidate in candidates if str(candidate.index) not in known]
     if new:
         known |= _scored(verifier, case, new, sample_rate)
-        lasting = {index: each for index, each in known.items() if each["status"] != "failed"}
-        if kept:
-            write_text(path, json.dumps(lasting, ensure_ascii=False, indent=1))
+        successful = {index: each for index, each in known.items() if each["status"] != "failed"}
+        if stored:
+            write_text(path, json.dumps(successful, ensure_ascii=False, indent=1))
     return [known[str(candidate.index)] for candidate in candidates]
 
 
@@ -60,7 +60,7 @@ def _scored(
         return [Utterance(case.spoken, case.language, a, sample_rate, voice=case.voice) for a in audios]
 
     verifier.load()
-    # Without the search's own scores: these may be the same verifier's for other words.
+    # The search's scores are removed: they may be the same verifier's for the written form.
     decoded = [replace(each, scores={}) for each in candidates if each.audio is not None]
     score_all([verifier], decoded, utterances)
     records = {
@@ -71,5 +71,5 @@ def _scored(
 
 
 def own(judge: Verifier) -> Verifier:
-    """Returns this process's judge of that name, whose model is loaded once; a plain function is itself."""
+    """Returns the judge of this process with that name, whose model is loaded once; a function is returned as it is."""
     return judge if isinstance(judge, FunctionVerifier) else _loaded.setdefault(str(judge), judge)

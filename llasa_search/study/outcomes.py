@@ -1,9 +1,9 @@
 """A judge's scores of one arm, by text and seed, with intervals and tests.
 
-Every figure is a ratio of totals over texts: errors to words for an error rate, sums to counts for a mean.
-Texts are resampled first, then the seeds of each (see `evaluation.statistics.estimate`). The variance between
-the seeds of a text therefore counts twice: where nothing else varies, the interval of k seeds is sqrt(2 -
-1/k) times as wide as it should be, 1.22 times for two seeds.
+Every value is a ratio of totals over texts: errors to words for an error rate, sums to counts for a mean.
+The bootstrap resamples texts first, then the seeds of each text (see `evaluation.statistics.estimate`).
+The variance between the seeds of a text therefore counts twice: if nothing else varies, the interval of k
+seeds is too wide by a factor of sqrt(2 - 1/k), which is 1.22 for two seeds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Outcome:
 
     Attributes:
         cases: ids of the texts, sorted.
-        totals: errors, or values, [texts, seeds]; NaN where the judge has no score.
+        totals: errors or values, [texts, seeds]; NaN where the judge has no score.
         lengths: words (characters for Chinese), or ones, [texts].
     """
 
@@ -39,13 +39,13 @@ class Outcome:
     lengths: FloatArray
 
     @classmethod
-    def of(cls, rows: Sequence[Row], judge: str, take: Callable[[Sequence[Row]], float]) -> Outcome:
+    def of(cls, rows: Sequence[Row], judge: str, total_of: Callable[[Sequence[Row]], float]) -> Outcome:
         """Returns the outcome of one arm.
 
         Args:
             rows: of one arm.
             judge: gives the lengths.
-            take: takes the rows of one search and returns its total.
+            total_of: takes the rows of one search and returns its total.
 
         Raises:
             InputError: the rows are of several arms, or of none; there is no such judge; or some texts have
@@ -61,7 +61,7 @@ class Outcome:
         ordered = sorted(rows, key=lambda row: (row["case"], row["seed"], row["index"]))
         for (case, _), group in groupby(ordered, key=lambda row: (row["case"], row["seed"])):
             search = list(group)
-            totals.setdefault(case, []).append(take(search))
+            totals.setdefault(case, []).append(total_of(search))
             known = [x for row in search if not np.isnan(x := measured(row["judges"][judge])[1])]
             lengths[case] = known[0] if known else lengths.get(case, np.nan)
         if len({len(each) for each in totals.values()}) != 1:
@@ -75,13 +75,13 @@ class Outcome:
 
 
 def chosen(rows: Sequence[Row], judge: str) -> Outcome:
-    """Returns the judge's scores of what each search of one arm has chosen."""
+    """Returns the judge's scores of the candidate that each search of one arm has chosen."""
 
-    def take(search: Sequence[Row]) -> float:
+    def total_of(search: Sequence[Row]) -> float:
         (row,) = [row for row in search if row["chosen"]]
         return measured(row["judges"][judge])[0]
 
-    return Outcome.of(rows, judge, take)
+    return Outcome.of(rows, judge, total_of)
 
 
 def unscored(rows: Sequence[Row], judge: str) -> int:
@@ -90,12 +90,12 @@ def unscored(rows: Sequence[Row], judge: str) -> int:
 
 
 def counts_errors(rows: Sequence[Row], judge: str) -> bool:
-    """Returns whether a judge measures an error rate, of which lower is better."""
+    """Returns whether a judge measures an error rate (lower is better)."""
     return any("edits" in row["judges"][judge] for row in rows)
 
 
 def measured(record: ScoreRecord) -> tuple[float, float]:
-    """Returns errors and words of a score; value and 1 if it counts no errors; NaN if there is no value."""
+    """Returns errors and words of a score; the value and 1 if it does not count errors; NaN if it has no value."""
     if "edits" in record:
         return float(record["edits"]), float(record["length"])
     value = record["value"]
@@ -108,13 +108,13 @@ def rate(outcome: Outcome, seed: int = 0) -> Estimate:
 
 
 def difference(outcome: Outcome, other: Outcome, seed: int = 0) -> Estimate:
-    """Returns the ratio of `outcome` minus that of `other`, over the texts that both have."""
+    """Returns the ratio of `outcome` minus that of `other`, over the texts that both have scores for."""
     return _estimate([outcome, other], lambda one, two: one - two, seed)
 
 
-def recovered(plain: Outcome, chosen: Outcome, oracle: Outcome, seed: int = 0) -> Estimate:
-    """Returns the share of an oracle's gain over single samples that a choice reaches."""
-    return _estimate([plain, chosen, oracle], lambda p, c, o: (p - c) / (p - o), seed)
+def recovered(single: Outcome, chosen: Outcome, oracle: Outcome, seed: int = 0) -> Estimate:
+    """Returns a choice's gain over single samples as a share of the oracle's gain."""
+    return _estimate([single, chosen, oracle], lambda s, c, o: (s - c) / (s - o), seed)
 
 
 def share_above(rows: Sequence[Row], judge: str, bound: float = 0.5) -> list[Row]:
@@ -123,7 +123,7 @@ def share_above(rows: Sequence[Row], judge: str, bound: float = 0.5) -> list[Row
 
 
 def share_where(rows: Sequence[Row], judge: str, holds: Callable[[Row, ScoreRecord], bool]) -> list[Row]:
-    """Returns the rows with the judge's values replaced by 1 where `holds`, else by 0; missing ones stay."""
+    """Returns the rows with the judge's values replaced by 1 where `holds` is true, else by 0; missing values stay."""
 
     def of(row: Row) -> ScoreRecord:
         record = row["judges"][judge]
@@ -134,26 +134,26 @@ def share_where(rows: Sequence[Row], judge: str, holds: Callable[[Row, ScoreReco
 
 
 def self_judged(rows: Sequence[Row]) -> list[Row]:
-    """Returns the rows with the verifiers' scores in place of the judges': the search's own view."""
+    """Returns the rows with the verifiers' scores in place of the judges'."""
     return [{**row, "judges": row["scores"]} for row in rows]
 
 
 def p_value(outcome: Outcome, other: Outcome, seed: int = 0) -> float:
     """Returns the p-value of equal ratios, by a two-sided paired permutation test.
 
-    The two sides of each text are exchanged at random. NaN if fewer than two texts are scored on both sides.
+    The two values of each text are swapped at random. NaN if fewer than two texts have both values.
     """
     from scipy.stats import permutation_test
 
     mask = _shared([outcome, other])
     if mask.sum() < 2:
         return np.nan
-    sides = [each.totals[mask].mean(axis=1) / each.lengths[mask].sum() for each in (outcome, other)]
-    if np.array_equal(sides[0], sides[1]):
+    values = [each.totals[mask].mean(axis=1) / each.lengths[mask].sum() for each in (outcome, other)]
+    if np.array_equal(values[0], values[1]):
         return 1.0
     return float(
         permutation_test(
-            sides,
+            values,
             lambda a, b, axis: a.sum(axis=axis) - b.sum(axis=axis),
             permutation_type="samples",
             vectorized=True,
@@ -164,9 +164,9 @@ def p_value(outcome: Outcome, other: Outcome, seed: int = 0) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Returns p-values corrected for their number (Holm 1979).
+    """Returns p-values corrected for multiple comparisons (Holm 1979).
 
-    NaN means not tested: it stays NaN and is not counted.
+    NaN means that there is no test: it stays NaN and is not counted.
 
     >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
@@ -180,7 +180,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _shared(outcomes: Sequence[Outcome]) -> NDArray[np.bool_]:
-    """Returns which texts all outcomes have, [texts]."""
+    """Returns which texts all outcomes have scores for, [texts]."""
     if len({outcome.cases for outcome in outcomes}) != 1:
         raise InputError("the arms have different texts: compare arms of the same cases")
     return np.asarray(np.all([outcome.known for outcome in outcomes], axis=0))

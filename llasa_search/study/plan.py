@@ -1,4 +1,4 @@
-"""What a study compares: its arms, the rows they give, and what is refused before anything is searched."""
+"""The plan of a study: arms, rows, and checks before the first search."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class Arm:
     """One way to search, run on every case once per seed.
 
     Attributes:
-        name: in tables and figures; no two arms of a study have the same.
+        name: printed in tables and figures; unique in a study.
         strategy: as in `search.generate`, by name and arguments.
         verifiers: the reward's expression.
         budget: limits of each search.
         sampling: of each search.
-        seeds: each is a search of its own.
-        pool: whether every candidate is judged, and not only the chosen one: a pool out of which
-            `curves.best_of` draws smaller searches. Every verifier then scores every candidate, also one of
-            weight 0 and what a search would have skipped, and this counts as cost.
+        seeds: one search is run for each.
+        pool: whether every candidate is judged and not only the chosen one, so that `curves.best_of` can
+            compute smaller searches. Every verifier then scores every candidate, including verifiers of
+            weight 0 and candidates that a search would skip; the cost includes this.
 
     Raises:
         InputError: the strategy or reward cannot be read, seeds are missing or repeated, or a pool is not
-            made by a best-of-n of fixed size.
+            made by best-of-N of fixed size.
     """
 
     name: str
@@ -54,8 +54,8 @@ class Arm:
             raise InputError(f"arm {self.name!r}: seeds={self.seeds}: give at least one, and each once")
         if self.pool and not (isinstance(strategy, BestOfN) and strategy.stop_at is None):
             raise InputError(
-                f"arm {self.name!r}: what {self.strategy!r} finishes depends on the scores of others; "
-                "a pool is of independent candidates: give best_of_n:n=16 or the like, without stop_at"
+                f"arm {self.name!r}: the candidates of {self.strategy!r} depend on one another's scores, but those "
+                "of a pool must be independent: give best_of_n:n=16 or similar, without stop_at"
             )
 
     def all_verifiers(self) -> tuple[Verifier, ...]:
@@ -66,8 +66,8 @@ class Arm:
 class Row(TypedDict):
     """One judged candidate, with the costs of its whole search.
 
-    `tokens` are the candidate's own, END included. `row_steps`, `prefill_tokens`, `flops` (by stage),
-    `seconds` (by stage) and `finished` are those of the search. Only `seconds` depend on the clock.
+    `tokens` are those of the candidate, including END. `row_steps`, `prefill_tokens`, `flops` (by stage),
+    `seconds` (by stage) and `finished` are those of the search. Only `seconds` differ between repetitions.
     """
 
     case: str
@@ -100,16 +100,16 @@ def usable_cases(cases: Sequence[Case], arms: Sequence[Arm]) -> list[Case]:
     verifiers = {str(each): each for arm in arms for each in arm.all_verifiers()}.values()
     refused = {case.id: why for case, each in product(cases, verifiers) if (why := refusal(each, case))}
     if cases and len(refused) == len(cases):
-        raise InputError(f"the search can use none of the texts: {next(iter(refused.values()))}")
+        raise InputError(f"no text can be used: {next(iter(refused.values()))}")
     return [case for case in cases if case.id not in refused]
 
 
 def refuse(cases: Sequence[Case], arms: Sequence[Arm], judges: Sequence[tuple[str, Verifier]]) -> None:
-    """Refuses a plan that cannot be run, as far as that is known without any model.
+    """Refuses a plan that cannot be run, as far as that can be checked without a model.
 
     Raises:
         InputError: there are no cases, two cases or arms share a name, a verifier of an arm cannot score a
-            case, or a judge can score none.
+            case, or a judge cannot score any case.
     """
     for kind, names in (("cases", [c.id for c in cases]), ("arms", [a.name for a in arms])):
         if len(set(names)) < len(names):
@@ -119,7 +119,7 @@ def refuse(cases: Sequence[Case], arms: Sequence[Arm], judges: Sequence[tuple[st
     for name, judge in judges:
         refusals = [refusal(judge, case) for case in cases]
         if all(refusals):
-            raise InputError(f"the judge {name!r} can score none of the cases: {refusals[0]}")
+            raise InputError(f"the judge {name!r} cannot score any of the cases: {refusals[0]}")
     for arm in arms:
         for case, verifier in product(cases, arm.all_verifiers()):
             if (why := refusal(verifier, case)) is not None:
@@ -127,7 +127,7 @@ def refuse(cases: Sequence[Case], arms: Sequence[Arm], judges: Sequence[tuple[st
 
 
 def refusal(verifier: Verifier, case: Case) -> str | None:
-    """Returns why a verifier cannot score a case, as far as it knows without its model; None if it can."""
+    """Returns why a verifier cannot score a case, as far as that can be checked without its model; None if it can."""
     try:
         Verifier.check(verifier, Prompt(case.text, case.language, case.voice))
     except InputError as error:

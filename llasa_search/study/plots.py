@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from llasa_search.study.costs import AXES
-from llasa_search.study.points import Point
+from llasa_search.study.points import Point, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", ":")
 WIDE = 4.0
-"""An axis that spans more than this factor is logarithmic."""
+"""An axis that covers more than this factor is logarithmic."""
 
 DODGE = 1.025
 """The factor by which a curve is shifted to the right of one with the same costs, so that both can be seen."""
@@ -31,7 +31,7 @@ DODGE = 1.025
 def styles(names: Sequence[str]) -> dict[str, dict[str, str]]:
     """Returns a colour, a marker and a line for each name; up to 21 names differ.
 
-    If all names have two parts, such as "large, best of n", these give the colour and the marker.
+    If all names have two parts, such as "large, best of n", the first determines the colour and the second the marker.
     """
     size = len(COLOURS)
     parts = [name.split(", ") for name in names]
@@ -56,15 +56,15 @@ def styles(names: Sequence[str]) -> dict[str, dict[str, str]]:
 
 
 def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: str = "") -> list[Path]:
-    """Draws one panel per judge; lines join the points of a curve, bars are 95% intervals.
+    """Draws one panel per judge; lines connect the points of a curve, and bars are 95% intervals.
 
-    On a logarithmic axis, curves that begin at the same cost are shifted a little (`DODGE`).
+    On a logarithmic axis, curves that begin at the same cost are shifted slightly (`DODGE`).
 
     Args:
         points: of any curves and judges.
         axis: one of `costs.AXES`.
-        path: without its ending; a `.png` and an `.svg` are written.
-        measure: what the vertical axis shows, with its unit.
+        path: without a suffix; a `.png` and an `.svg` file are written.
+        measure: label of the vertical axis, with the unit.
         title: above the panels.
 
     Returns:
@@ -78,8 +78,8 @@ def plot(points: Sequence[Point], axis: str, path: Path, measure: str, title: st
 
     judges = list(dict.fromkeys(point.judge for point in points))
     by_curve = styles(list(dict.fromkeys(point.curve for point in points)))
-    spent = [point.costs[axis] for point in points]
-    wide = max(spent) > WIDE * min(spent)
+    costs = [point.costs[axis] for point in points]
+    wide = max(costs) > WIDE * min(costs)
     figure, panels = pyplot.subplots(
         1,
         len(judges),
@@ -106,20 +106,20 @@ def _draw_curves(
     panel: Axes, points: Sequence[Point], axis: str, by_curve: Mapping[str, dict[str, Any]], wide: bool
 ) -> None:
     """Draws the points of one judge, in the order of `by_curve`; the first curve is on top."""
-    begun = Counter[float]()
+    curves_from = Counter[float]()
     for below, (name, style) in enumerate(by_curve.items()):
-        mine = sorted((each for each in points if each.curve == name), key=lambda each: each.costs[axis])
-        if not mine:
+        curve = sorted((each for each in points if each.curve == name), key=lambda each: each.costs[axis])
+        if not curve:
             continue
-        begins = mine[0].costs[axis]
-        aside = DODGE ** begun[begins] if wide else 1.0
-        begun[begins] += 1
-        x = [each.costs[axis] * aside for each in mine]
-        y = np.array([each.value.value for each in mine])
-        low = y - np.array([each.value.low for each in mine])
-        high = np.array([each.value.high for each in mine]) - y
+        first_cost = curve[0].costs[axis]
+        shift = DODGE ** curves_from[first_cost] if wide else 1.0
+        curves_from[first_cost] += 1
+        x = [each.costs[axis] * shift for each in curve]
+        y = np.array([each.value.value for each in curve])
+        low = y - np.array([each.value.low for each in curve])
+        high = np.array([each.value.high for each in curve]) - y
         panel.errorbar(
-            x, y, yerr=np.maximum([low, high], 0), label=name, zorder=9 - below / 100, **style, capsize=2,
+            x, y, yerr=np.maximum([low, high], 0), label=label(name), zorder=9 - below / 100, **style, capsize=2,
             linewidth=1.4, markersize=5, elinewidth=0.8, alpha=0.8,
         )  # fmt: skip
 
@@ -133,7 +133,7 @@ def _set_cost_axis(panel: Axes, axis: str, wide: bool) -> None:
         panel.xaxis.set_minor_formatter(ticker.NullFormatter())
     if wide and axis != "candidates":
         panel.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-    # "100m" would be milliseconds to some, minutes to others.
+    # "100m" could be read as milliseconds or as minutes.
     ticks = ticker.StrMethodFormatter("{x:g}") if axis == "seconds" else ticker.EngFormatter(sep="")
     panel.xaxis.set_major_formatter(ticks)
 
@@ -155,6 +155,6 @@ def _save(figure: Figure, path: Path) -> list[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     files = [path.with_name(f"{path.name}{ending}") for ending in (".png", ".svg")]
     for file in files:
-        # Without the date, the same figure gives the same file.
+        # Without the date, the same points give the same file.
         figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
     return files

@@ -1,4 +1,4 @@
-"""The points of a study's curves: quality and cost, and the comparison with best-of-n."""
+"""The points of a study's curves: quality and cost, and the comparison with best-of-N."""
 
 from __future__ import annotations
 
@@ -10,24 +10,31 @@ from llasa_search.evaluation.statistics import Estimate
 from llasa_search.study import costs, curves, outcomes
 from llasa_search.study.plan import Row
 
+LABELS = {
+    "best of n": "best-of-N",
+    "likeliest": "highest log-probability",
+    "a random one": "mean of all candidates",
+}
+"""How names are printed that files store in another form."""
+
 
 @dataclass(frozen=True)
 class Point:
     """One arm, or one n of a pool, under one judge.
 
     Attributes:
-        curve: the name that points of one curve share: that of a pool's key, or of an arm's strategy.
+        curve: the name that the points of one curve share: that of a pool's key or of an arm's strategy.
         name: of the point itself.
         judge: name of the judge.
         costs: by axis, see `costs.AXES`.
         value: the judge's score, a ratio of totals.
         texts: how many the judge could score.
-        unscored: candidates that the judge could not score; no figure includes them.
-        n: for a pool, how many candidates are chosen from; None for an arm.
-        equal: the axis on which an arm is compared with best-of-n; "" for a pool's point.
-        gain: an arm's `value` minus that of best-of-n at the same cost on that axis; None if no n of the
-            pool costs as much.
-        p: p-value of no difference, uncorrected.
+        unscored: candidates that the judge could not score; no value includes them.
+        n: for a pool, the number of candidates to choose from; None for an arm.
+        equal: the axis on which an arm is compared with best-of-N; "" for a pool's point.
+        gain: an arm's `value` minus that of best-of-N at the same cost on that axis; None if no n has that
+            cost.
+        p: uncorrected p-value of the gain.
     """
 
     curve: str
@@ -42,6 +49,18 @@ class Point:
     gain: Estimate | None = None
     p: float | None = None
 
+    @property
+    def label(self) -> str:
+        """The printed name."""
+        return self.name if self.n is None else f"{label(self.curve)}, N = {self.n:g}"
+
+
+def label(curve: str) -> str:
+    """Returns the printed name of a curve."""
+    for stored, printed in LABELS.items():
+        curve = curve.replace(stored, printed)
+    return curve
+
 
 def pool_points(
     rows: Sequence[Row],
@@ -51,29 +70,29 @@ def pool_points(
     name: str = "",
     verified: bool = True,
 ) -> list[Point]:
-    """Returns the curve of one way to choose out of a pool.
+    """Returns the curve of one way to choose from a pool.
 
     Args:
         rows: of one arm that is a pool.
         judge: a judge's name.
-        ns: how many are chosen from, each 1 to the pool's size.
+        ns: numbers of candidates to choose from, each 1 to the pool's size.
         key: ranks the candidates.
         name: of the curve; "" for the arm's.
-        verified: whether `key` needs the verifiers, so that they count as cost.
+        verified: whether `key` needs the verifiers; if so, the cost includes them.
     """
     name, points = name or rows[0]["arm"], []
     for n in ns:
-        value = outcomes.rate(found := curves.best_of(rows, judge, n, key))
-        spent = {axis: costs.cost(rows, axis, n, verified) for axis in costs.AXES}
-        texts, unscored = int(found.known.sum()), outcomes.unscored(rows, judge)
-        points.append(Point(name, f"{name}, n = {n:g}", judge, spent, value, texts, unscored, n))
+        value = outcomes.rate(outcome := curves.best_of(rows, judge, n, key))
+        cost_by_axis = {axis: costs.cost(rows, axis, n, verified) for axis in costs.AXES}
+        texts, unscored = int(outcome.known.sum()), outcomes.unscored(rows, judge)
+        points.append(Point(name, f"{name}, n = {n:g}", judge, cost_by_axis, value, texts, unscored, n))
     return points
 
 
 def arm_point(
     rows: Sequence[Row], judge: str, pool: Sequence[Row], axis: str = "row_steps", curve: str = ""
 ) -> Point:
-    """Returns the point of an arm, compared with the best of as many candidates of `pool` as cost the same.
+    """Returns the point of an arm, compared with the best of as many candidates of `pool` as have the same cost.
 
     Args:
         rows: of one arm.
@@ -84,18 +103,18 @@ def arm_point(
     """
     amount = costs.cost(rows, axis)
     n = costs.n_at(pool, axis, amount)
-    found, arm = outcomes.chosen(rows, judge), rows[0]["arm"]
+    outcome, arm = outcomes.chosen(rows, judge), rows[0]["arm"]
     gain = p = None
     if not math.isnan(n):
-        fixed = curves.best_of(pool, judge, n)
-        gain, p = outcomes.difference(found, fixed), outcomes.p_value(found, fixed)
+        best_of_n = curves.best_of(pool, judge, n)
+        gain, p = outcomes.difference(outcome, best_of_n), outcomes.p_value(outcome, best_of_n)
     return Point(
         curve=curve or arm.partition(":")[0],
         name=arm,
         judge=judge,
         costs={each: costs.cost(rows, each) for each in costs.AXES},
-        value=outcomes.rate(found),
-        texts=int(found.known.sum()),
+        value=outcomes.rate(outcome),
+        texts=int(outcome.known.sum()),
         unscored=outcomes.unscored([row for row in rows if row["chosen"]], judge),
         equal=axis,
         gain=gain,

@@ -1,4 +1,4 @@
-"""Runs jobs in several processes of one thread each."""
+"""Runs jobs in several single-threaded processes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def run_jobs(work: Callable[[J], R], jobs: Sequence[J], named: str, processes: i
         work: a function of a module. Several processes import that module again, so a script must keep its
             work behind `if __name__ == "__main__":`.
         jobs: the arguments of `work`.
-        named: what the jobs are called in the progress bar.
-        processes: how many run at once, each in one thread; 1 runs all jobs in this process.
+        named: label of the progress bar.
+        processes: number of single-threaded processes; 1 runs all jobs in this process.
 
     Raises:
-        LlasaSearchError: a process died, for example because the system was out of memory.
+        LlasaSearchError: a process died, for example for lack of memory.
     """
     from tqdm import tqdm
 
@@ -41,7 +41,7 @@ def run_jobs(work: Callable[[J], R], jobs: Sequence[J], named: str, processes: i
         yield from tqdm(done, named, len(jobs), disable=None)
     except BrokenProcessPool as error:
         raise LlasaSearchError(
-            f"one of {processes} processes died, perhaps because memory ran out: finished work is kept, so "
+            f"one of {processes} processes died, possibly for lack of memory: finished work is kept, so "
             "run this again, with fewer processes if necessary"
         ) from error
     finally:
@@ -50,7 +50,7 @@ def run_jobs(work: Callable[[J], R], jobs: Sequence[J], named: str, processes: i
 
 @contextmanager
 def _single_threaded() -> Iterator[None]:
-    """Gives processes that start meanwhile one thread each, so that they do not compete for cores."""
+    """Limits processes that start inside the block to one thread each, so that they do not compete for cores."""
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
     try:

@@ -1,4 +1,4 @@
-"""Writes the report of an ablation: how it was made, its figures, and what they show."""
+"""Writes the report of an ablation: settings, figures, tables and findings."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from llasa_search.study.runs import Study
 from llasa_search.study.tables import markdown, signed
 from llasa_search.verifiers.base import Verifier
 
-MEASURE, VALUE = "judged WER", "judged value (higher is better)"
+MEASURE, VALUE = "WER (judge)", "value (judge; higher is better)"
 MIDDLE = 16
-"""The gain of best-of-n is tested at this n and at the size of the pool."""
+"""The gain of best-of-N is tested at this n and at the size of the pool."""
 BAD = 0.5
 """Speech with a higher word error rate counts as bad."""
 ALPHA = 0.05
@@ -30,19 +30,19 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Setup:
-    """How a study was made.
+    """The settings of a study.
 
     Attributes:
-        command: that started it.
-        texts: the set's name or file.
-        count: texts that were spoken.
-        left_out: texts that some verifier cannot score.
+        command: the command line.
+        texts: name or file of the set.
+        count: number of texts.
+        left_out: number of texts that a verifier cannot score.
         dev: the texts on which the sampling was chosen.
-        tried: the rows of each sampling that was tried.
+        dev_pools: the rows of each sampling that was tested on `dev`; empty if the sampling was given.
         sampling: of all searches.
-        verifiers: expression of the reward.
-        study: gives model, codec and judges.
-        arms: the pool of best-of-n, then the other strategies.
+        verifiers: the reward's expression.
+        study: has the model, the codec and the judges.
+        arms: the pool of best-of-N, then the other strategies.
     """
 
     command: str
@@ -50,7 +50,7 @@ class Setup:
     count: int
     left_out: int
     dev: str
-    tried: Mapping[Sampling, Sequence[Row]]
+    dev_pools: Mapping[Sampling, Sequence[Row]]
     sampling: Sampling
     verifiers: str
     study: Study
@@ -58,38 +58,38 @@ class Setup:
 
 
 def report(
-    setup: Setup, by_arm: Mapping[str, Sequence[Row]], points: Sequence[Point], pictures: Sequence[str]
+    setup: Setup, by_arm: Mapping[str, Sequence[Row]], points: Sequence[Point], figures: Sequence[str]
 ) -> str:
     """Returns the report in Markdown.
 
     Args:
-        setup: how the study was made.
+        setup: the settings of the study.
         by_arm: the judged candidates.
-        points: at equal row-steps and at equal FLOPs.
-        pictures: file names of the plots.
+        points: compared at equal row-steps and at equal FLOPs.
+        figures: file names of the plots.
     """
     pool = next(iter(by_arm.values()))
     judges = [name for name, _ in setup.study.judges]
-    shown = "\n\n".join(f"![{Path(each).stem}]({each})" for each in pictures)
+    images = "\n\n".join(f"![{Path(each).stem}]({each})" for each in figures)
     introduction = f"""# Quality against compute
 
-{stated(setup)}
+{settings(setup)}
 
-{setup.count} texts of {setup.texts}{_left_out(setup)}, {sum(map(len, by_arm.values())):,} judged candidates.
-The reward is `{setup.verifiers}`, at temperature {setup.sampling.temperature:g} and top-p
-{setup.sampling.top_p:g}.
-{_choice_of_temperature(setup)}
+The study has {sum(map(len, by_arm.values())):,} judged candidates for {setup.count} texts of the set
+{setup.texts}{_left_out(setup)}. The reward is `{setup.verifiers}`, at temperature {setup.sampling.temperature:g} and
+top-p {setup.sampling.top_p:g}. {_choice_of_temperature(setup)}
 
-Best-of-n is the exact mean over all subsets of a pool of {curves.pool_size(pool)}{_seeds(setup)}. Error rates
-are corpus error rates (all errors over all words), other values are means, with 95% bootstrap intervals over
-texts, then seeds. P-values are of paired permutation tests, exact or by {RESAMPLES:,} draws. Costs
-are means per text. They include verifiers where the choice needs them, and never judges.{_one_text(setup)}
+The values of best-of-N are exact means over all subsets of a pool of {curves.pool_size(pool)}
+candidates{_seeds(setup)}. Error rates are corpus error rates (all errors divided by all words); other values are means.
+Intervals are 95% bootstrap intervals over texts, then over the seeds of each text. P-values are from paired permutation
+tests, exact or with {RESAMPLES:,} resamples. Costs are means per text. They include the verifiers where the choice
+needs them, and never the judges.{_one_text(setup)}
 
-{shown}"""
+{images}"""
     return "\n\n".join([introduction, *(_judged(pool, judge, judges, points) for judge in judges)]) + "\n"
 
 
-def stated(setup: Setup) -> str:
+def settings(setup: Setup) -> str:
     """Returns the command, the versions, and the models of search, verifiers and judges."""
     verifiers = {str(each): each for arm in setup.arms for each in arm.all_verifiers()}
     judges = dict(setup.study.judges)
@@ -97,11 +97,11 @@ def stated(setup: Setup) -> str:
     software = ", ".join(f"{name} {version}" for name, version in known.items())
     return "\n".join(
         [
-            f"Made by `{setup.command}` ({software}; Python {platform.python_version()}, "
+            f"`{setup.command}` wrote this report ({software}; Python {platform.python_version()}, "
             f"{platform.machine()}, {os.cpu_count()} cores).",
             "",
-            f"- language model {setup.study.model}, codec {setup.study.codec or 'that belongs to it'}",
-            *(f"- verifier {settings_of(each)}" for each in verifiers.values()),
+            f"- language model: {setup.study.model}; codec: {setup.study.codec or 'the default of the model'}",
+            *(f"- verifier: {settings_of(each)}" for each in verifiers.values()),
             *(f"- judge {name}: {settings_of(each)}" for name, each in judges.items()),
             *(f"- **Warning**: {why}." for why in same_family(judges.values(), verifiers.values())),
         ]
@@ -109,47 +109,49 @@ def stated(setup: Setup) -> str:
 
 
 def settings_of(verifier: Verifier) -> str:
-    """Returns a verifier's model and protocol, also where these are defaults; else its first line of help."""
+    """Returns a verifier's model and protocol, including defaults; without these, the first line of its docstring."""
     known = vars(verifier)
-    found = [
-        f"{label} {known[name]}"
-        for name, label in (("model", "model"), ("protocol", "normaliser and metric of protocol"))
-        if name in known
-    ]
+    found = [f"{name} {known[name]}" for name in ("model", "protocol") if name in known]
     first, *_ = (type(verifier).__doc__ or "").splitlines() or [""]
-    return f"{verifier}: {', '.join(found) or first}"
+    return f"`{verifier}`, {', '.join(found) or first}"
 
 
-def alike(pool: Sequence[Row], judge: str, judges: Sequence[str]) -> list[str]:
+def same_measure(pool: Sequence[Row], judge: str, judges: Sequence[str]) -> list[str]:
     """Returns the judges that measure the same as this one: errors, or a value."""
     return [other for other in judges if counts_errors(pool, other) == counts_errors(pool, judge)]
 
 
 def remarks(pool: Sequence[Row], judge: str, judges: Sequence[str]) -> str:
-    """Returns a judge's findings on best-of-n: gain, headroom, bad speech, and the search's own view."""
+    """Returns a judge's results for best-of-N: gain, share of the oracle's gain, bad speech, verifier's error rate."""
     size = curves.pool_size(pool)
-    plain, best = curves.best_of(pool, judge, 1), curves.best_of(pool, judge, size)
-    lines = _gains(pool, judge, plain, size)
-    for other in alike(pool, judge, judges):
+    single, best = curves.best_of(pool, judge, 1), curves.best_of(pool, judge, size)
+    lines = _gains(pool, judge, single, size)
+    for other in same_measure(pool, judge, judges):
         if other != judge:
-            lines.append(_headroom(pool, judge, other, plain, best))
+            lines.append(_share_of_oracle(pool, judge, other, single, best))
     if counts_errors(pool, judge):
         bad = outcomes.share_above(pool, judge, BAD)
-        one, chosen = (outcomes.rate(curves.best_of(bad, judge, n)) for n in (1, size))
+        before, after = (outcomes.rate(curves.best_of(bad, judge, n)) for n in (1, size))
         lines.append(
-            f"- Share of speech with a WER above {BAD:g}: {one} for one sample, {chosen} for best of {size}."
+            f"- The share of candidates with a WER above {BAD:g} is {before} for single samples and {after} for "
+            f"the best of {size}."
         )
         scores = pool[0]["scores"]
-        lines += [own_view(pool, name, best, size) for name, score in scores.items() if "edits" in score]
+        lines += [
+            verifier_error_rate(pool, name, best, size) for name, score in scores.items() if "edits" in score
+        ]
     return "\n".join(lines)
 
 
-def own_view(pool: Sequence[Row], verifier: str, best: outcomes.Outcome, size: int) -> str:
-    """Returns a verifier's own error rate of what it chose, and by how much a judge's is higher."""
+def verifier_error_rate(pool: Sequence[Row], verifier: str, best: outcomes.Outcome, size: int) -> str:
+    """Returns the error rate of the chosen candidates by the verifier, and the judge's error rate minus it."""
     own = curves.best_of(outcomes.self_judged(pool), verifier, size)
     more = signed(outcomes.difference(best, own))
     rate = outcomes.rate(own)
-    return f"- The search's own error rate by `{verifier}` is {rate}; this judge's minus that: {more}."
+    return (
+        f"- The error rate of the chosen candidates is {rate} by the verifier `{verifier}`; this judge's error rate "
+        f"minus the verifier's is {more}."
+    )
 
 
 def _judged(pool: Sequence[Row], judge: str, judges: Sequence[str], points: Sequence[Point]) -> str:
@@ -164,70 +166,76 @@ def _judged(pool: Sequence[Row], judge: str, judges: Sequence[str], points: Sequ
     ]
     if at_flops:
         parts += [
-            "The next table compares the other strategies with best-of-n at equal FLOPs, verifiers included.",
+            "The next table compares the other strategies with best-of-N at equal FLOPs, verifiers included.",
             markdown(at_flops, measure),
         ]
     return "\n\n".join([*parts, remarks(pool, judge, judges)])
 
 
-def _gains(pool: Sequence[Row], judge: str, plain: outcomes.Outcome, size: int) -> list[str]:
-    """Returns a line for each tested n: best-of-n minus one sample."""
+def _gains(pool: Sequence[Row], judge: str, single: outcomes.Outcome, size: int) -> list[str]:
+    """Returns a line for each tested n: best-of-N minus a single sample."""
     sizes = list(dict.fromkeys(n for n in (MIDDLE, size) if n <= size))
     chosen = [curves.best_of(pool, judge, n) for n in sizes]
-    corrected = outcomes.holm([outcomes.p_value(each, plain) for each in chosen])
+    corrected = outcomes.holm([outcomes.p_value(each, single) for each in chosen])
     return [
-        f"- Best of {n} minus one sample: {signed(outcomes.difference(each, plain))}, p = {p:.4f} "
-        f"(Holm, {len(sizes)} of this judge), {significance(p)}."
+        f"- The score of the best of {n} minus that of a single sample is {signed(outcomes.difference(each, single))}, "
+        f"p = {p:.4f} (Holm correction, {len(sizes)} comparisons): {significance(p)}."
         for n, each, p in zip(sizes, chosen, corrected, strict=True)
     ]
 
 
 def significance(p: float) -> str:
-    """Returns in words whether a corrected p-value is significant."""
+    """Returns the statement whether a corrected p-value is significant."""
     return "significant at 5% after Holm" if p < ALPHA else "not significant"
 
 
-def _headroom(
-    pool: Sequence[Row], judge: str, other: str, plain: outcomes.Outcome, best: outcomes.Outcome
+def _share_of_oracle(
+    pool: Sequence[Row], judge: str, other: str, single: outcomes.Outcome, best: outcomes.Outcome
 ) -> str:
-    """Returns the share of an oracle's gain that the search reaches, if the oracle has a gain."""
+    """Returns the search's gain as a share of an oracle's gain, if that is not 0."""
     oracle = curves.best_of(pool, judge, curves.pool_size(pool), curves.oracle(other))
-    room = outcomes.difference(plain, oracle)
-    if room.low > 0 or room.high < 0:
-        share = str(outcomes.recovered(plain, best, oracle))
+    gain = outcomes.difference(single, oracle)
+    if gain.low > 0 or gain.high < 0:
+        share = str(outcomes.recovered(single, best, oracle))
     else:
-        share = f"unknown, because the interval of the headroom holds 0 ({signed(room)})"
-    return f"- Share of the headroom of the oracle by {other} that the search recovers: {share}."
+        share = f"unknown, because the interval of the oracle's gain contains 0 ({signed(gain)})"
+    return f"- The search's gain as a share of the gain of the oracle by {other} is {share}."
 
 
 def _seeds(setup: Setup) -> str:
     pool, *arms = setup.arms
-    seeds = ", seed " + ", ".join(map(str, pool.seeds))
-    return f"{seeds}; seeds of each other strategy: {', '.join(map(str, arms[-1].seeds))}" if arms else seeds
+    seeds = f" with seed {', '.join(map(str, pool.seeds))}"
+    return (
+        f"{seeds}; the other strategies run with seeds {', '.join(map(str, arms[-1].seeds))}"
+        if arms
+        else seeds
+    )
 
 
 def _one_text(setup: Setup) -> str:
-    return " One text has neither intervals nor tests." if setup.count == 1 else ""
+    return " With a single text, intervals and tests are undefined." if setup.count == 1 else ""
 
 
 def _left_out(setup: Setup) -> str:
     left_out = setup.left_out
-    return f" ({left_out} more without a voice prompt, which a verifier needs)" if left_out else ""
+    return (
+        f" (without {left_out} texts that have no voice prompt, which a verifier needs)" if left_out else ""
+    )
 
 
 def _choice_of_temperature(setup: Setup) -> str:
     """Returns how the sampling was chosen."""
-    if not setup.tried:
-        return "No other temperature was tried."
+    if not setup.dev_pools:
+        return "No other temperature was tested."
     judges = [name for name, _ in setup.study.judges]
     found = [
         f"{sampling.temperature:g} ({temperature.error_rate(rows, judges):.3f})"
-        for sampling, rows in setup.tried.items()
+        for sampling, rows in setup.dev_pools.items()
     ]
     chosen = (
-        f"That temperature was chosen on {setup.dev}, by the error rate of the best of {temperature.SIZE}, "
-        f"the mean of the judges: {', '.join(found)}."
+        f"The temperature was chosen on the set {setup.dev}, by the error rate of the best of {temperature.SIZE}, "
+        f"averaged over the judges: {', '.join(found)}."
     )
-    edges = {pick(each.temperature for each in setup.tried) for pick in (min, max)}
+    edges = {pick(each.temperature for each in setup.dev_pools) for pick in (min, max)}
     at_edge = setup.sampling.temperature in edges
-    return f"{chosen} It is at the end of the range that was tried." if at_edge else chosen
+    return f"{chosen} It is at an end of the tested range." if at_edge else chosen

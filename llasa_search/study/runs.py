@@ -1,4 +1,4 @@
-"""Runs a study: every arm on every case. Every search and judgement is kept, so a killed study resumes."""
+"""Runs every arm of a study on every case and stores each search and score, so that a killed study resumes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class _Loading:
 
 @dataclass(frozen=True)
 class _Recording:
-    """A recording of a case under an arm's name, and its judges."""
+    """A recording of a case, the name of its arm, and its judges."""
 
     arm: str
     case: Case
@@ -71,23 +71,23 @@ class _Recording:
 
 
 class Study:
-    """Cases x arms x seeds, each search kept as a run folder (`storage.run_folder`) with its judgements.
+    """Runs cases x arms x seeds and stores each search as a run folder (`storage.run_folder`) with the judges' scores.
 
-    A stored search is found again by everything that it depends on: case, arm, seed, and the content of the
-    checkpoints. A judgement is found by the judge's expression and its checkpoints.
+    A stored search is found by everything that it depends on: case, arm, seed, and the content of the
+    checkpoints. A judge's score is found by the judge's expression and its checkpoints.
 
     Args:
-        folder: holds all searches; it may hold an earlier, unfinished study.
+        folder: for all searches; it may contain an earlier, unfinished study.
         judges: verifiers by short names. They take no part in a search. A judge of the same model family as
-            a searching verifier gives a warning.
+            a verifier of a search causes a warning.
         model: as in `search.generate`.
         codec: as in `search.generate`.
-        processes: how many searches run at once, each in one thread; 1 runs all in this process. Several
-            processes import the script again, so it must keep its work behind
+        processes: number of searches at once, each in one thread; 1 runs all in this process. Several
+            processes import the script again, so its work must be inside
             `if __name__ == "__main__":`.
 
     Raises:
-        InputError: `processes` is below 1, or a judge is several verifiers.
+        InputError: `processes` is below 1, or a judge has several verifiers.
     """
 
     def __init__(
@@ -106,14 +106,14 @@ class Study:
         self.model = model
         self.codec = codec
         self.processes = processes
-        self._loadable: set[tuple[str, ...]] = set()  # names of the verifiers that have been loaded once
+        self._loadable: set[tuple[str, ...]] = set()  # names of the verifiers that have been loaded
 
     def check(self, cases: Sequence[Case], arms: Sequence[Arm]) -> None:
-        """Refuses a plan that cannot be run, and loads all models once: errors come before hours of work.
+        """Refuses a plan that cannot be run, and loads all models once, so that errors are raised before hours of work.
 
         Raises:
             InputError: there are no cases, two cases or arms share a name, a verifier of an arm cannot score
-                a case, or a judge can score none.
+                a case, or a judge cannot score any case.
             LlasaSearchError: the model, a verifier or a judge cannot be loaded.
         """
         refuse(cases, arms, self.judges)
@@ -128,14 +128,14 @@ class Study:
             self._loadable.update(new)
 
     def rows(self, cases: Sequence[Case], arms: Sequence[Arm]) -> list[Row]:
-        """Returns every judged candidate: all of a pool, only the chosen one of another search.
+        """Returns the judged candidates: all candidates of a pool, and the chosen one of any other search.
 
-        Rows are in order of arms, cases, seeds and indices, whatever the number of processes.
+        Rows are ordered by arm, case, seed and index, independently of the number of processes.
 
         Raises:
-            LlasaSearchError: as in `check`; nothing has been searched.
-            SearchError: some searches were refused or found nothing. It names the case, arm and seed of
-                each, after all other searches have been made and kept.
+            LlasaSearchError: as in `check`; no search has been run.
+            SearchError: some searches were refused or have no result. The error names the case, arm and seed
+                of each, after all other searches have been run and stored.
         """
         self.check(cases, arms)
         jobs = [
@@ -144,16 +144,16 @@ class Study:
             for seed in arm.seeds
         ]
         rows, failures = list[Row](), list[str]()
-        for made in run_jobs(_perform, jobs, "searches", self.processes):
-            if isinstance(made, str):
-                failures.append(made)
+        for rows_or_failure in run_jobs(_perform, jobs, "searches", self.processes):
+            if isinstance(rows_or_failure, str):
+                failures.append(rows_or_failure)
             else:
-                rows += made
+                rows += rows_or_failure
         if failures:
             listed = "\n".join(f"- {each}" for each in failures)
             raise SearchError(
-                f"{len(failures)} of {len(jobs)} searches found nothing; leave these cases out, or repair "
-                f"what failed, and run this again: all others are kept in {self.folder}\n{listed}"
+                f"{len(failures)} of {len(jobs)} searches have no result; leave these cases out, or repair "
+                f"what failed, and run this again: all others are stored in {self.folder}\n{listed}"
             )
         return rows
 
@@ -165,11 +165,11 @@ class Study:
         return found
 
     def recorded(self, name: str, cases: Sequence[Case], wavs: Mapping[str, Path]) -> list[Row]:
-        """Returns rows of recordings to compare with, such as a human's, as those of an arm without a search.
+        """Returns the rows of recordings, such as those of a human speaker, as an arm without a search.
 
         Args:
             name: of the arm.
-            cases: what the recordings say.
+            cases: the texts of the recordings.
             wavs: one for each case, by its id.
 
         Raises:
@@ -180,7 +180,7 @@ class Study:
 
 
 def _load(job: _Loading) -> LlasaSearchError | None:
-    """Loads what arms and judges need in this process; returns the error of what cannot be loaded."""
+    """Loads the models of arms and judges in this process; returns the error if one cannot be loaded."""
     loading = ""
     try:
         for arm in job.arms:
@@ -207,10 +207,10 @@ def _judge_recording(job: _Recording) -> Row:
 
 
 def _perform(job: _Job) -> list[Row] | str:
-    """Returns the rows of one search, made if it is not stored; or the message of why there are none."""
+    """Returns the rows of one search, which is run if it is not stored; or the reason why there are none."""
     run = job.folder / _folder(job.arm.name) / f"{_folder(job.case.id)}-{job.seed}-{_key(job)}"
     try:
-        with warnings.catch_warnings():  # a verifier of weight 0 in an arm gives scores, and does not judge
+        with warnings.catch_warnings():  # a verifier of weight 0 in an arm is no judge
             warnings.filterwarnings("ignore", ".*flatter the search")
             result = SearchResult.load_run(run) if run.exists() else _search(job, run)
     except (InputError, SearchError) as error:
@@ -219,10 +219,10 @@ def _perform(job: _Job) -> list[Row] | str:
     if any("resynthesis" in judge.needs for _, judge in job.judges):
         add_resynthesis(job.case.voice, _llasa(job.model, job.codec), [judge for _, judge in job.judges])
     rate = result.sample_rate
-    judgements = {name: judged(judge, job.case, candidates, rate, run) for name, judge in job.judges}
+    records_of = {name: judged(judge, job.case, candidates, rate, run) for name, judge in job.judges}
     rows = []
     for i, candidate in enumerate(candidates):
-        judges = {name: records[i] for name, records in judgements.items()}
+        judges = {name: records[i] for name, records in records_of.items()}
         row = _row(job.arm.name, job.case, job.seed, candidate, judges, job.arm.all_verifiers())
         rows.append(_of_search(row, result, candidate is result.best))
     return rows
@@ -242,7 +242,7 @@ def _search(job: _Job, run: Path) -> SearchResult:
         seed=seed,
     )
     if result.stopped_by == "interrupt":
-        raise KeyboardInterrupt  # an interrupted search is not an outcome to keep
+        raise KeyboardInterrupt  # an interrupted search is not stored
     if arm.pool:
         result = _fully_scored(result, searcher.reward)
     run.parent.mkdir(parents=True, exist_ok=True)
@@ -251,7 +251,7 @@ def _search(job: _Job, run: Path) -> SearchResult:
 
 
 def _fully_scored(result: SearchResult, reward: Reward) -> SearchResult:
-    """Returns the result with the scores that the cascade skipped: smaller subsets of the pool need them."""
+    """Returns the result with the scores that the cascade skipped, which smaller subsets of the pool need."""
     complete = result.rerank(reward)
     ledger, added = result.ledger, complete.ledger
     ledger.add_flops("verifiers", added.flops.get("verifiers", 0.0))
@@ -310,18 +310,18 @@ def _of_search(row: Row, result: SearchResult, chosen: bool) -> Row:
 
 
 def _key(job: _Job) -> str:
-    """Returns a digest of everything that a search's outcome depends on."""
+    """Returns a digest of everything that the result of a search depends on."""
     arm, case = job.arm, job.case
     voice = None if case.voice is None else case.voice.id
     models = [model for verifier in arm.all_verifiers() for model in verifier.checkpoints()]
-    made_by = _fingerprints(job.model, job.codec), fingerprint(*models)
-    wanted = (arm.strategy, arm.verifiers, asdict(arm.budget), asdict(arm.sampling), arm.pool)
-    content = repr((case.text, case.language, voice, job.seed, made_by, wanted))
+    checkpoints = _fingerprints(job.model, job.codec), fingerprint(*models)
+    settings = (arm.strategy, arm.verifiers, asdict(arm.budget), asdict(arm.sampling), arm.pool)
+    content = repr((case.text, case.language, voice, job.seed, checkpoints, settings))
     return digest(content)
 
 
 def _folder(name: str) -> str:
-    """Returns a safe folder name for an arm or a case; digests tell runs of the same name apart."""
+    """Returns a safe folder name for an arm or a case; digests distinguish runs with the same name."""
     return re.sub(r"[^\w.,=-]+", "_", name)[:100]
 
 
@@ -335,7 +335,7 @@ def _fingerprints(model: str, codec: str | None) -> str:
 def _single(judge: RewardLike) -> Verifier:
     reward = as_reward(judge)
     if len(reward.verifiers) != 1:
-        raise InputError(f"the judge {reward} has several verifiers: give each its own name")
+        raise InputError(f"the judge {reward} has several verifiers: name each of them")
     return reward.verifiers[0]
 
 

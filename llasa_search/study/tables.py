@@ -21,21 +21,24 @@ EQUAL = {
     "flops": "FLOPs",
     "seconds": "seconds",
 }
+"""The axes of equal cost, as they are printed."""
+
+NOT_COMPARABLE = "not comparable (no N has this cost)"
 
 
 def markdown(points: Sequence[Point], measure: str) -> str:
-    """Returns a Markdown table with one line per point; for arms, also their difference to best-of-n.
+    """Returns a Markdown table with one line per point; for arms, also their difference from best-of-N.
 
     P-values are corrected (Holm) for all comparisons of the table.
     """
     axes = sorted({EQUAL[point.equal] for point in points if point.equal})
     compared = bool(axes)
     heading = ["search", "texts", "row-steps", "TFLOPs", "seconds", measure]
-    heading += [f"minus best-of-n at equal {' and '.join(axes)}", "p (Holm, this table)"] if compared else []
+    heading += [f"minus best-of-N at equal {' and '.join(axes)}", "p (Holm, this table)"] if compared else []
     lines = [heading, ["---"] * len(heading)]
     for point, p in zip(points, corrected(points), strict=True):
         cells = [
-            point.name,
+            point.label,
             f"{point.texts}" + (f" ({point.unscored} unscored)" if point.unscored else ""),
             f"{point.costs['row_steps']:,.0f}",
             "unknown" if math.isnan(point.costs["flops"]) else f"{point.costs['flops'] / 1e12:.4g}",
@@ -53,7 +56,7 @@ def _gain(point: Point) -> str:
         return signed(point.gain)
     if not point.equal:
         return ""
-    return "unknown" if math.isnan(point.costs[point.equal]) else "no n costs as much"
+    return "unknown" if math.isnan(point.costs[point.equal]) else NOT_COMPARABLE
 
 
 def signed(estimate: Estimate) -> str:
@@ -62,15 +65,15 @@ def signed(estimate: Estimate) -> str:
 
 
 def corrected(points: Sequence[Point]) -> list[float | None]:
-    """Returns each point's p-value, corrected (Holm) for the number of those that have one."""
+    """Returns each point's p-value, corrected (Holm) for the number of points that have one."""
     adjusted = iter(holm([point.p for point in points if point.p is not None]))
     return [None if point.p is None else next(adjusted) for point in points]
 
 
 def as_jsonl(rows: Sequence[Row], cases: Sequence[Case], **about: object) -> str:
-    """Returns one line of JSON per row, with its text, its voice and what is given in `about`.
+    """Returns one line of JSON per row, with its text, its voice and the fields in `about`.
 
-    Seconds are left out (see `seconds_as_jsonl`), so that the same study gives the same file again.
+    Seconds are left out (see `seconds_as_jsonl`), so that a repeated study gives the same file.
     """
     by_id = {case.id: case for case in cases}
     lines = []
@@ -94,7 +97,7 @@ def seconds_as_jsonl(rows: Sequence[Row]) -> str:
 
 
 def as_csv(points: Sequence[Point]) -> str:
-    """Returns all figures of all points."""
+    """Returns all values of all points as CSV."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([

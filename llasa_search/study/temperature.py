@@ -1,4 +1,4 @@
-"""Chooses a sampling temperature on texts of their own, by small pools and the judges' error rates."""
+"""Chooses the sampling temperature on separate texts, by the judges' error rates of small pools."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def dev_cases(dev: str, limit: int | None, cases: Sequence[Case]) -> list[Case]:
 
     Args:
         dev: a set or file, as in `read_cases`.
-        limit: at most so many texts.
-        cases: those that results are reported on.
+        limit: maximum number of texts.
+        cases: the texts on which results are reported.
 
     Raises:
         InputError: a text is also in `cases`.
     """
-    measured = {case.text for case in cases}
+    evaluated = {case.text for case in cases}
     found = read_cases(dev, limit)
-    if shared := [case.text for case in found if case.text in measured]:
+    if shared := [case.text for case in found if case.text in evaluated]:
         raise InputError(
-            f"{dev}: {len(shared)} of its texts are also measured on, such as {shared[0]!r}: choose the "
-            "temperature on others (--dev), or give one temperature (--temperatures)"
+            f"{dev}: {len(shared)} of its texts are also evaluated, such as {shared[0]!r}: choose the "
+            "temperature on other texts (--dev), or give one temperature (--temperatures)"
         )
     return found
 
@@ -51,7 +51,7 @@ def pools(
 
 
 def error_rate(rows: Sequence[Row], judges: Sequence[str], n: int = SIZE) -> float:
-    """Returns the error rate of the best of n, the mean over all judges that count errors.
+    """Returns the error rate of the best of n, averaged over all judges that count errors.
 
     Raises:
         InputError: no judge counts errors.
@@ -62,6 +62,6 @@ def error_rate(rows: Sequence[Row], judges: Sequence[str], n: int = SIZE) -> flo
     return mean(outcomes.rate(curves.best_of(rows, judge, n)).value for judge in counting)
 
 
-def fewest_errors(tried: Mapping[Sampling, Sequence[Row]], judges: Sequence[str], n: int = SIZE) -> Sampling:
-    """Returns the sampling whose best of n has the fewest errors."""
-    return min(tried, key=lambda each: error_rate(tried[each], judges, n))
+def fewest_errors(pools: Mapping[Sampling, Sequence[Row]], judges: Sequence[str], n: int = SIZE) -> Sampling:
+    """Returns the sampling with the lowest error rate of the best of n."""
+    return min(pools, key=lambda each: error_rate(pools[each], judges, n))

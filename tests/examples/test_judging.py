@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from examples.benchmarks import material, planted_errors, quality, sections, summary
+from examples.benchmarks import injected_errors, material, quality, sections, summary
 from examples.train_tiny import arpa, judges
 from llasa_search import Sampling
 from llasa_search.storage.files import write_wav
@@ -132,89 +132,91 @@ CANDIDATES = [
 def test_each_choice_is_what_its_name_says() -> None:
     """NaN never wins, and ties go to the first candidate."""
     weights = summary.chosen([CANDIDATES])
-    assert np.allclose(weights.pop(summary.RANDOM), 0.25)
+    assert np.allclose(weights.pop(summary.MEAN), 0.25)
     assert {name: int(weight[0].argmax()) for name, weight in weights.items()} == {
-        summary.PLAIN: 0,
+        summary.SAMPLE: 0,
         summary.BY_WER: 0,
         summary.BEST: 2,
-        "best by text": 3,
-        "likeliest": 2,
+        "best by likelihood": 3,
+        "highest log-probability": 2,
         "shortest": 1,
         "oracle: unigram": 3,
         "oracle: bigram": 2,
     }
 
 
-def _rows(plain: int, best: int, codec: int, original: int, texts: int = 40) -> list[dict[str, Any]]:
+def _rows(sample: int, best: int, codec: int, original: int, texts: int = 40) -> list[dict[str, Any]]:
     """Returns rows of a set whose texts all have these errors in 10 words, under both judges."""
     rows = []
     for i in range(texts):
         about = {"id": f"standard-{i}", "set": "standard", "kind": "sentence"}
         for role, errors in (("original", original), ("codec", codec)):
             rows.append({**_candidate(0, 0.0, 0.0, 0, errors, errors), **about, "role": role})
-        for index, errors in enumerate((plain, best)):
+        for index, errors in enumerate((sample, best)):
             made = _candidate(index, float(index), 0.0, 0, errors, errors, wer=1.0 - index)
             rows.append({**made, **about, "role": "candidate"})
     return rows
 
 
-def test_figures_of_a_set_are_those_of_its_rows() -> None:
+def test_values_of_a_set_are_those_of_its_rows() -> None:
     """Each recording's errors are counted under its own name."""
-    judged = summary.Judged.of(_rows(plain=5, best=2, codec=1, original=1), "standard", "bigram")
+    judged = summary.Judged.of(_rows(sample=5, best=2, codec=1, original=1), "standard", "bigram")
     assert judged.rate("original").value == pytest.approx(0.1)
-    assert judged.rate(summary.PLAIN).value == pytest.approx(0.5)
-    assert judged.rate(summary.RANDOM).value == pytest.approx(0.35)
+    assert judged.rate(summary.SAMPLE).value == pytest.approx(0.5)
+    assert judged.rate(summary.MEAN).value == pytest.approx(0.35)
     assert judged.excess == pytest.approx(0.4)
     assert judged.removed(summary.BEST).value == pytest.approx(0.75)
-    assert judged.bad == {"original": 0, "codec": 0, **dict.fromkeys([*summary.CHOOSERS, summary.RANDOM], 0)}
+    assert judged.bad == {"original": 0, "codec": 0, **dict.fromkeys([*summary.CHOOSERS, summary.MEAN], 0)}
 
 
 @pytest.mark.parametrize(
     ("errors", "passed"),
     [
-        ({"plain": 3, "best": 1, "codec": 1, "original": 1}, [True] * 6),
-        ({"plain": 3, "best": 1, "codec": 2, "original": 1}, [False, *[True] * 5]),
-        ({"plain": 5, "best": 1, "codec": 1, "original": 1}, [True, False, *[True] * 4]),
-        ({"plain": 3, "best": 3, "codec": 1, "original": 1}, [True, True, *[False] * 4]),
-        ({"plain": 1, "best": 0, "codec": 1, "original": 1}, [True, True, None, None, True, True]),
+        ({"sample": 3, "best": 1, "codec": 1, "original": 1}, [True] * 6),
+        ({"sample": 3, "best": 1, "codec": 2, "original": 1}, [False, *[True] * 5]),
+        ({"sample": 5, "best": 1, "codec": 1, "original": 1}, [True, False, *[True] * 4]),
+        ({"sample": 3, "best": 3, "codec": 1, "original": 1}, [True, True, *[False] * 4]),
+        ({"sample": 1, "best": 0, "codec": 1, "original": 1}, [True, True, None, None, True, True]),
     ],
 )
-def test_each_bar_fails_when_it_is_missed(errors: dict[str, int], passed: list[bool | None]) -> None:
-    """A limit is kept or missed depending on the figures."""
+def test_each_requirement_fails_when_it_is_missed(errors: dict[str, int], passed: list[bool | None]) -> None:
+    """A requirement is met or missed depending on the values."""
     judged = summary.Judged.of(_rows(**errors), "standard", "unigram")
-    assert [kept for _, kept in summary.bars(judged, 2)] == passed
+    assert [met for _, met in summary.requirements(judged, 2)] == passed
     assert ("**fail**" in summary.markdown(judged, 2)) == (False in passed)
 
 
 def test_the_table_in_brief_holds_the_same_rates() -> None:
-    """The short table has the figures of the long one."""
-    judged = summary.Judged.of(_rows(plain=5, best=2, codec=1, original=1), "standard", "bigram")
+    """The short table has the values of the long one."""
+    judged = summary.Judged.of(_rows(sample=5, best=2, codec=1, original=1), "standard", "bigram")
     line = summary.brief([judged], 2).splitlines()[-1]
-    cells = [str(judged.rate(speech)) for speech in ("original", "codec", summary.PLAIN, summary.BEST)]
+    cells = [str(judged.rate(speech)) for speech in ("original", "codec", summary.SAMPLE, summary.BEST)]
     assert line == f"| standard set, bigram judge | {' | '.join(cells)} |"
 
 
 @given(words=st.lists(st.sampled_from(WORDS), min_size=2, max_size=8).filter(lambda w: len(set(w)) > 1),
        seed=st.integers(0, 99))  # fmt: skip
-def test_planted_errors_are_what_they_say(words: list[str], seed: int) -> None:
-    """Every planted error changes the text."""
+def test_each_injected_error_changes_the_words_as_named(words: list[str], seed: int) -> None:
+    """A deletion removes one word, a repetition adds one, a swap and a substitution keep the number of words."""
     rng = random.Random(seed)
-    dropped, repeated = planted_errors.drop(words, rng), planted_errors.repeat(words, rng)
-    assert len(dropped) == len(words) - 1 and len(repeated) == len(words) + 1
+    deleted, repeated = injected_errors.delete(words, rng), injected_errors.repeat(words, rng)
+    assert len(deleted) == len(words) - 1 and len(repeated) == len(words) + 1
     assert any(a == b for a, b in pairwise(repeated))
-    exchanged, replaced = planted_errors.exchange(words, rng), planted_errors.substitute(words, rng)
-    assert sorted(exchanged) == sorted(words) and exchanged != words
-    assert sum(a != b for a, b in zip(replaced, words, strict=True)) == 1 == 1 + len(replaced) - len(words)
+    swapped, substituted = injected_errors.swap(words, rng), injected_errors.substitute(words, rng)
+    assert sorted(swapped) == sorted(words) and swapped != words
+    assert (
+        sum(a != b for a, b in zip(substituted, words, strict=True)) == 1 == 1 + len(substituted) - len(words)
+    )
 
 
-def test_detection_is_counted_against_the_intact_twin() -> None:
-    """Errors on the intact recording do not count as detected ones."""
+def test_detection_is_relative_to_the_recording_without_an_error() -> None:
+    """Errors on the recording without an error do not count as detected."""
     row = {"recogniser": "bigram", "channel": "original"}
-    rates_of = {"intact": [0.1, 0.0], "dropped": [0.1, 0.2], "silence": [1.0, 1.0]}
-    rows = [{**row, "planted": kind, "wer": wer} for kind, rates in rates_of.items() for wer in rates]
-    table = planted_errors._table(rows, ("dropped", "silence"), above_intact=True)
-    assert "| dropped | 0.50 [" in table and "| silence | 1.00 [" in table
-    assert "| intact | 0.50 [" in planted_errors._table(rows, ("intact",), above_intact=False)
+    rates_of = {"no error": [0.1, 0.0], "deleted word": [0.1, 0.2], "silence": [1.0, 1.0]}
+    rows = [{**row, "error": kind, "wer": wer} for kind, rates in rates_of.items() for wer in rates]
+    table = injected_errors._table(rows, ("deleted word", "silence"), above_clean=True)
+    assert "| deleted word | 0.50 [" in table and "| silence | 1.00 [" in table
+    assert "| no error | 0.50 [" in injected_errors._table(rows, ("no error",), above_clean=False)
 
 
 def test_a_section_replaces_itself_and_nothing_else(tmp_path: Path) -> None:
@@ -234,7 +236,7 @@ def test_a_section_names_its_command_and_no_folder_of_ours(monkeypatch: pytest.M
     """The command is repeatable, and names no folder of the machine that ran it."""
     script = str(sections.ROOT / "examples" / "benchmarks" / "quality.py")
     monkeypatch.setattr(sys, "argv", [script, "--folder", "/home/me/work", "-n", "8", "--page=/x.md"])
-    assert sections.made_by().startswith("Made by `python -m examples.benchmarks.quality -n 8` (")
+    assert sections.made_by().startswith("`python -m examples.benchmarks.quality -n 8` wrote this section (")
 
 
 def test_candidates_are_judged_one_by_one(tmp_path: Path, pair_path: Path, asr_path: Path) -> None:
@@ -247,17 +249,21 @@ def test_candidates_are_judged_one_by_one(tmp_path: Path, pair_path: Path, asr_p
     assert quality.searched(*wanted) == json.loads(json.dumps(rows))
 
 
-def test_planted_errors_are_judged_by_every_recogniser(tmp_path: Path, asr_path: Path) -> None:
+def test_injected_errors_are_judged_by_every_recogniser(tmp_path: Path, asr_path: Path) -> None:
     """Each recording keeps its text, channel and error, and silence has errors only."""
     (case,) = read_cases("dev", 1)
-    wavs = {f"{case.id} original {kind}": tmp_path / f"{kind}.wav" for kind in ("intact, again", "silence")}
-    write_wav(wavs[f"{case.id} original intact, again"], Voice.builtin("slt").audio, 16_000)
+    wavs = {
+        f"{case.id} original {kind}": tmp_path / f"{kind}.wav" for kind in ("no error, 3% slower", "silence")
+    }
+    write_wav(wavs[f"{case.id} original no error, 3% slower"], Voice.builtin("slt").audio, 16_000)
     write_wav(wavs[f"{case.id} original silence"], np.zeros(16_000, np.float32), 16_000)
     study = Study(tmp_path / "study", {**pocketsphinx_judges(tmp_path), "asr": WER(str(asr_path))})
-    rows = study.recorded("planted", [replace(case, id=name) for name in wavs], wavs)
-    found = [flat for row in rows for flat in planted_errors.flattened(row)]
-    assert [(each["planted"], each["recogniser"]) for each in found] == [
-        (kind, recogniser) for kind in ("intact, again", "silence") for recogniser in (*judges.ORDERS, "asr")
+    rows = study.recorded("injected", [replace(case, id=name) for name in wavs], wavs)
+    found = [flat for row in rows for flat in injected_errors.flattened(row)]
+    assert [(each["error"], each["recogniser"]) for each in found] == [
+        (kind, recogniser)
+        for kind in ("no error, 3% slower", "silence")
+        for recogniser in (*judges.ORDERS, "asr")
     ]
     assert {each["id"] for each in found} == {case.id} and {each["channel"] for each in found} == {"original"}
     assert [each["wer"] for each in found[3:5]] == [1, 1]

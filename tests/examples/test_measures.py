@@ -25,14 +25,14 @@ pytest.importorskip("librosa")
 pytest.importorskip("matplotlib")
 
 from examples.benchmarks import (
-    aims,
-    foresight,
     long_texts,
+    prefix_prediction,
     prosody,
     reward_hacking,
+    rewards,
     scaling_claims,
     scaling_study,
-    spending,
+    strategies,
 )
 
 SCORES = {
@@ -78,73 +78,77 @@ def _recordings(cosine: float) -> list[Row]:
 
 def test_a_search_that_improves_its_verifiers_passes() -> None:
     """The requirements can be met."""
-    text = aims.of_aims(_pool(1.0), _recordings(0.95), n=2)
+    text = rewards.compare_rewards(_pool(1.0), _recordings(0.95), n=2)
     assert text.count("- pass") == 3
     assert "**fail**" not in text
-    assert "over-optimised" not in text
+    assert "reward hacking" not in text
 
 
 def test_a_search_that_improves_nothing_fails() -> None:
     """The requirements can be missed."""
-    text = aims.of_aims(_pool(0.0), _recordings(0.95), n=2)
+    text = rewards.compare_rewards(_pool(0.0), _recordings(0.95), n=2)
     assert text.count("**fail**") == 3
 
 
-def test_a_voice_more_alike_than_the_voice_itself_is_flagged() -> None:
-    """A similarity above that of the voice's own recordings is reported as over-optimised."""
-    assert "over-optimised" in aims.of_aims(_pool(1.0), _recordings(0.7), n=2)
+def test_a_speaker_similarity_above_that_of_recordings_is_flagged() -> None:
+    """A speaker similarity above that of resynthesised recordings is reported as reward hacking."""
+    assert "reward hacking" in rewards.compare_rewards(_pool(1.0), _recordings(0.7), n=2)
 
 
 def test_variance_within_texts_is_what_differs_between_candidates() -> None:
     """Differences between texts do not count as differences between candidates."""
-    assert aims.within(_pool(1.0)).count("- pass") == 4
-    assert aims.within(_pool(0.0)).count("**fail**") == 4
+    assert rewards.variance_within_texts(_pool(1.0)).count("- pass") == 4
+    assert rewards.variance_within_texts(_pool(0.0)).count("**fail**") == 4
 
 
-def test_strategies_stand_beside_best_of_n() -> None:
-    """Every arm is compared under every judge, and significance decides the words."""
+def test_strategies_are_compared_with_best_of_n() -> None:
+    """Every arm is compared under every judge, and only significant differences are called better or worse."""
     pool = _pool(1.0)
     second = [row for row in pool if row["index"] == 1]
     arm: list[Row] = [{**row, "arm": "rejection", "row_steps": 300, "chosen": True} for row in second]
-    points = spending.compared({"best of n": pool, "rejection": arm}, "row_steps", (1, 2))
+    points = strategies.compared({"best of n": pool, "rejection": arm}, "row_steps", (1, 2))
     compared = [point for point in points if point.gain is not None]
     assert [point.judge for point in compared] == ["unigram", "bigram", "ctc"]
     assert all(point.gain is not None and point.gain.high < 0 for point in compared)
-    lines = [spending.finding(compared[0], p) for p in (0.01, 0.3)]
-    assert "better than best-of-n, significant at 5% after Holm: -0." in lines[0]
+    lines = [strategies.finding(compared[0], p) for p in (0.01, 0.3)]
+    assert "better than best-of-N, significant at 5% after Holm: -0." in lines[0]
     assert "not significant: -0." in lines[1]
-    rounds: list[Row] = [{**row, "finished": 1 + i % 2} for i, row in enumerate(arm)]
-    both = {"best of n": pool, "adaptive best-of-n": rounds}
-    fewer, more = spending.where_it_went("hard", both).splitlines()[-2:]
-    assert fewer.startswith("| fewer | 6 | 1 | +0.") and more.startswith("| more | 6 | 2 | -0.")
+    adaptive: list[Row] = [{**row, "finished": 1 + i % 2} for i, row in enumerate(arm)]
+    both = {"best of n": pool, "adaptive best-of-N": adaptive}
+    fewer, more = strategies.early_stopping_table("hard", both).splitlines()[-2:]
+    assert fewer.startswith("| fewer than the mean | 6 | 1 | +0.") and more.startswith(
+        "| more than the mean | 6 | 2 | -0."
+    )
     worse = replace(compared[0], gain=Estimate(0.2, 0.1, 0.3))
-    assert "worse than best-of-n, significant at 5% after Holm: +0.2" in spending.finding(worse, 0.01)
-    steered: list[Row] = [{**row, "arm": "full PRM"} for row in arm]
-    voices = spending.of_voices("hard", {"best of n": pool, "full PRM": steered}, (1, 2))
-    assert voices.count("better than best-of-n, significant at 5% after Holm: -0.") == 3
-    assert "full PRM raises the cosine above that of single samples: +0." in voices
-    costly: list[Row] = [{**row, "flops": {"decode": 9e12, "verifiers": 0.0}} for row in steered]
-    table = spending.at_equal_flops(pool, [costly], 2)  # the whole pool costs less
+    assert "worse than best-of-N, significant at 5% after Holm: +0.2" in strategies.finding(worse, 0.01)
+    process_reward: list[Row] = [{**row, "arm": "full PRM"} for row in arm]
+    voices = strategies.process_reward_section(
+        "hard", {"best of n": pool, "full PRM": process_reward}, (1, 2)
+    )
+    assert voices.count("better than best-of-N, significant at 5% after Holm: -0.") == 3
+    assert "full PRM: higher: +0." in voices
+    costly: list[Row] = [{**row, "flops": {"decode": 9e12, "verifiers": 0.0}} for row in process_reward]
+    table = strategies.at_equal_flops(pool, [costly], 2)  # the whole pool costs less
     assert table.splitlines()[-1].startswith("| full PRM | 9 | 2 | +0.")
 
 
-def test_the_setting_that_spends_best_is_chosen() -> None:
+def test_the_setting_with_the_largest_gain_at_its_cost_is_chosen() -> None:
     """The setting with the largest gain is chosen, and one that costs more than the pool comes last."""
     pool = _pool(1.0)
     dev = {"best of n": pool}
-    for i, strategy in enumerate(each for listed in spending.TUNED.values() for each in listed):
+    for i, strategy in enumerate(each for listed in strategies.TUNED.values() for each in listed):
         index, steps = (1, 300) if i in (1, 7) else (1, 9000) if i in (0, 6) else (0, 300)
         dev[strategy] = [
             {**row, "arm": strategy, "row_steps": steps, "chosen": True}
             for row in pool
             if row["index"] == index
         ]
-    settings = spending.chosen(dev)
-    assert settings["rejection"] == spending.TUNED["rejection"][1]
-    assert settings["adaptive best-of-n"] == spending.TUNED["adaptive best-of-n"][1]
-    lines = spending.of_settings(dev).splitlines()
+    settings = strategies.best_settings(dev)
+    assert settings["rejection"] == strategies.TUNED["rejection"][1]
+    assert settings["adaptive best-of-N"] == strategies.TUNED["adaptive best-of-N"][1]
+    lines = strategies.settings_table(dev).splitlines()
     assert len(lines) == 4 + 2 + len(dev) - 1
-    assert sum(line.count("no n costs as much") for line in lines) == 2 * 3
+    assert sum(line.count("not comparable") for line in lines) == 2 * 3
 
 
 def _of_a_size(worse: int, cost: float = 1.0, steered: int = 0) -> dict[str, list[Row]]:
@@ -185,29 +189,29 @@ def test_the_scaling_study_says_which_claims_hold(tmp_path: Path) -> None:
     """Each claim has the right sign, and all parts of the page can be written."""
     runs = {"small": _of_a_size(2), "base": _of_a_size(1), "large": _of_a_size(0, steered=5)}
     cells = _cells(runs)
-    assert cells["small, best of 2; small, direct"]["ctc"].startswith("holds: -0.")
-    assert cells["base, best of 2; large, direct"]["bigram"].startswith("holds: -0.")
-    assert cells["large, PRM + ORM; large, direct"]["bigram"].startswith("**the opposite holds**: +0.")
-    assert cells["large, PRM + ORM; large, direct"]["voice"].startswith("**the opposite holds**: -0.")
-    assert cells["small, PRM + ORM; small, direct"]["voice"].startswith("holds: +0.")
+    assert cells["small, best of 2; small, single sample"]["ctc"].startswith("holds: -0.")
+    assert cells["base, best of 2; large, single sample"]["bigram"].startswith("holds: -0.")
+    assert cells["large, PRM + ORM; large, single sample"]["bigram"].startswith("**the opposite holds**: +0.")
+    assert cells["large, PRM + ORM; large, single sample"]["voice"].startswith("**the opposite holds**: -0.")
+    assert cells["small, PRM + ORM; small, single sample"]["voice"].startswith("holds: +0.")
     assert cells["small, PRM + ORM; small, best of 2"]["ctc"].startswith("not significant: +0.000")
     text = scaling_claims.findings(scaling_claims.claims(runs, 2))
-    assert f"- **{scaling_claims.HELPS}**: holds in 6 of 6" in text
+    assert f"- **{scaling_claims.MORE_COMPUTE}**: holds in 6 of 6" in text
     assert len(scaling_study.table(runs, 2).splitlines()) == 4 + 9
-    assert "decode" in scaling_study.spent(runs)
-    assert len(scaling_study.drawn(runs, 2, "standard", tmp_path)) == 2 * 3 * (1 + 2 + 1)
+    assert "sampling" in scaling_study.flops_by_stage(runs)
+    assert len(scaling_study.draw_curves(runs, 2, "standard", tmp_path)) == 2 * 3 * (1 + 2 + 1)
     assert (tmp_path / "scaling_standard.svg").exists()
-    assert scaling_study.beside_the_paper({"standard": runs}).count("| 8B |") == 2
+    assert scaling_study.comparison_with_paper({"standard": runs}).count("| 8B |") == 2
 
 
 def test_equal_flops_are_those_of_the_other_side() -> None:
     """The small model gets as many candidates as the large one's sample costs."""
     # A sample of the pool costs 350 of 640 FLOPs, the best of its two all 640.
     cells = _cells({"small": _of_a_size(0), "base": _of_a_size(0, 1.4), "large": _of_a_size(0, 9.0)})
-    assert "small, best of 1.48; base, direct" in cells
-    assert "small, best of 2 (20% of the cost); large, direct" in cells
+    assert "small, best of 1.48; base, single sample" in cells
+    assert "small, best of 2 (20% of the cost); large, single sample" in cells
     cells = _cells({"small": _of_a_size(0, 9.0), "base": _of_a_size(0), "large": _of_a_size(0)})
-    assert set(cells["small, best of nan; large, direct"].values()) == {""}
+    assert set(cells["small, best of nan; large, single sample"].values()) == {""}
 
 
 def test_temperatures_are_chosen_by_fewest_errors() -> None:
@@ -217,7 +221,7 @@ def test_temperatures_are_chosen_by_fewest_errors() -> None:
         rows = _of_a_size(worse)["pool"]
         pools[Sampling(temperature=value)] = [*rows, *_copies(rows)]
     for n in (1, 4):
-        assert temperature.fewest_errors(pools, scaling_claims.WORD_JUDGES, n).temperature == 0.6
+        assert temperature.fewest_errors(pools, scaling_claims.WER_JUDGES, n).temperature == 0.6
     with pytest.raises(InputError, match="no judge counts errors"):
         temperature.fewest_errors(pools, ["voice"])
 
@@ -235,15 +239,18 @@ def test_the_report_compares_a_search_with_its_judge() -> None:
     for row in pool:
         row["scores"]["WER()"] |= {"edits": 0, "length": 10}
     best = curves.best_of(pool, "bigram", 2)
-    own, _, judged = report.own_view(pool, "WER()", best, 2).rpartition("; ")
-    assert "by `WER()` is 0.000 [0.000, 0.000]" in own and "+0.2" in judged
+    own, _, judged = report.verifier_error_rate(pool, "WER()", best, 2).rpartition("; ")
+    assert "is 0.000 [0.000, 0.000] by the verifier `WER()`" in own and "+0.2" in judged
     text = report.remarks(pool, "bigram", ["bigram"])
-    assert "above 0.5: 0.500 [0.500, 0.500] for one sample, 0.000 [0.000, 0.000] for best of 2" in text
+    assert (
+        "above 0.5 is 0.500 [0.500, 0.500] for single samples and 0.000 [0.000, 0.000] for the best of 2"
+        in text
+    )
     assert "significant at 5% after Holm" in text
-    assert "own error rate" not in report.remarks(pool, "voice", ["voice"])
+    assert "by the verifier" not in report.remarks(pool, "voice", ["voice"])
 
 
-def test_own_and_judged_values_stand_side_by_side(tmp_path: Path) -> None:
+def test_scores_by_verifier_and_judges_are_in_their_own_columns(tmp_path: Path) -> None:
     """The verifier's own value and the judges' scores are in their own columns."""
     pool = [
         {**row, "scores": {**row["scores"], "CTCAlignment()": row["scores"]["WER()"]}} for row in _pool(1.0)
@@ -253,7 +260,7 @@ def test_own_and_judged_values_stand_side_by_side(tmp_path: Path) -> None:
     assert [cell.split()[0] for cell in one[2:6]] == ["0.650", "0.450", "0.450", "0.700"]
     assert [cell.split()[0] for cell in two[2:6]] == ["0.900", "0.250", "0.250", "0.900"]
     ranked = reward_hacking.table(pool, "RankAverage(wer, ctc)", None, [1, 2])  # type: ignore[arg-type]
-    assert "own" not in ranked
+    assert "verifier" not in ranked
     lines = reward_hacking.changes(pool, [1, 2]).splitlines()  # type: ignore[arg-type]
     assert (
         lines[5].startswith("| wer | better: -0.") and lines[5].count("better: +0.") == 2
@@ -269,34 +276,34 @@ def _scored_row(*errors: float) -> Node:
     return Node(0, "text", checks=checks, tokens=100)
 
 
-def test_foresight_uses_earlier_scores_only() -> None:
+def test_a_prefix_has_the_last_score_before_its_end() -> None:
     """Later scores are not used, and errors and similarities have opposite directions."""
     nodes = [_scored_row(0.3, 0.1), _scored_row(0.2, 0.2), _scored_row(0.1, 0.3)]
-    assert [foresight.latest_score(node, WER(), 49) for node in nodes] == [0.3, 0.2, 0.1]
-    assert [foresight.latest_score(node, WER(), 50) for node in nodes] == [0.1, 0.2, 0.3]
-    assert np.isnan(foresight.latest_score(nodes[0], WER(), 24))
-    assert (foresight.towards_better(WER()), foresight.towards_better(SpeakerSimilarity())) == (-1, 1)
-    late = np.array([0.7, 0.8, 0.9])
-    assert foresight.correlation(np.array([1.0, 2.0, 9.0]), late) == pytest.approx(1)
-    assert foresight.correlation(np.array([3.0, np.nan, 1.0]), late) == 0
-    assert foresight.correlation(np.array([1.0, 1.0, 1.0]), late) == 0
-    assert np.isnan(foresight.correlation(np.array([1.0, 2.0, 9.0]), np.array([0.7, 0.7, np.nan])))
+    assert [prefix_prediction.latest_score(node, WER(), 49) for node in nodes] == [0.3, 0.2, 0.1]
+    assert [prefix_prediction.latest_score(node, WER(), 50) for node in nodes] == [0.1, 0.2, 0.3]
+    assert np.isnan(prefix_prediction.latest_score(nodes[0], WER(), 24))
+    assert (prefix_prediction.direction(WER()), prefix_prediction.direction(SpeakerSimilarity())) == (-1, 1)
+    finished = np.array([0.7, 0.8, 0.9])
+    assert prefix_prediction.correlation(np.array([1.0, 2.0, 9.0]), finished) == pytest.approx(1)
+    assert prefix_prediction.correlation(np.array([3.0, np.nan, 1.0]), finished) == 0
+    assert prefix_prediction.correlation(np.array([1.0, 1.0, 1.0]), finished) == 0
+    assert np.isnan(prefix_prediction.correlation(np.array([1.0, 2.0, 9.0]), np.array([0.7, 0.7, np.nan])))
     found = [
-        foresight.Foresight(f"t{i}", "WER()", share, "ctc", value)
+        prefix_prediction.PrefixCorrelation(f"t{i}", "WER()", share, "ctc", value)
         for i in range(3)
-        for share, value in zip(foresight.SHARES, (0.25, 0.5, 0.75, np.nan), strict=True)
+        for share, value in zip(prefix_prediction.SHARES, (0.25, 0.5, 0.75, np.nan), strict=True)
     ]
-    found += [foresight.Foresight("t3", "WER()", 1.0, "ctc", 1.0)]
-    row = foresight.table(found).splitlines()[-1]
+    found += [prefix_prediction.PrefixCorrelation("t3", "WER()", 1.0, "ctc", 1.0)]
+    row = prefix_prediction.table(found).splitlines()[-1]
     assert [cell.split()[0] for cell in row.split("|")[3:7]] == ["+0.250", "+0.500", "+0.750", "+1.000"]
 
 
-def _spoken(way: str, edits: int, cosine: float, jump: float) -> list[long_texts.Spoken]:
+def _measurements(way: str, edits: int, cosine: float, jump: float) -> list[long_texts.Measurement]:
     return [
-        long_texts.Spoken(
+        long_texts.Measurement(
             text=number, way=way, row_steps=100, edits={"unigram": edits + number % 2}, words=20,
-            cosines=[cosine, cosine + 0.01 * number], pitch_jumps=[jump, jump + 0.1 * number],
-            energy_joins=[1.0], energy_inside=[2.0], to_voice=[0.8, 0.7],
+            cosines=[cosine, cosine + 0.01 * number], pitch_differences=[jump, jump + 0.1 * number],
+            level_at_joins=[1.0], level_inside=[2.0], to_prompt=[0.8, 0.7],
         )
         for number in range(8)
     ]  # fmt: skip
@@ -304,20 +311,21 @@ def _spoken(way: str, edits: int, cosine: float, jump: float) -> list[long_texts
 
 @pytest.mark.parametrize(("edits", "cosine", "jump", "failures"), [(4, 0.9, 0.5, 0), (9, 0.6, 3.0, 3)])
 def test_long_texts_are_compared_step_by_step(edits: int, cosine: float, jump: float, failures: int) -> None:
-    """Worse words and less similar neighbours are reported as failures."""
+    """A higher WER and less similar adjacent steps are reported as failures."""
     from llasa_search import Sampling
 
-    spoken = _spoken(long_texts.IN_CONTEXT, edits, cosine, jump) + _spoken(long_texts.CHUNKS, 5, 0.75, 1.5)
-    text = long_texts.section(spoken, 8, 4, Sampling())
+    measurements = _measurements(long_texts.IN_CONTEXT, edits, cosine, jump)
+    measurements += _measurements(long_texts.CHUNKS, 5, 0.75, 1.5)
+    text = long_texts.section(measurements, 8, 4, Sampling())
     assert text.count("**fail**") == failures
 
 
 def test_long_texts_need_several_steps() -> None:
     """Texts of one step would compare nothing."""
-    for written, said in long_texts.long_texts(5):
+    for written, spoken in long_texts.long_texts(5):
         assert 300 <= len(written) <= 600
-        assert len(said) >= 4
-        assert all(words == words.lower() for words in said.values())
+        assert len(spoken) >= 4
+        assert all(words == words.lower() for words in spoken.values())
 
 
 def test_prosody_tells_high_from_low_and_fast_from_slow() -> None:

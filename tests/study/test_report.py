@@ -31,7 +31,7 @@ BEAM = [
 
 
 def test_an_arm_is_compared_with_best_of_n_at_its_own_cost() -> None:
-    """The gain is over the best-of-n of the same cost."""
+    """The gain is relative to best-of-N at the same cost."""
     point = arm_point(BEAM, "words", POOL)
     assert (point.curve, point.name) == ("beam", "beam:width=2")
     (same,) = pool_points(POOL, "words", [2])
@@ -46,22 +46,22 @@ def test_an_arm_beyond_the_pool_is_not_compared(row_steps: int) -> None:
     beam = [{**row, "row_steps": row_steps} for row in BEAM]
     point = arm_point(beam, "words", POOL)  # type: ignore[arg-type]
     assert (point.gain, point.p) == (None, None)
-    assert "no n costs as much" in markdown([point], "judged WER")
+    assert "not comparable" in markdown([point], "WER (judge)")
 
 
 def test_tables_hold_what_is_known() -> None:
     """Unknown costs and unscored candidates are shown, and the CSV has every value."""
     points = [*pool_points(POOL, "words", [1, 4]), arm_point(BEAM, "words", POOL)]
-    lines = markdown(points, "judged WER").splitlines()
+    lines = markdown(points, "WER (judge)").splitlines()
     assert len(lines) == 2 + len(points)
     assert all(line.count("|") == lines[0].count("|") for line in lines)
     unknown = pool_points([{**row, "flops": {"verifiers": None}} for row in POOL], "words", [4])
-    assert "unknown" in markdown(unknown, "judged WER")
+    assert "unknown" in markdown(unknown, "WER (judge)")
     failed: ScoreRecord = {"value": None, "detail": "no voice", "status": "failed"}
     some_failed = [
         {**row, "judges": {"words": failed} if row["index"] == 3 else row["judges"]} for row in POOL
     ]
-    (line,) = markdown(pool_points(some_failed, "words", [2]), "judged WER").splitlines()[2:]  # type: ignore[arg-type]
+    (line,) = markdown(pool_points(some_failed, "words", [2]), "WER (judge)").splitlines()[2:]  # type: ignore[arg-type]
     assert line.split(" | ")[1] == "2 (2 unscored)"
     read = list(csv.DictReader(io.StringIO(as_csv(points))))
     assert [float(row["value"]) for row in read] == [point.value.value for point in points]
@@ -70,7 +70,7 @@ def test_tables_hold_what_is_known() -> None:
 def test_p_values_of_a_table_are_corrected_for_their_number() -> None:
     """With more comparisons in a table, each p-value is larger."""
     arms = [arm_point([{**row, "arm": name} for row in BEAM], "words", POOL) for name in ("a", "b")]
-    alone, both = (markdown(each, "judged WER").splitlines()[2:] for each in (arms[:1], arms))
+    alone, both = (markdown(each, "WER (judge)").splitlines()[2:] for each in (arms[:1], arms))
     assert [line.split(" | ")[-1] for line in alone] == ["0.500 |"]
     assert [line.split(" | ")[-1] for line in both] == ["1.000 |", "1.000 |"]
 
@@ -121,7 +121,7 @@ def test_rows_as_lines_do_not_depend_on_the_clock() -> None:
 def test_the_same_points_make_the_same_picture(tmp_path: Path) -> None:
     """The same points give the same SVG file, byte for byte."""
     points = [*pool_points(POOL, "words", [1, 4]), arm_point(BEAM, "words", POOL)]
-    first, second = (plot(points, "row_steps", tmp_path / name, "judged WER") for name in ("a", "b"))
+    first, second = (plot(points, "row_steps", tmp_path / name, "WER (judge)") for name in ("a", "b"))
     assert [file.suffix for file in first] == [".png", ".svg"]
     assert first[1].read_bytes() == second[1].read_bytes()
     assert first[0].read_bytes()[:4] == b"\x89PNG"
@@ -142,8 +142,8 @@ def test_study_quick_writes_a_reproducible_report(cli: Callable[..., Outcome], t
         "PocketsphinxWER(",
         "WER(model='tiny-ctc')",
         "rejection:n=4",
-        "language model tiny, codec that belongs to it",
-        "model tiny, normaliser and metric of protocol whisper",
+        "language model: tiny; codec: the default of the model",
+        "model tiny, protocol whisper",
     ):
         assert stated in report
     rows = [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
@@ -170,6 +170,6 @@ def test_study_refuses_wrong_options(cli: Callable[..., Outcome], tmp_path: Path
 
 def test_a_temperature_is_not_chosen_on_the_measured_texts() -> None:
     """Texts in both sets would make the reported error rate too low."""
-    with pytest.raises(InputError, match=r"dev: 2 of its texts are also measured on"):
+    with pytest.raises(InputError, match=r"dev: 2 of its texts are also evaluated"):
         dev_cases("dev", 2, read_cases("dev"))
     assert len(dev_cases("dev", 2, read_cases("standard", 2))) == 2

@@ -126,7 +126,7 @@ def test_a_failed_search_does_not_stop_the_others(study: Study) -> None:
     cases = [Case("long", "word " * 3000, "en", None, "word"), *CASES]
     arm = Arm("two", "best_of_n:n=2", "lm_likelihood")
     with pytest.raises(
-        SearchError, match=r"1 of 3 searches found nothing.*\n- case long, arm 'two', seed 0: "
+        SearchError, match=r"1 of 3 searches have no result.*\n- case long, arm 'two', seed 0: "
     ):
         study.rows(cases, [arm])
     assert sorted(run.name.split("-")[0] for run in (study.folder / "two").iterdir()) == ["one", "two"]
@@ -152,7 +152,7 @@ def test_a_plan_without_texts_or_usable_judges_is_refused(study: Study, arms: li
     with pytest.raises(InputError, match="no texts"):
         study.rows([], arms)
     without_voices = Study(study.folder, {"voice": "resemblyzer_similarity"}, model=study.model)
-    with pytest.raises(InputError, match=r"judge 'voice' can score none of the cases: .*reference voice"):
+    with pytest.raises(InputError, match=r"judge 'voice' cannot score any of the cases: .*reference voice"):
         without_voices.rows(CASES, arms)
     with pytest.raises(InputError, match="processes=0"):
         Study(study.folder, {}, processes=0)
@@ -177,7 +177,7 @@ def test_usable_cases_leaves_out_texts_without_a_needed_voice() -> None:
     usable = usable_cases(cases, [Arm("a"), Arm("b", verifiers="speaker")])
     assert usable == [case for case in cases if case.voice is not None] and 0 < len(usable) < len(cases)
     assert usable_cases(cases, [Arm("a")]) == cases
-    with pytest.raises(InputError, match=r"none of the texts: .*reference voice"):
+    with pytest.raises(InputError, match=r"no text can be used: .*reference voice"):
         usable_cases(CASES, [Arm("b", verifiers="speaker")])
 
 
@@ -251,7 +251,7 @@ def test_arms_are_validated_when_made() -> None:
         with pytest.raises(InputError, match="at least one, and each once"):
             Arm("a", seeds=seeds)
     for strategy in ("rejection:n=4", "best_of_n:stop_at=wer<=0"):
-        with pytest.raises(InputError, match="a pool is of independent candidates"):
+        with pytest.raises(InputError, match="must be independent"):
             Arm("a", strategy, pool=True)
 
 
