@@ -16,6 +16,7 @@ from llasa_search.errors import InputError, of_kind
 from llasa_search.registry import suggest
 from llasa_search.sampling import Sampling
 from llasa_search.scoring.isolation import isolated
+from llasa_search.scoring.prompt_check import PromptCheck
 from llasa_search.text.cleaning import clean_text
 from llasa_search.text.language import language_of
 from llasa_search.verifiers.base import Verifier
@@ -72,7 +73,9 @@ def validated(
     return Request(text, language, as_voice(prompt), budget, sampling, _whole_number(seed))
 
 
-def prepared(request: Request, llasa: Llasa, verifiers: Sequence[Verifier]) -> Prompt:
+def prepared(
+    request: Request, llasa: Llasa, verifiers: Sequence[Verifier], check: PromptCheck | None = None
+) -> Prompt:
     """Returns the prompt of a request: what needs a model to be known.
 
     That is: the text in characters that the model knows, its language, the voice prompt's transcript, and its
@@ -82,6 +85,7 @@ def prepared(request: Request, llasa: Llasa, verifiers: Sequence[Verifier]) -> P
         request: validated.
         llasa: its tokenizer and codec are used.
         verifiers: loaded; the first that can transcribe does so for a voice prompt without a transcript.
+        check: warns if the voice prompt does not say its transcript; None does not.
 
     Raises:
         InputError: nothing is left to say, or the transcript is unknown and no verifier can transcribe.
@@ -89,6 +93,8 @@ def prepared(request: Request, llasa: Llasa, verifiers: Sequence[Verifier]) -> P
     text = in_known_characters(request.text, "the text", llasa)
     language = language_of(text, request.language)
     voice = _with_transcript(request.voice, language, verifiers, llasa)
+    if check is not None and request.voice is not None and request.voice.text and voice is not None:
+        check(voice, verifiers, llasa.embedded)
     add_resynthesis(voice, llasa, verifiers)
     return Prompt(text, language, voice)
 

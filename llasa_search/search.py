@@ -22,6 +22,7 @@ from llasa_search.scoring.families import warn_out_of_domain, warn_same_family
 from llasa_search.scoring.gate import Gate, gated
 from llasa_search.scoring.isolation import isolated
 from llasa_search.scoring.loading import check_verifiers, load_verifiers, refuse_codes, verifier_versions
+from llasa_search.scoring.prompt_check import PromptCheck
 from llasa_search.scoring.score_all import unscored
 from llasa_search.scoring.scorer import Scorer, decoded, skip
 from llasa_search.strategies.base import StrategyLike, as_strategy, verifiers_of
@@ -53,6 +54,8 @@ class Searcher:
             "cuda:1", "mps".
         dtype: of the language model: "auto" (bfloat16 on CUDA, else float32), "float32", "bfloat16" or "float16".
             With "float32" a Whisper on CUDA computes in float32 too. The codec and all other verifiers always do.
+        check_prompt: whether to warn if a voice prompt does not say its transcript. The first verifier that
+            transcribes does so once per voice; loading and this check do not count in a budget.
 
     Raises:
         InputError: verifiers or strategy cannot be read; nothing has been loaded.
@@ -68,6 +71,7 @@ class Searcher:
         codec: str | os.PathLike[str] | None = None,
         device: str = "auto",
         dtype: str = "auto",
+        check_prompt: bool = True,
     ) -> None:
         self.model = model
         self.reward = gated(as_reward(_default_for(model) if verifiers is None else verifiers), gate)
@@ -76,6 +80,7 @@ class Searcher:
         self.device = device
         self.dtype = dtype
         self.llasa: Llasa | None = None
+        self.prompt_check = PromptCheck() if check_prompt else None
 
     @property
     def verifiers(self) -> tuple[Verifier, ...]:
@@ -145,7 +150,7 @@ class Searcher:
 
         if not llasa.embedded:
             warn_out_of_domain(self.verifiers)
-        prepared_prompt = prepared(request, llasa, self.verifiers)
+        prepared_prompt = prepared(request, llasa, self.verifiers, self.prompt_check)
         check_verifiers(self.verifiers, prepared_prompt)
         warn_same_family(self.reward.reporting, (*self.reward.required, *verifiers_of(self.strategy)))
         run = SearchRun(llasa, prepared_prompt, request.sampling, request.budget, request.seed)
@@ -193,6 +198,7 @@ def generate(
     codec: str | os.PathLike[str] | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    check_prompt: bool = True,
     sampling: Sampling | None = None,
     language: str | None = None,
     seed: int = 0,
@@ -203,7 +209,16 @@ def generate(
     Loaded models are kept for the next call with the same model or verifiers; `unload` frees them.
     """
     global _kept
-    searcher = Searcher(model, verifiers, strategy, gate=gate, codec=codec, device=device, dtype=dtype)
+    searcher = Searcher(
+        model,
+        verifiers,
+        strategy,
+        gate=gate,
+        codec=codec,
+        device=device,
+        dtype=dtype,
+        check_prompt=check_prompt,
+    )
     if _kept is not None:
         _share_loaded(_kept, searcher)
     _kept = searcher  # frees what it did not take over, before anything is loaded
@@ -228,6 +243,8 @@ def _share_loaded(last: Searcher, new: Searcher) -> None:
         new.reward = last.reward
     if last.strategy == new.strategy:
         new.strategy = last.strategy
+    if new.prompt_check is not None:
+        new.prompt_check = last.prompt_check or new.prompt_check
 
 
 def unload() -> None:

@@ -73,15 +73,35 @@ class Pace(Verifier):
 
     def _plausible(self, text: str, language: str, voice: Voice | None) -> tuple[float, float]:
         """Returns the shortest and the longest plausible seconds of `text`."""
-        shortest, longest = self._range_of_voice(voice, language) if self.relative else PLAUSIBLE[language]
-        length = characters(text, language)
-        return max(shortest * length, FRAME_SECONDS), longest * length + SLACK_SECONDS
+        return plausible_seconds(
+            text, language, self._range_of_voice(voice, language) if self.relative else None
+        )
 
     def _range_of_voice(self, voice: Voice | None, language: str) -> tuple[float, float]:
         if voice is None or not voice.text:
             raise InputError(f"{self} compares with the pace of the voice: give a prompt with its transcript")
         pace = speech_seconds(voice.audio, voice.sample_rate) / characters(voice.text, language)
         return pace / TOLERANCE, pace * TOLERANCE
+
+
+def plausible_seconds(
+    text: str, language: str, pace: tuple[float, float] | None = None
+) -> tuple[float, float]:
+    """Returns the shortest and the longest plausible length of speech, in seconds.
+
+    Args:
+        text: that is spoken.
+        language: of the text.
+        pace: shortest and longest seconds per character; None for those of read speech.
+
+    Raises:
+        InputError: the text has no letters, or the pace of its language is not known.
+    """
+    if pace is None and language not in PLAUSIBLE:
+        raise InputError(f"the pace of the language {language!r} is not known")
+    shortest, longest = pace or PLAUSIBLE[language]
+    length = characters(text, language)
+    return max(shortest * length, FRAME_SECONDS), longest * length + SLACK_SECONDS
 
 
 def characters(text: str, language: str) -> int:

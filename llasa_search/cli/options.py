@@ -36,6 +36,10 @@ VoicePrompt = Annotated[
     str | None, typer.Option(help="The voice: an audio file, or a built-in voice such as slt or slt:sad.")
 ]
 PromptText = Annotated[str | None, typer.Option(help="The transcript of the prompt recording.")]
+CheckPrompt = Annotated[
+    bool,
+    typer.Option("--check-prompt/--no-check-prompt", help="Warn if the prompt does not say its transcript."),
+]
 
 Verifiers = Annotated[
     list[str] | None,
