@@ -9,6 +9,7 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from llasa_search.checkpoints.locks import third_party_lock
 from llasa_search.errors import InputError
 
 
@@ -52,7 +53,8 @@ class Registry:
         if entry is None:
             raise InputError(self._unknown(name))
         try:
-            return entry.load()
+            with third_party_lock:
+                return entry.load()
         except Exception as error:
             raise InputError(
                 f"the {self.kind} {name!r} ({entry.value}) cannot be imported: {error}"

@@ -7,8 +7,9 @@ import os
 import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from llasa_search.audio import SpeechLike
 from llasa_search.budget import Budget
@@ -39,6 +40,7 @@ class Request:
         budget: limits.
         sampling: how tokens are sampled.
         seed: of all draws.
+        progress: called as candidates finish and are scored, or None.
     """
 
     text: str
@@ -47,6 +49,7 @@ class Request:
     budget: Budget
     sampling: Sampling
     seed: int
+    progress: Callable[..., None] | None
 
 
 def validated(
@@ -57,7 +60,7 @@ def validated(
     budget: Budget | None = None,
     sampling: Sampling | None = None,
     seed: int = 0,
-    progress: Callable[..., None] | None = None,
+    progress: Callable[..., None] | Literal[False] | None = None,
 ) -> Request:
     """Checks what can be checked without a model; arguments are those of `Searcher.generate`.
 
@@ -66,11 +69,11 @@ def validated(
     """
     budget = of_kind(budget, Budget, "budget") or Budget()
     sampling = of_kind(sampling, Sampling, "sampling") or Sampling()
-    if progress is not None and not callable(progress):
-        raise InputError(f"progress={progress!r:.80}: give a function that takes a Progress")
+    if progress is not None and progress is not False and not callable(progress):
+        raise InputError(f"progress={progress!r:.80}: give a function that takes a Progress, or None")
     text = clean_text(text)
     language_of(text, language)  # refuses an unknown language
-    return Request(text, language, as_voice(prompt), budget, sampling, _whole_number(seed))
+    return Request(text, language, as_voice(prompt), budget, sampling, _whole_number(seed), progress or None)
 
 
 def prepared(
@@ -95,8 +98,7 @@ def prepared(
     voice = _with_transcript(request.voice, language, verifiers, llasa)
     if check is not None and request.voice is not None and request.voice.text and voice is not None:
         check(voice, verifiers, llasa.embedded)
-    add_resynthesis(voice, llasa, verifiers)
-    return Prompt(text, language, voice)
+    return Prompt(text, language, with_resynthesis(voice, llasa, verifiers))
 
 
 def as_voice(prompt: VoiceLike | None, text: str | None = None) -> Voice | None:
@@ -138,10 +140,15 @@ def _looks_like_a_name(prompt: str) -> bool:
     return not (os.path.splitext(prompt)[1] or in_folder or os.path.exists(prompt))
 
 
-def add_resynthesis(voice: Voice | None, llasa: Llasa, verifiers: Sequence[Verifier]) -> None:
-    """Sets the voice's resynthesis if a verifier compares with it."""
+def with_resynthesis(voice: Voice | None, llasa: Llasa, verifiers: Sequence[Verifier]) -> Voice | None:
+    """Returns the voice, with its resynthesis if a verifier compares with it.
+
+    The given one is unchanged: another search may use it with another codec.
+    """
     if voice is not None and any("resynthesis" in each.needs for each in verifiers):
+        voice = copy(voice)
         voice.resynthesis = llasa.decode([llasa.voice_codes(voice)])[0]
+    return voice
 
 
 _REPLACEMENTS = {

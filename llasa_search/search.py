@@ -7,14 +7,15 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from llasa_search.audio import SAMPLE_RATE, SpeechLike, read_speech
 from llasa_search.budget import Budget, BudgetTracker
 from llasa_search.candidate import recorded
 from llasa_search.checkpoints.imports import explain_missing_imports
+from llasa_search.checkpoints.locks import third_party_lock
 from llasa_search.errors import InputError, LlasaSearchError, of_kind
-from llasa_search.request import VoiceLike, as_voice, prepared, validated
+from llasa_search.request import Request, VoiceLike, as_voice, prepared, validated
 from llasa_search.result import Progress, SearchResult
 from llasa_search.reward.base import Reward
 from llasa_search.sampling import Sampling
@@ -94,9 +95,9 @@ class Searcher:
         Raises:
             ModelError: a checkpoint cannot be found or used.
         """
-        from llasa_search.llasa.model import Llasa
-
         with isolated():
+            from llasa_search.llasa.model import Llasa
+
             if isinstance(self.model, Llasa):
                 self.llasa = self.model
             elif self.llasa is None:
@@ -115,7 +116,7 @@ class Searcher:
         sampling: Sampling | None = None,
         language: str | None = None,
         seed: int = 0,
-        progress: Callable[[Progress], None] | None = None,
+        progress: Callable[[Progress], None] | Literal[False] | None = None,
     ) -> SearchResult:
         """Speaks `text`. Ctrl-C ends the search and returns the best of what has finished; a second Ctrl-C
         returns the best of what has been scored.
@@ -128,7 +129,7 @@ class Searcher:
             sampling: how tokens are sampled.
             language: "en" or "zh"; None decides by the text's letters.
             seed: same seed, same result, unless a limit in seconds ends the search.
-            progress: called as candidates finish and are scored.
+            progress: called as candidates finish and are scored; None or False for no calls.
 
         Raises:
             InputError: the request cannot be met; nothing has been sampled.
@@ -145,6 +146,11 @@ class Searcher:
             seed=seed,
             progress=progress,
         )
+        return self._search(request)
+
+    __call__ = generate
+
+    def _search(self, request: Request) -> SearchResult:
         llasa = self.load()
         from llasa_search.search_run import SearchRun
 
@@ -154,9 +160,7 @@ class Searcher:
         check_verifiers(self.verifiers, prepared_prompt)
         warn_same_family(self.reward.reporting, (*self.reward.required, *verifiers_of(self.strategy)))
         run = SearchRun(llasa, prepared_prompt, request.sampling, request.budget, request.seed)
-        return run.execute(self.strategy, self.reward, progress)
-
-    __call__ = generate
+        return run.execute(self.strategy, self.reward, request.progress)
 
     def map(self, items: Iterable[str | Mapping[str, Any]]) -> Iterator[SearchResult | LlasaSearchError]:
         """Speaks many texts; an item that fails does not lose the others.
@@ -202,7 +206,7 @@ def generate(
     sampling: Sampling | None = None,
     language: str | None = None,
     seed: int = 0,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[Progress], None] | Literal[False] | None = None,
 ) -> SearchResult:
     """Speaks `text` once; arguments and errors are those of `Searcher` and `Searcher.generate`.
 
@@ -219,18 +223,22 @@ def generate(
         dtype=dtype,
         check_prompt=check_prompt,
     )
-    if _kept is not None:
-        _share_loaded(_kept, searcher)
-    _kept = searcher  # frees what it did not take over, before anything is loaded
-    return searcher.generate(
+    request = validated(
         text,
         prompt,
+        language=language,
         budget=budget,
         sampling=sampling,
-        language=language,
         seed=seed,
         progress=progress,
     )
+    # Of threads that start at once, one loads, and the others take over what it has loaded.
+    with third_party_lock:
+        if _kept is not None:
+            _share_loaded(_kept, searcher)
+        _kept = searcher  # frees what it did not take over, before anything is loaded
+        searcher.load()
+    return searcher._search(request)
 
 
 def _share_loaded(last: Searcher, new: Searcher) -> None:

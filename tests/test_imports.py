@@ -19,7 +19,7 @@ PACKAGE = Path(llasa_search.__file__).parent
 HEAVY = ("torch", "transformers", "whisper", "funasr", "speechbrain", "jiwer")
 
 LAYERS = (
-    ("arrays", "errors"),
+    ("arrays", "checkpoints.locks", "errors"),
     ("audio", "registry", "sampling", "text"),
     ("checkpoints",),
     ("voice",),

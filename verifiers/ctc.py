@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 
 from llasa_search.arrays import FloatArray
 from llasa_search.candidate import Score, Utterance
 from llasa_search.checkpoints.loading import stored_scale
+from llasa_search.checkpoints.locks import loaded_once
 from llasa_search.checkpoints.names import resolve_name
 from llasa_search.verifiers.backends.batches import at_16k
 from llasa_search.verifiers.backends.ctc_model import CTCModel, characters
@@ -48,7 +48,7 @@ class CTCAlignment(Verifier):
         self.model = str(model)
         self.scale = stored_scale(resolve_name(self.model, self._part)) or (2.0, 0.0)
 
-    @cached_property
+    @loaded_once
     def _ctc(self) -> CTCModel:
         return CTCModel(self.model, self.device)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from llasa_search.arrays import Audio
 from llasa_search.audio import read_speech
 from llasa_search.candidate import Score, Utterance
 from llasa_search.checkpoints.loading import stored_scale
+from llasa_search.checkpoints.locks import loaded_once
 from llasa_search.checkpoints.names import resolve_name
 from llasa_search.errors import InputError, short_repr
 from llasa_search.registry import suggest
@@ -31,7 +31,7 @@ class _Emotion(Verifier):
     _part = "emotion"
     model: str
 
-    @cached_property
+    @loaded_once
     def _emotion2vec(self) -> Emotion2Vec:
         return Emotion2Vec(resolve_name(self.model, self._part), self.device)
 
@@ -75,7 +75,7 @@ class EmotionSimilarity(_Emotion):
         cosines = (np.stack([each.embedding for each in results]) * references).sum(axis=1)
         return [Score(float(cosine)) for cosine in cosines]
 
-    @cached_property
+    @loaded_once
     def _recording(self) -> Audio | None:
         name = "the reference of EmotionSimilarity"
         return None if self.reference is None else read_speech(self.reference, name)

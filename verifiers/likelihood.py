@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ import numpy as np
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
 from llasa_search.checkpoints.hub import is_id
+from llasa_search.checkpoints.locks import loaded_once
 from llasa_search.checkpoints.names import resolve_name
 from llasa_search.errors import InputError
 from llasa_search.text.language import has_spaces
@@ -45,7 +45,7 @@ class TranscriptLikelihood(Verifier):
     def __init__(self, model: str = "tiny") -> None:
         self.model = str(model)
 
-    @cached_property
+    @loaded_once
     def _asr(self) -> WhisperASR:
         # A folder or a hub id is another kind of checkpoint; it is refused before gigabytes are loaded.
         path = Path(resolve_name(self.model, self._part))
@@ -115,7 +115,7 @@ class TranscriptLikelihood(Verifier):
         # The decoder is causal, so padding after the end of a row changes nothing before it.
         padded = [row + [batch[0].tokenizer.eot] * (longest - len(row)) for row in rows]
         tokens = torch.tensor(padded, device=self._asr.device)
-        with torch.inference_mode():
+        with torch.inference_mode(), self._asr.lock:
             features = self._asr.encode([job.audio for job in batch])
             logits = self._asr.model.decoder(tokens, features.float()).float()
             logprobs = logits.log_softmax(-1)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from threading import RLock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,10 @@ from llasa_search.voice import Prompt
 # Wider than pocketsphinx's defaults, for fewer search errors: with a bigram, a WER of 13.1% instead of 14.2% on
 # clean synthetic speech, and still more than ten times faster than real time.
 _BEAMS = {"beam": 1e-60, "pbeam": 1e-60, "wbeam": 1e-40, "fwdflatbeam": 1e-80, "fwdflatwbeam": 1e-40}
+
+
+_decoding = RLock()
+"""Held while a decoder, which keeps state between calls, has an utterance."""
 
 
 class Errors(NamedTuple):
@@ -125,12 +130,13 @@ class PocketsphinxWER(Verifier):
             return ""
         pcm = (np.clip(samples, -1, 1) * 32767).astype(np.int16)
         decoder = _decoder(self.language_model, self.dictionary)
-        # The state of its front end would carry over from the utterance before.
-        decoder.reinit_feat()
-        decoder.start_utt()
-        decoder.process_raw(pcm.tobytes(), full_utt=True)
-        decoder.end_utt()
-        hypothesis = decoder.hyp()
+        with _decoding:
+            # The state of its front end would carry over from the utterance before.
+            decoder.reinit_feat()
+            decoder.start_utt()
+            decoder.process_raw(pcm.tobytes(), full_utt=True)
+            decoder.end_utt()
+            hypothesis = decoder.hyp()
         return "" if hypothesis is None else str(hypothesis.hypstr)
 
     def _sound(self, word: str) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Score, Utterance
 from llasa_search.checkpoints.loading import stored_scale
+from llasa_search.checkpoints.locks import loaded_once
 from llasa_search.checkpoints.names import resolve_name
 from llasa_search.errors import InputError
 from llasa_search.verifiers.backends.batches import Embeddings, at_16k
@@ -70,7 +70,7 @@ class SpeakerSimilarity(Verifier):
         self.scale = stored_scale(self._checkpoint) or SCALES[kind_of(self._checkpoint)]
         self._voices = Embeddings(self._embed)
 
-    @cached_property
+    @loaded_once
     def _encoder(self) -> SpeakerEncoder:
         encoder = SpeakerEncoder(self._checkpoint, self.device)
         # The kind of a checkpoint from a hub is certain only now.

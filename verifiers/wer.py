@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
 
 from llasa_search.arrays import Audio
 from llasa_search.audio import resampled
 from llasa_search.candidate import Score, Utterance
+from llasa_search.checkpoints.locks import loaded_once
 from llasa_search.errors import InputError
 from llasa_search.verifiers.backends.asr import ASR, family_of, load_asr
 from llasa_search.verifiers.base import Verifier
@@ -64,7 +64,7 @@ class WER(Verifier):
         self.protocol = protocol
         self.family = family_of(self.model)
 
-    @cached_property
+    @loaded_once
     def _asr(self) -> ASR:
         asr = load_asr(self.model, self.device, self.dtype)
         self.family = asr.family

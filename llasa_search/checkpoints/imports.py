@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from llasa_search.checkpoints.locks import loading_lock
 from llasa_search.errors import ModelError
 
 DISTRIBUTIONS = {"whisper": "openai-whisper"}
@@ -46,5 +48,7 @@ def import_from_extra(module: str, extra: str) -> Any:
     Raises:
         ModelError: it, or a library that it needs, is not installed.
     """
-    with explain_missing_imports(extra), warnings.catch_warnings(action="ignore"):
+    if module in sys.modules:  # `catch_warnings` makes Python repeat every warning it has shown
+        return import_module(module)
+    with explain_missing_imports(extra), loading_lock, warnings.catch_warnings(action="ignore"):
         return import_module(module)

@@ -88,7 +88,7 @@ class Batch:
         self._keys = torch.zeros(slots, dtype=torch.int64, device=device)
         self._keys[: len(self.names)] = torch.tensor([signed(key) for key in keys], dtype=torch.int64)
         self._tokens = torch.zeros(slots, task.maximum, dtype=torch.int64, device=device)
-        self._logprobs = torch.zeros(slots, task.maximum, device=device)
+        self._logprobs = torch.zeros(slots, task.maximum, dtype=torch.float32, device=device)
         self._seen: Tensor | None = None
         self._cache: KeyValueCache | None = None
 

@@ -189,7 +189,7 @@ class LanguageModel:
         positions = torch.arange(max_length, device=self.device, dtype=torch.float32)
         angles = torch.outer(positions, rotary.inv_freq.to(self.device).float())
         turn = torch.polar(torch.full_like(angles, rotary.attention_scaling), angles)
-        scale = torch.ones(self.heads + self.kv_heads, 1, device=self.device)
+        scale = torch.ones(self.heads + self.kv_heads, 1, dtype=torch.float32, device=self.device)
         scale[: self.heads] = self.head_dim**-0.5
         return turn.unsqueeze(1) * scale
 

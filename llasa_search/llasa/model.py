@@ -10,6 +10,7 @@ import torch
 
 from llasa_search.arrays import Audio, Codes
 from llasa_search.checkpoints.loading import pick_device
+from llasa_search.checkpoints.locks import in_one_thread
 from llasa_search.engine.language_model import LanguageModel
 from llasa_search.errors import ModelError
 from llasa_search.llasa import loading
@@ -51,6 +52,7 @@ class Llasa:
         self._voices: dict[str, Codes] = {}
 
     @classmethod
+    @in_one_thread
     def from_pretrained(
         cls,
         model: str | PathLike[str] = "tiny",
@@ -102,6 +104,7 @@ class Llasa:
         """Speech codes per second."""
         return self.codec.frame_rate
 
+    @in_one_thread  # the feature extractor follows torch's default dtype, which loaders change
     def encode(self, audio: Audio) -> Codes:
         """Codes, 0-based int32 [frames], of float32 mono speech at `sample_rate`."""
         return self.codec.encode(audio)
@@ -110,6 +113,7 @@ class Llasa:
         """Speech, float32 [samples], of rows of codes; see `Codec.decode`."""
         return self.codec.decode(rows, context)
 
+    @in_one_thread
     def voice_codes(self, voice: Voice | None) -> Codes:
         """Codes of a voice prompt, encoded once; empty without a voice."""
         if voice is None:

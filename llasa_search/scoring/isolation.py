@@ -1,4 +1,4 @@
-"""Third-party code: it disturbs neither random states nor the scores of other utterances."""
+"""Third-party code: it changes neither the process, nor other threads, nor the scores of other utterances."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import math
 import random
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llasa_search.candidate import Score, Utterance
+from llasa_search.checkpoints.locks import third_party_lock
 from llasa_search.errors import LlasaSearchError, format_error, short_repr
 from llasa_search.verifiers.base import Verifier
 
@@ -24,31 +26,83 @@ _Number = TypeVar("_Number", bound=np.generic)
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Restores, after the block, global state that loaders and plug-ins change.
+    """Runs third-party code in one thread at a time, and restores what it changes in the process.
 
-    That is: random states, warning filters, handlers of the root logger, numpy's error handling, and torch's
-    number of threads, default dtype and gradient mode. (funasr reseeds, sets the threads and silences all
-    warnings.) So no plug-in changes a later draw, in the search or in the caller's program.
+    That is: random states, standard streams, warning filters, handlers and level of the root logger, numpy's error
+    handling, and torch's number of threads, default dtype and gradient mode. (funasr reseeds, sets the threads and
+    silences all warnings.) So no plug-in changes a later draw or a later call, in a search, in another thread or in
+    the caller's program.
     """
+    with third_party_lock:
+        import torch
+
+        restore = [_restore_random(), _restore_torch(), _restore_logging(), _restore_streams()]
+        try:
+            with np.errstate(), torch.set_grad_enabled(torch.is_grad_enabled()):
+                yield
+        finally:
+            for each in restore:
+                each()
+
+
+def _restore_random() -> Callable[[], None]:
     import torch
 
-    python, numpy = random.getstate(), np.random.get_state()
-    state, threads, kind = torch.get_rng_state(), torch.get_num_threads(), torch.get_default_dtype()
+    python, numpy, state = random.getstate(), np.random.get_state(), torch.get_rng_state()
     used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     cuda = torch.cuda.get_rng_state_all() if used else None
-    handlers = logging.root.handlers[:]
-    try:
-        with np.errstate(), warnings.catch_warnings(), torch.set_grad_enabled(torch.is_grad_enabled()):
-            yield
-    finally:
+
+    def restore() -> None:
         random.setstate(python)
         np.random.set_state(numpy)
         torch.set_rng_state(state)
-        torch.set_num_threads(threads)
-        torch.set_default_dtype(kind)
-        logging.root.handlers[:] = handlers
         if cuda is not None:
             torch.cuda.set_rng_state_all(cuda)
+
+    return restore
+
+
+def _restore_torch() -> Callable[[], None]:
+    import torch
+
+    # The number of threads is each thread's own, but new threads begin with the one that was set last.
+    threads, kind = torch.get_num_threads(), torch.get_default_dtype()
+
+    def restore() -> None:
+        torch.set_num_threads(threads)
+        torch.set_default_dtype(kind)
+
+    return restore
+
+
+def _restore_logging() -> Callable[[], None]:
+    """Also of warnings, without `catch_warnings`: that makes Python repeat every warning it has shown."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    filters, content, show = warnings.filters, warnings.filters[:], warnings.showwarning
+
+    def restore() -> None:
+        if logging.root.handlers != handlers:
+            logging.root.handlers[:] = handlers
+        if logging.root.level != level:
+            logging.root.setLevel(level)
+        if warnings.filters is not filters or filters != content:
+            filters[:] = content  # type: ignore[index]
+            warnings.filters = filters
+        warnings.showwarning = show
+
+    return restore
+
+
+def _restore_streams() -> Callable[[], None]:
+    streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
+
+    def restore() -> None:
+        for name, stream in streams.items():
+            # Another thread that redirected a stream before this block may have ended that in the meantime.
+            if getattr(sys, name) is not getattr(sys, f"__{name}__"):
+                setattr(sys, name, stream)
+
+    return restore
 
 
 def safe_scores(

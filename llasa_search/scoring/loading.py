@@ -51,7 +51,7 @@ def check_verifiers(verifiers: Sequence[Verifier], prompt: Prompt) -> None:
 @contextmanager
 def _naming_failures(failure: str) -> Iterator[None]:
     try:
-        with explain_missing_imports(), isolated():
+        with isolated(), explain_missing_imports():
             yield
     except LlasaSearchError:
         raise

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from llasa_search.arrays import Audio, FloatArray
 from llasa_search.budget import BudgetTracker
 from llasa_search.candidate import Candidate, Score, Utterance
+from llasa_search.checkpoints.locks import third_party_lock
 from llasa_search.generation.trace import Trace
 from llasa_search.reward.base import Condition, Reward
 from llasa_search.scoring.cascade import by_cost, flops_of, is_scored, score_contenders
@@ -192,13 +193,14 @@ class Scorer:
         keys = [(name, _digest(utterance)) for utterance in utterances]
         new = {key: i for i, key in enumerate(keys) if key not in self._cache}
         batch = [utterances[i] for i in new.values()]
-        start = time.perf_counter()
-        with ledger.stage("verify"):
-            self._cache.update(zip(new, safe_scores(verifier, batch, self._out_of_time), strict=True))
-        spent = time.perf_counter() - start
+        with third_party_lock:  # taken before the clock starts: waiting for another thread costs nothing
+            start = time.perf_counter()
+            with ledger.stage("verify"):
+                self._cache.update(zip(new, safe_scores(verifier, batch, self._out_of_time), strict=True))
+            spent = time.perf_counter() - start
+            ledger.add_flops("verifiers", sum(flops_of(verifier, each.seconds) for each in batch))
         ledger.verifier_calls[name] = ledger.verifier_calls.get(name, 0) + len(batch)
         ledger.verifier_seconds[name] = ledger.verifier_seconds.get(name, 0.0) + spent
-        ledger.add_flops("verifiers", sum(flops_of(verifier, each.seconds) for each in batch))
         if batch:
             self._cost_seconds[name] = spent / len(batch)
             costs = [self._cost_seconds.get(str(each), 0.0) for each in self.reward.verifiers]

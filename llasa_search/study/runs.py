@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from llasa_search.audio import SAMPLE_RATE, read_speech
 from llasa_search.candidate import Candidate, recorded
 from llasa_search.errors import InputError, LlasaSearchError
-from llasa_search.request import add_resynthesis
+from llasa_search.request import with_resynthesis
 from llasa_search.result import SearchError, SearchResult
 from llasa_search.reward.base import Reward
 from llasa_search.scoring.families import warn_same_family
@@ -216,10 +216,11 @@ def _perform(job: _Job) -> list[Row] | str:
     except (InputError, SearchError) as error:
         return f"case {job.case.id}, arm {job.arm.name!r}, seed {job.seed}: {error}"
     candidates = result.candidates if job.arm.pool else [result.best]
+    case, rate = job.case, result.sample_rate
     if any("resynthesis" in judge.needs for _, judge in job.judges):
-        add_resynthesis(job.case.voice, _llasa(job.model, job.codec), [judge for _, judge in job.judges])
-    rate = result.sample_rate
-    records_of = {name: judged(judge, job.case, candidates, rate, run) for name, judge in job.judges}
+        llasa, comparing = _llasa(job.model, job.codec), [judge for _, judge in job.judges]
+        case = replace(case, voice=with_resynthesis(case.voice, llasa, comparing))
+    records_of = {name: judged(judge, case, candidates, rate, run) for name, judge in job.judges}
     rows = []
     for i, candidate in enumerate(candidates):
         judges = {name: records[i] for name, records in records_of.items()}

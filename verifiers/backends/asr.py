@@ -11,6 +11,7 @@ from llasa_search.arrays import Audio
 from llasa_search.checkpoints.hub import find_checkpoint
 from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.loading import stated
+from llasa_search.checkpoints.locks import loading_lock
 from llasa_search.checkpoints.names import EMBEDDED, resolve_name
 from llasa_search.errors import InputError, ModelError
 from llasa_search.registry import suggest
@@ -76,9 +77,10 @@ def load_asr(model: str, device: str = "auto", dtype: str = "auto") -> ASR:
             not installed.
     """
     key = model, device, dtype
-    asr: ASR = _loaded.get(key) or _load(*key)
-    _loaded[key] = asr
-    return asr
+    with loading_lock:
+        asr: ASR = _loaded.get(key) or _load(*key)
+        _loaded[key] = asr
+        return asr
 
 
 def _load(model: str, device: str, dtype: str) -> ASR:

@@ -41,11 +41,12 @@ class Embeddings:
 
     def __call__(self, key: str, audio: Audio) -> NDArray[np.float64]:
         """Returns the embedding of `audio`, which `key` identifies."""
-        if key not in self._cache:
-            self._cache[key] = self._embed(audio)
-        found = self._cache[key] = self._cache.pop(key)  # moves it to the end
+        found = self._cache.pop(key, None)
+        if found is None:
+            found = self._embed(audio)
+        self._cache[key] = found  # at the end
         for old in list(self._cache)[:-CACHED_EMBEDDINGS]:
-            del self._cache[old]
+            self._cache.pop(old, None)  # another thread may have done so
         return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,7 @@ class CTCModel:
             self.features: Any = Wav2Vec2FeatureExtractor.from_pretrained(folder)
             self.tokenizer: Any = Wav2Vec2CTCTokenizer.from_pretrained(folder)
         self.device = pick_device(device)
+        self._lock = RLock()
         self.model = pretrained(Wav2Vec2ForCTC, folder).to(self.device)
         self.name = model
         self.flops = LinearFlops(lambda audio: self._logprobs(audio[None]))
@@ -111,7 +113,7 @@ class CTCModel:
         import torch
 
         inputs = self.features(list(batch), sampling_rate=SAMPLE_RATE, return_tensors="pt")
-        with torch.inference_mode():
+        with torch.inference_mode(), self._lock:
             logits = self.model(inputs["input_values"].to(self.device)).logits
             return logits.float().log_softmax(-1).cpu()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from threading import RLock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,6 +60,7 @@ class Emotion2Vec:
         folder = find_checkpoint(re.sub("^iic/", "emotion2vec/", model), FILES)
         config = read_config(folder, FILES, "emotion2vec")
         self.device = pick_device(device)
+        self._lock = RLock()
         self.labels = (folder / "tokens.txt").read_text(encoding="utf-8").split("\n")
         self.labels = [label.strip() for label in self.labels if label.strip()]
         self._model = _load(folder, config, len(self.labels)).to(self.device).eval()
@@ -78,7 +80,7 @@ class Emotion2Vec:
         results: dict[int, Prediction] = {}
         for places in equal_length_batches(audios):
             batch = torch.from_numpy(np.stack([audios[i] for i in places])).to(self.device)
-            with torch.inference_mode():
+            with torch.inference_mode(), self._lock:
                 if self._model.cfg.normalize:
                     batch = F.layer_norm(batch, batch.shape[-1:])
                 pooled = self._model.extract_features(batch, padding_mask=None)["x"].mean(1)

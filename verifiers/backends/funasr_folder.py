@@ -6,11 +6,14 @@ where those of a checkpoint do not fit. Here all weights must fit, and no global
 
 from __future__ import annotations
 
-import io
 import logging
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from llasa_search.checkpoints.loading import load_strictly, loading, read_weights
@@ -62,11 +65,31 @@ def load_weights(model: Any, path: Path, config: dict[str, Any]) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hides what funasr prints when it is imported, and restores the level of logging, which it changes."""
-    root = logging.getLogger()
+    """Hides what funasr prints when it is imported, and restores the level of logging, which it changes.
+
+    `sys.stdout` stays as it is, because it belongs to all threads.
+    """
+    root, finder = logging.getLogger(), _WithoutPrints()
     level = root.level
+    sys.meta_path.insert(0, finder)
     try:
-        with redirect_stdout(io.StringIO()):
-            yield
+        yield
     finally:
+        sys.meta_path.remove(finder)
         root.setLevel(level)
+
+
+class _WithoutPrints(MetaPathFinder):
+    """Finds the module of funasr that prints a notice, and gives it a `print` that does nothing."""
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path) if name == "funasr.utils.load_utils" else None
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _Loader(spec.loader.name, spec.loader.path)
+        return spec
+
+
+class _Loader(SourceFileLoader):
+    def exec_module(self, module: ModuleType) -> None:
+        vars(module)["print"] = lambda *values, **options: None
+        super().exec_module(module)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from threading import RLock, local
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
@@ -47,6 +48,7 @@ class WhisperASR:
             `"spelling": True`.
         window: samples that it encodes at once.
         piece: samples of the longest piece that longer speech is cut into.
+        lock: held while the decoder runs: `whisper.decode` adds hooks to the model.
 
     Raises:
         ModelError: the checkpoint cannot be read or downloaded.
@@ -64,18 +66,19 @@ class WhisperASR:
         self.window = 2 * self.model.dims.n_audio_ctx * HOP
         self.piece = int(SPELLING_SHARE * self.window) if self.spells else self.window
         self._half = use_half(self.device, dtype)
-        self._encoded: dict[bytes, Any] = {}
+        self.lock = RLock()
+        self._batch = _LastBatch()
         pace = LETTERS_PER_SECOND if self.spells else TOKENS_PER_SECOND
         self._flops = WindowFlops(self._encode_silence, self._run_decoder, self.window / SAMPLE_RATE, pace)
-        self._new_share = 1.0
 
     def flops(self, seconds: float) -> float:
         """Returns the FLOPs for one recording; those of the encoder by the share that the last batch had to encode."""
-        return self._flops(seconds, self._new_share)
+        with self.lock:
+            return self._flops(seconds, self._batch.new_share)
 
     def clear_cache(self) -> None:
         """Drops the encoded speech of the last batch."""
-        self._encoded = {}
+        self._batch.encoded = {}
 
     def supports(self, language: str) -> bool:
         """Whether it can write `language` ("en" or "zh")."""
@@ -121,7 +124,9 @@ class WhisperASR:
             sample_len=min(max(limits), dims.n_text_ctx - 8),
             fp16=self._half,
         )
-        results = whisper.decode(self.model, self.encode(pieces), options)
+        features = self.encode(pieces)
+        with self.lock:
+            results = whisper.decode(self.model, features, options)
         words = self.tokenizer.eot  # the first special token; the others come after it
         return [
             self.tokenizer.decode([token for token in result.tokens[:limit] if token < words]).strip()
@@ -131,20 +136,21 @@ class WhisperASR:
     def encode(self, pieces: Sequence[Audio]) -> Any:
         """Returns the encoder's output [pieces, frames, width] for pieces no longer than the window.
 
-        The last batch is cached: `WER` and `TranscriptLikelihood` score the same speech one after the other.
+        The last batch of each thread is cached: `WER` and `TranscriptLikelihood` score the same speech one after
+        the other.
         """
         import torch
 
-        keys = [piece.tobytes() for piece in pieces]
-        new = {key: piece for key, piece in zip(keys, pieces, strict=True) if key not in self._encoded}
-        known = {key: self._encoded[key] for key in keys if key not in new}
+        keys, encoded = [piece.tobytes() for piece in pieces], self._batch.encoded
+        new = {key: piece for key, piece in zip(keys, pieces, strict=True) if key not in encoded}
+        known = {key: encoded[key] for key in keys if key not in new}
         if new:
             # One at a time, because the floor of a spectrogram depends on its loudest frame.
             mels = torch.stack([self.mel(piece) for piece in new.values()])
             with torch.no_grad():
                 known |= zip(new, self.model.encoder(mels.half() if self._half else mels), strict=True)
-        self._encoded = known
-        self._new_share = len(new) / max(1, len(known))
+        self._batch.encoded = known
+        self._batch.new_share = len(new) / max(1, len(known))
         return torch.stack([known[key] for key in keys])
 
     def _encode_silence(self) -> Any:
@@ -171,6 +177,19 @@ class WhisperASR:
         return whisper.log_mel_spectrogram(
             torch.from_numpy(padded), self.model.dims.n_mels, device=self.device
         )
+
+
+class _LastBatch(local):
+    """What the last batch of the current thread leaves behind.
+
+    Attributes:
+        encoded: the encoder's output of each piece.
+        new_share: the share of its pieces that had to be encoded.
+    """
+
+    def __init__(self) -> None:
+        self.encoded: dict[bytes, Any] = {}
+        self.new_share = 1.0
 
 
 def names() -> list[str]:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from llasa_search.arrays import Audio
@@ -55,6 +56,7 @@ class Paraformer:
     @explain_missing_imports()
     def __init__(self, folder: Path, device: str = "auto") -> None:
         self.device = pick_device(device)
+        self._lock = RLock()
         with loading(folder), quiet():
             import funasr  # noqa: F401 - registers its models
             from funasr.frontends.wav_frontend import WavFrontend
@@ -109,7 +111,7 @@ class Paraformer:
         for places in equal_length_batches(pieces):
             if len(pieces[places[0]]) < FRAME:
                 continue
-            with torch.inference_mode():
+            with torch.inference_mode(), self._lock:
                 found, *_ = self._model.inference(
                     [torch.from_numpy(pieces[i].copy()) for i in places],
                     key=[str(i) for i in places],

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -73,6 +74,7 @@ class SpeakerEncoder:
     @explain_missing_imports()
     def __init__(self, model: str, device: str = "auto") -> None:
         self.device = pick_device(device)
+        self._lock = RLock()
         where = find_checkpoint(model, FILES)
         self.kind = kind_of(str(where))
         load = {"ecapa": _ecapa, "xvector": _xvector, "wavlm_ecapa": _wavlm_ecapa}[self.kind]
@@ -90,7 +92,7 @@ class SpeakerEncoder:
         embeddings: list[NDArray[np.float64]] = [np.empty(0)] * len(audios)
         for places in equal_length_batches(audios):
             batch = torch.from_numpy(np.stack([audios[i] for i in places]))
-            with torch.inference_mode():
+            with torch.inference_mode(), self._lock:
                 found = self._encode(batch.to(self.device)).cpu().double().numpy()
             for i, embedding in zip(places, found, strict=True):
                 embeddings[i] = embedding / max(float(np.linalg.norm(embedding)), 1e-12)

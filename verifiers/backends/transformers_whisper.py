@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from llasa_search.arrays import Audio
@@ -60,6 +61,7 @@ class TransformersWhisper:
         )
 
         self.device = pick_device(device)
+        self._lock = RLock()
         self.dtype = torch.float16 if use_half(self.device, dtype) else torch.float32
         with loading(folder):
             self.features: Any = WhisperFeatureExtractor.from_pretrained(folder)
@@ -117,7 +119,7 @@ class TransformersWhisper:
         ).to(self.device)
         prompt = self._prompt(language)
         room = self.model.config.max_target_positions - len(prompt)
-        with torch.inference_mode():
+        with torch.inference_mode(), self._lock:
             # Not Whisper's own `generate`, which handles speech longer than a window, and timestamps.
             rows = GenerationMixin.generate(
                 self.model,
