@@ -1,4 +1,4 @@
-"""What mkdocs and griffe do with our pages: help of each command, and doctests as code blocks."""
+"""Extends mkdocs and griffe: inserts the help of each command, and formats doctests as code blocks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 class DoctestBlocks(griffe.Extension):
-    """Puts the doctests of docstrings into code blocks; Markdown would make quotations of them."""
+    """Formats the doctests of docstrings as code blocks; Markdown would format them as quotations."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         if obj.docstring is not None:

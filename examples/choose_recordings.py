@@ -1,6 +1,6 @@
-"""Chooses the best of several recordings of one text, from any synthesiser: `python examples/choose_recordings.py`.
+"""Chooses the best of several recordings of a text, from any TTS system: `python examples/choose_recordings.py`.
 
-The recordings here are made with the embedded model; give `search.select` the paths of your own.
+The embedded model makes the recordings of this example; pass the paths of your own recordings to `search.select`.
 """
 
 from llasa_search import Budget, Voice, search
@@ -9,8 +9,8 @@ from llasa_search.verifiers import WER, SpeakerSimilarity
 TEXT = "The captain found a silver coin near the lake."
 voice = Voice.builtin("slt")
 
-made = search.generate(TEXT, voice, budget=Budget(candidates=3), seed=1)
-recordings = [(each.audio, made.sample_rate) for each in made.candidates if each.audio is not None]
+result = search.generate(TEXT, voice, budget=Budget(candidates=3), seed=1)
+recordings = [(each.audio, result.sample_rate) for each in result.candidates if each.audio is not None]
 
 chosen = search.select(recordings, TEXT, voice, verifiers=0.7 * WER() + 0.3 * SpeakerSimilarity())
 print(chosen.table())

@@ -1,16 +1,16 @@
 """Ranks the same candidates by several rewards: `python examples/compose_rewards.py`.
 
-Scores are computed once: `rerank` uses those that the candidates already have.
+Each score is computed once: `rerank` uses the scores that the candidates already have.
 """
 
 from llasa_search import Budget, search
 from llasa_search.verifiers import WER, Pace, SpeakerSimilarity
 
 REWARDS = {
-    "fewest word errors": WER(),
+    "WER": WER(),
     "a weighted sum": 0.6 * WER() + 0.4 * SpeakerSimilarity(),
-    "the voice, among candidates with few errors": SpeakerSimilarity().given(WER() <= 0.2),
-    "the voice, without a score for words": SpeakerSimilarity() + 0 * WER() + 0 * Pace(),
+    "speaker similarity with a limit on WER": SpeakerSimilarity().given(WER() <= 0.2),
+    "speaker similarity alone": SpeakerSimilarity() + 0 * WER() + 0 * Pace(),
 }
 
 result = search.generate(

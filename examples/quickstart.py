@@ -1,11 +1,11 @@
-"""Speaks a sentence eight times and keeps the best attempt: `python examples/quickstart.py`."""
+"""Samples a sentence eight times and saves the best candidate: `python examples/quickstart.py`."""
 
 from llasa_search import Budget, search
 
 result = search.generate(
     "Nine boats left the harbour.",
     prompt="slt",  # a built-in voice; the path of a recording works too
-    verifiers="wer",  # word error rate by a speech recogniser, fewest errors first
+    verifiers="wer",  # word error rate by a speech recogniser
     budget=Budget(candidates=8),
     seed=0,
 )

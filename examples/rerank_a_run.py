@@ -1,4 +1,4 @@
-"""Keeps all candidates of a search, and ranks them again later: `python examples/rerank_a_run.py`.
+"""Saves all candidates of a search and ranks them again later: `python examples/rerank_a_run.py`.
 
 The same works on the command line: `llasa-search say TEXT --save-run run`, then `llasa-search trace run`.
 """
@@ -15,6 +15,6 @@ result = SearchResult.load_run(folder)  # needs no model
 print("by word error rate:")
 print(result.table())
 
-again = result.rerank("ctc")  # scores the stored speech by another verifier
+again = result.rerank("ctc")  # scores the stored speech with another verifier
 print("by the likelihood of the text under a CTC model:")
 print(again.table())

@@ -1,4 +1,4 @@
-"""Random restart: samples one row after another and drops those that begin badly."""
+"""Random restart: samples one row after another and prunes those with a low partial reward."""
 
 import math
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from llasa_search.plugin import check_counts, check_number, complete
 
 @dataclass(frozen=True)
 class RandomRestart:
-    """Starts `n` rows, one by one, and completes those that begin no worse than the median so far.
+    """Starts `n` rows one by one, and completes a row if its partial reward is at least the median so far.
 
     Args:
-        n: rows to start.
-        seconds: length of the beginning that is scored.
+        n: number of rows.
+        seconds: length of the prefix that is scored.
     """
 
     n: int = 8
@@ -32,7 +32,7 @@ class RandomRestart:
             if not len(rows):
                 continue
             rewards += scorer.partial(rows).tolist()
-            if rewards[-1] < median(rewards):  # False for NaN: an unknown reward cuts no row
+            if rewards[-1] < median(rewards):  # False for NaN: an unknown reward prunes no row
                 sampler.select(rows, [], why="below the median")
             else:
                 yield from complete(sampler, rows)

@@ -1,4 +1,4 @@
-"""Loudness: how far the level of the speech is from a target."""
+"""A verifier of the speech level."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from llasa_search.plugin import Score, Verifier
 
 
 class Loudness(Verifier):
-    """Distance between the level of the speech and a target, in decibels.
+    """The absolute difference between the level of the speech and a target, in decibels.
 
     Args:
         target: level in decibels relative to full scale.
@@ -29,5 +29,5 @@ def level(audio):
     """Returns the mean power of audio, float32 [samples] in [-1, 1], in decibels relative to full scale."""
     power = float(np.mean(np.square(audio))) if len(audio) else 0.0
     if not power > 0:
-        raise ValueError("there is no sound")
+        raise ValueError("the audio is silent")
     return 10 * np.log10(power)

@@ -9,11 +9,11 @@ class TestRandomRestart(StrategyContract):
     def make(self):
         return RandomRestart(n=4, seconds=0.2)
 
-    def test_rows_below_the_median_are_cut(self):
+    def test_rows_below_the_median_are_pruned(self):
         result = self.search()
-        cut = [node.why for node in result.trace.nodes.values() if node.end == "cut"]
-        assert set(cut) == {"below the median"}
-        assert len(cut) + len(result.candidates) == 4
+        reasons = [node.why for node in result.trace.nodes.values() if node.end == "cut"]
+        assert set(reasons) == {"below the median"}
+        assert len(reasons) + len(result.candidates) == 4
 
 
 def test_a_setting_out_of_range_is_refused():
