@@ -1,1 +1,1 @@
-"""Trains the embedded checkpoints: `python -m examples.train_tiny`."""
+"""Trains the embedded models: `python -m examples.train_tiny`."""

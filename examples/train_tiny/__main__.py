@@ -1,8 +1,8 @@
-"""Trains the embedded default from scratch: `python -m examples.train_tiny` (needs `flite`).
+"""Trains the embedded models from scratch: `python -m examples.train_tiny` (needs `flite`).
 
-Stages run in order. Each saves its state and resumes from it, and a finished stage is not run again. The small and
-large language models are for `examples.benchmarks.scaling_study` and do not enter the package. A GPU is used if there
-is one.
+The stages run in order. Each stage saves its state and resumes from it, and a finished stage does not run again. The
+small and large language models are for `examples.benchmarks.scaling_study` and are not packaged. A GPU is used if one
+is available.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ def _assemble(work: Path, further: bool) -> None:
 
 
 def main(
-    work: Annotated[Path, typer.Option(help="For speech, codes and training state.")] = Path("work-tiny"),
-    processes: Annotated[int, typer.Option(help="For synthesis and encoding.")] = 2,
+    work: Annotated[Path, typer.Option(help="Folder for speech, codes and training state.")] = Path(
+        "work-tiny"
+    ),
+    processes: Annotated[int, typer.Option(help="Number of processes for synthesis and encoding.")] = 2,
     codec_steps: int = 8000,
     lm_steps: int = 6500,
     asr_steps: int = 5500,

@@ -1,7 +1,7 @@
-"""N-gram language models of order 1 and 2, written as ARPA files.
+"""Writes n-gram language models of order 1 and 2 as ARPA files.
 
-The bigram is interpolated Witten-Bell: a context v seen N times before T different words passes the share
-T / (N + T) on to the unigram (Witten and Bell 1991; Chen and Goodman 1998, section 2.4).
+The bigram model uses interpolated Witten-Bell smoothing: a context that occurs N times before T different words gives
+the probability T / (N + T) to the unigram (Witten and Bell 1991; Chen and Goodman 1998, section 2.4).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ START, END = "<s>", "</s>"
 
 
 def write(path: Path, sentences: Iterable[Sequence[str]], vocabulary: Iterable[str], order: int) -> None:
-    """Counts `sentences` and writes the model.
+    """Counts the words of `sentences` and writes the model.
 
     Args:
         path: of the ARPA file.
-        sentences: words each.
-        vocabulary: words that get one count more than they have, so that even those which no sentence
-            holds can be recognised.
+        sentences: the words of each sentence.
+        vocabulary: words whose counts are increased by one, so that words without a sentence can be
+            recognised.
         order: 1 or 2.
     """
     if order not in (1, 2):
@@ -37,15 +37,15 @@ def write(path: Path, sentences: Iterable[Sequence[str]], vocabulary: Iterable[s
     unigram = {word: count / words.total() for word, count in sorted(words.items())}
     shares = {first: len(after) / (after.total() + len(after)) for first, after in pairs.items()}
 
-    def seen(first: str, second: str) -> float:
+    def probability_of(first: str, second: str) -> float:
         after, share = pairs[first], shares[first]
         return (1 - share) * after[second] / after.total() + share * unigram[second]
 
     ones = [f"{_log(probability)} {word}" for word, probability in unigram.items()] + [f"-99 {START}"]
-    if order == 2:  # what is passed on: all of it where a word has never had a successor
+    if order == 2:  # the back-off weight is 1 for a word without a successor
         ones = [f"{line} {_log(shares.get(line.split()[1], 1.0))}" for line in ones]
     follow = [(first, second) for first in sorted(pairs) for second in sorted(pairs[first])]
-    twos = [f"{_log(seen(first, second))} {first} {second}" for first, second in follow]
+    twos = [f"{_log(probability_of(first, second))} {first} {second}" for first, second in follow]
     sections = [ones, twos][:order]
     lines = ["\\data\\", *(f"ngram {n}={len(section)}" for n, section in enumerate(sections, 1)), ""]
     for n, section in enumerate(sections, 1):

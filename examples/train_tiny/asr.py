@@ -1,9 +1,9 @@
-"""The ASR: an openai-whisper checkpoint of 10 s windows that spells, so that it can write words outside
-its training data.
+"""Trains the recogniser, an openai-whisper checkpoint with 10 s windows and characters as tokens.
 
-It learns with a second, character-level CTC loss on its encoder (thrown away afterwards), on originals and on
-speech through the codec: whole, joined, cut at word boundaries, and with words said twice, left out or
-exchanged, because it must transcribe errors and not guess sentences; silence has the empty transcript.
+With characters, it can write words that are not in its training data. The encoder has an additional CTC loss, whose
+head is removed after training. The data are original recordings and resynthesised speech. Clips are complete,
+concatenated, cropped at word boundaries, or changed by repeating, deleting or swapping words, so that the recogniser
+transcribes errors and does not guess sentences. Silence has the empty transcript.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ END = USED.index(TOKENIZER.eot)
 
 
 def spell(text: str) -> list[int]:
-    """Places in `USED` of the text's characters; a word's first letter carries the space before it."""
+    """Returns the indices in `USED` of the text's characters; a word's first letter includes the space before it."""
     return [t for word in text.split() for t in (INITIAL[word[0]], *(LETTER[c] for c in word[1:]))]
 
 
 class Speller(nn.Module):
-    """Whisper's own modules, with only the tokens in use embedded, and a CTC head beside them."""
+    """Whisper's modules with embeddings of the used tokens only, and a CTC head."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Speller(nn.Module):
         self.whisper.decoder.token_embedding.weight.requires_grad_(False)
 
     def encode(self, mel: Tensor) -> Tensor:
-        """Whisper's encoder on windows of any length up to its own: [batch, 80, 2 t] to [batch, t, width]."""
+        """Runs Whisper's encoder on windows up to its length: [batch, 80, 2 t] to [batch, t, width]."""
         encoder = self.whisper.encoder
         x = F.gelu(encoder.conv2(F.gelu(encoder.conv1(mel)))).permute(0, 2, 1)
         x = x + encoder.positional_embedding[: x.shape[1]]
@@ -84,7 +84,7 @@ class Speller(nn.Module):
         return encoder.ln_post(x)
 
     def logits(self, tokens: Tensor, audio: Tensor) -> Tensor:
-        """Next-token logits over `USED`: [batch, length, len(USED)]."""
+        """Returns next-token logits over `USED`: [batch, length, len(USED)]."""
         decoder = self.whisper.decoder
         x = F.embedding(tokens, self.embedding) + decoder.positional_embedding[: tokens.shape[1]]
         for block in decoder.blocks:
@@ -95,18 +95,18 @@ class Speller(nn.Module):
 
 
 def log_mel(audio: np.ndarray, frames: int) -> Tensor:
-    """Whisper's log-mel of int16 audio, padded with silence to `frames` frames."""
+    """Returns Whisper's log-mel spectrogram of int16 audio, padded with silence to `frames` frames."""
     mel = whisper.log_mel_spectrogram(torch.from_numpy(audio.astype(np.float32) / 32768), padding=1600)
-    floor = max(-1.5, float(mel.max()) - 2.0)  # what silence becomes: (max(-10, peak - 8) + 4) / 4
+    floor = max(-1.5, float(mel.max()) - 2.0)  # the value of silence: (max(-10, peak - 8) + 4) / 4
     return F.pad(mel[:, :frames], (0, max(0, frames - mel.shape[1])), value=floor)
 
 
-# int16 samples, their text, and where each word ends (in samples), if known.
+# int16 samples, their text, and the end of each word in samples, if known.
 Clip = tuple[np.ndarray, str, list[int] | None]
 
 
 class Clips:
-    """Clips of about one length a batch; every draw is decided by the step's number."""
+    """Batches of clips with similar lengths; a batch depends only on the number of the step."""
 
     def __init__(self, folders: list[Path], ends: dict[str, list[int]]) -> None:
         self.ends = ends
@@ -117,17 +117,17 @@ class Clips:
         rng = random.Random(step)
         start = rng.randrange(len(self.rows) - 4 * BATCH)
         chosen = [self.rows[start + i] for i in rng.sample(range(4 * BATCH), BATCH)]
-        made: list[Clip] = [
+        batch: list[Clip] = [
             (np.asarray(audio), row["spoken"], self.ends.get(_key(row))) for row, audio in chosen
         ]
         kind = rng.random()
         if kind < 0.2:
-            made = [self._joined(a, made[(i * 7 + 1) % BATCH], rng) for i, a in enumerate(made)]
+            batch = [self._joined(a, batch[(i * 7 + 1) % BATCH], rng) for i, a in enumerate(batch)]
         elif kind < 0.4:
-            made = [self._cut(a, rng) for a in made]
+            batch = [self._cropped(a, rng) for a in batch]
         elif kind < 0.6:
-            made = [self._rearranged(a, rng) for a in made]
-        clips = [(self._disturbed(audio, rng), text) for audio, text, _ in made]
+            batch = [self._rearranged(a, rng) for a in batch]
+        clips = [(self._disturbed(audio, rng), text) for audio, text, _ in batch]
         if rng.random() < 0.3:
             clips[0] = (
                 (
@@ -144,8 +144,8 @@ class Clips:
         return (audio, f"{a[1]} {b[1]}", None) if len(audio) < 156_000 else a
 
     @staticmethod
-    def _cut(clip: Clip, rng: random.Random) -> Clip:
-        """Keeps a run of words, cut at word boundaries, where the ends of words are known."""
+    def _cropped(clip: Clip, rng: random.Random) -> Clip:
+        """Crops a sequence of words at word boundaries if the word ends are known."""
         audio, text, ends = clip
         words = text.split()
         if not ends or len(words) < 3:
@@ -157,17 +157,17 @@ class Clips:
 
     @staticmethod
     def _rearranged(clip: Clip, rng: random.Random) -> Clip:
-        """With a word said twice, left out, or exchanged with another, where the ends of words are known."""
+        """Repeats a word, deletes a word or swaps two words if the word ends are known."""
         audio, text, ends = clip
         words = text.split()
         if not ends or len(words) < 3:
             return clip
         order = list(range(len(words)))
         first, other = rng.sample(order, 2)
-        change = rng.choice(["twice", "left out", "exchanged"])
-        if change == "twice":
+        change = rng.choice(["repeat", "delete", "swap"])
+        if change == "repeat":
             order.insert(first, first)
-        elif change == "left out":
+        elif change == "delete":
             del order[first]
         else:
             order[first], order[other] = other, first
@@ -177,7 +177,7 @@ class Clips:
 
     @staticmethod
     def _disturbed(audio: np.ndarray, rng: random.Random) -> np.ndarray:
-        """A random level, and now and then noise or silence around."""
+        """Applies a random level, and in some cases noise, or silence at both ends."""
         audio = audio.astype(np.float32) * rng.uniform(0.3, 1.2)
         if rng.random() < 0.2:
             audio = np.pad(audio, (rng.randrange(8000), rng.randrange(8000)))
@@ -193,13 +193,13 @@ def _loss(model: Speller, clips: list[tuple[np.ndarray, str]], full: bool) -> tu
     frames = 1000 if full else min(1000, (longest // 160 // 16 + 2) * 16)
     mel = torch.stack([log_mel(audio, frames) for audio, _ in clips]).to(loop.DEVICE)
     spelled = [spell(text) for _, text in clips]
-    rows = [[0, 1, *s, END] for s in spelled]  # places 0 and 1 of USED are the prefix
+    rows = [[0, 1, *s, END] for s in spelled]  # indices 0 and 1 of USED are the prefix
     width = max(map(len, rows))
     tokens = torch.tensor([r + [END] * (width - len(r)) for r in rows], device=loop.DEVICE)
     weight = torch.tensor(
         [[0.0] + [1.0] * (len(r) - 2) + [0.0] * (width - len(r)) for r in rows], device=loop.DEVICE
     )
-    with loop.autocast(), disable_sdpa():  # whose backward pass is slow on a CPU
+    with loop.autocast(), disable_sdpa():  # the backward pass of SDPA is slow on a CPU
         audio = model.encode(mel)
         logits = model.logits(tokens[:, :-1], audio).float()
         ctc = model.ctc(audio).float().log_softmax(-1)
@@ -216,11 +216,11 @@ def _loss(model: Speller, clips: list[tuple[np.ndarray, str]], full: bool) -> tu
         torch.tensor([len(t) for t in targets]),
         zero_infinity=True,
     )
-    right = ((logits.argmax(-1) == tokens[:, 1:]).float() * weight).sum() / weight.sum()
+    accuracy = ((logits.argmax(-1) == tokens[:, 1:]).float() * weight).sum() / weight.sum()
     return spelling + 0.5 * aligned, {
         "spelling": spelling.item(),
         "ctc": aligned.item(),
-        "right": right.item(),
+        "accuracy": accuracy.item(),
     }
 
 
@@ -230,7 +230,7 @@ def _key(row: dict[str, Any]) -> str:
 
 @torch.no_grad()
 def word_ends(model: Speller, audio: np.ndarray, text: str) -> list[int]:
-    """The sample at which each word of `text` ends, by CTC forced alignment."""
+    """Returns the sample at which each word of `text` ends, by CTC forced alignment."""
     mel = log_mel(audio, min(1000, (len(audio) // 160 // 2 + 4) * 2))[None].to(loop.DEVICE)
     frames = model.ctc(model.encode(mel)).float().log_softmax(-1)
     target = torch.tensor([[CTC_SYMBOLS.index(c) for c in text]], device=loop.DEVICE)
@@ -243,7 +243,7 @@ def word_ends(model: Speller, audio: np.ndarray, text: str) -> list[int]:
 
 
 def write_word_ends(checkpoint: Path, folder: Path, out: Path, shards: int) -> None:
-    """Aligns the first shards of `folder`; speech through the codec has the same timing and the same keys."""
+    """Aligns the first shards of `folder`. Resynthesised speech has the same word ends and the same keys."""
     model = load(checkpoint).eval()
     found = {}
     for row, audio in itertools.islice(speech.read_shards(folder), shards * 1000):
@@ -253,22 +253,22 @@ def write_word_ends(checkpoint: Path, folder: Path, out: Path, shards: int) -> N
 
 
 def export(model: Speller, path: Path) -> None:
-    """Writes Whisper's own format. Tokens that were never trained get a constant logit of -30: the last
-    feature of the decoder's output is made 1, and their embeddings are -30 there and 0 elsewhere."""
-    plain, width = model.whisper, DIMS.n_text_state
+    """Writes the model in Whisper's format. Untrained tokens have a constant logit of -30: the last feature of the
+    decoder's output is 1, and their embeddings are -30 in this feature and 0 in all others."""
+    exported, width = model.whisper, DIMS.n_text_state
     with torch.no_grad():
         table = torch.zeros(DIMS.n_vocab, width)
         table[:, -1] = -30.0
         table[USED] = model.embedding.float().cpu()
-        plain.decoder.token_embedding.weight.copy_(table)
-        plain.decoder.ln.weight[-1], plain.decoder.ln.bias[-1] = 0.0, 1.0
-    state = {k: v.half().cpu() for k, v in plain.state_dict().items()}
+        exported.decoder.token_embedding.weight.copy_(table)
+        exported.decoder.ln.weight[-1], exported.decoder.ln.bias[-1] = 0.0, 1.0
+    state = {k: v.half().cpu() for k, v in exported.state_dict().items()}
     ctc = {k: v.half().cpu() for k, v in model.ctc.state_dict().items()}
     torch.save({"dims": vars(DIMS), "model_state_dict": state, "spelling": True, "ctc": ctc}, path)
 
 
 def load(path: Path) -> Speller:
-    """What `export` wrote, to learn further."""
+    """Loads a model that `export` wrote, for further training."""
     packed = torch.load(path, map_location="cpu", weights_only=True)
     model, table = Speller(), packed["model_state_dict"]["decoder.token_embedding.weight"]
     model.whisper.load_state_dict({k: v.float() for k, v in packed["model_state_dict"].items()})
@@ -293,10 +293,10 @@ def train(
     """Trains on the clips of `folders` and writes `work/<name>.pt`.
 
     Args:
-        full_from: the share of the steps after which every third batch is padded to the whole window, as in
-            use; the last tenth is all padded.
-        start: what `export` wrote, to begin from.
-        ends: where `write_word_ends` wrote; without it no clip is cut.
+        full_from: the share of the steps after which every third batch is padded to the full window, as in
+            inference; in the last tenth of the steps, all batches are padded.
+        start: file of `export` to initialise the model from.
+        ends: file of `write_word_ends`; without it, no clip is cropped.
         keep: as for `loop.train`.
     """
     known = json.loads(ends.read_text()) if ends else {}

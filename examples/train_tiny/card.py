@@ -1,4 +1,4 @@
-"""The model card of the embedded default, written from the files themselves."""
+"""Writes the model card of the embedded models."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ recogniser alone {core:.1f} MB.
 {quality}
 """
 QUALITY = re.compile("<!-- quality:begin -->.*<!-- quality:end -->", re.DOTALL)
-"""The table that `examples.benchmarks.quality` writes, which is kept."""
+"""The table that `examples.benchmarks.quality` writes, which stays in the card."""
 
 
 VERIFIERS = """\
@@ -70,7 +70,7 @@ def _parameters(path: Path) -> int:
 
 
 def _steps(work: Path, states: list[str]) -> int:
-    """Returns the steps of all stages that made a part; 0 for stages that were not run."""
+    """Returns the number of steps of all stages of a part; 0 for stages that were not run."""
     paths = [work / f"{state}_train.pt" for state in states]
     return sum(
         torch.load(path, map_location="cpu", weights_only=True)["step"] for path in paths if path.exists()
@@ -88,13 +88,13 @@ def _measured(measures: dict[str, dict[str, float]]) -> Iterator[str]:
 
 
 def write(tiny: Path, work: Path, further: bool) -> None:
-    """Writes `tiny/README.md`; steps and measures come from `work`, hours from its codes.
+    """Writes `tiny/README.md` with the steps, measures and hours of speech in `work`.
 
     Args:
-        tiny: the package's folder; its `steps.json` counts the steps that each part has been trained for, and
+        tiny: the package's folder; its `steps.json` has the number of training steps of each part and the size of
             the language model's training data.
-        work: where training was.
-        further: whether training began from the parts that were in the package, and adds to their steps.
+        work: folder of the training.
+        further: whether training continued from the packaged models, so that steps are added to theirs.
     """
     counted = tiny / "steps.json"
     before = json.loads(counted.read_text()) if further and counted.exists() else {}

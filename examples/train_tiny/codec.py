@@ -1,8 +1,8 @@
-"""The codec: an `Xcodec2Model` of 6 M parameters, 4,096 codes, 50 a second.
+"""Trains the codec, an `Xcodec2Model` with 6 M parameters and 4,096 codes, 50 per second.
 
-The semantic encoder is small, random and frozen; the acoustic encoder is silenced (its anti-aliased
-activations are slow on a CPU, and log-mel features carry enough). What learns: semantic adapter, quantiser
-and decoder.
+The semantic encoder is small, random and frozen. The output of the acoustic encoder is set to zero, because its
+anti-aliased activations are slow on a CPU and log-mel features are sufficient. The semantic adapter, the quantiser
+and the decoder are trained.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from examples.train_tiny.content import ContentLoss
 HOP = 320
 CROP = 50  # frames
 BATCH = 16
-ENCODER_UNTIL = 0.5  # share of the steps after which the codes are fixed and only the decoder still learns
-CONTENT = 3.0  # weight of the recogniser's loss relative to the spectrum
+ENCODER_UNTIL = 0.5  # share of the steps after which the codes are fixed and only the decoder is trained
+CONTENT = 3.0  # weight of the recogniser's loss relative to the spectral loss
 SCALES = ((2048, 128), (1024, 80), (512, 64), (256, 40))  # FFT size, mel bands
 
 
 def build() -> Xcodec2Model:
-    """A fresh model; the same on every machine."""
+    """Returns a new model, which is the same on every machine."""
     semantic = Wav2Vec2BertConfig(
         hidden_size=160,
         num_hidden_layers=1,
@@ -72,7 +72,7 @@ def build() -> Xcodec2Model:
 
 
 def semantic_frames(model: Xcodec2Model, audio: np.ndarray) -> torch.Tensor:
-    """The frozen encoder's output for one int16 utterance: [frames, 160]."""
+    """Returns the output of the frozen encoder for one int16 utterance: [frames, 160]."""
     features = Xcodec2FeatureExtractor()(
         audio.astype(np.float32) / 32768, sampling_rate=16_000, return_tensors="pt"
     )
@@ -81,7 +81,7 @@ def semantic_frames(model: Xcodec2Model, audio: np.ndarray) -> torch.Tensor:
 
 
 def pre_quantiser(model: Xcodec2Model, frames: torch.Tensor) -> torch.Tensor:
-    """What the quantiser sees: [batch, frames, 416]; the silenced acoustic encoder's share is zero."""
+    """Returns the input of the quantiser, [batch, frames, 416]; the part of the acoustic encoder is zero."""
     adapted = model.semantic_adapter(frames.transpose(1, 2)).transpose(1, 2)
     silent = adapted.new_zeros(*adapted.shape[:2], model.config.hidden_size)
     return model.fc_encoder(torch.cat([adapted, silent], -1))
@@ -89,7 +89,7 @@ def pre_quantiser(model: Xcodec2Model, frames: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def start_from_data(model: Xcodec2Model, frames: torch.Tensor) -> None:
-    """`project_in` = the first principal directions of its input, whitened; without it codes collapse."""
+    """Sets `project_in` to the first principal components of its input, whitened; otherwise the codes collapse."""
     x = pre_quantiser(model, frames[None])[0].float()
     mean = x.mean(0)
     _, s, v = torch.linalg.svd(x - mean, full_matrices=False)
@@ -100,7 +100,7 @@ def start_from_data(model: Xcodec2Model, frames: torch.Tensor) -> None:
 
 
 class SpectralLoss(nn.Module):
-    """L1 between log-mel and log-magnitude spectra at four resolutions."""
+    """L1 loss between log-mel and log-magnitude spectra at four resolutions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class SpectralLoss(nn.Module):
 
 
 def crops(model: Xcodec2Model, folder: Path, hours: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Training material: all frames [n, 160] half precision, and their samples [n, 320] int16."""
+    """Returns the training data: frames [n, 160] in half precision, and their samples [n, 320] as int16."""
     frames, samples, total = [], [], 0
     for _, audio in speech.read_shards(folder):
         sem = semantic_frames(model, audio)
@@ -152,12 +152,12 @@ def train(
 ) -> None:
     """Trains on one-second crops of `hours` of speech and writes `work/codec` in transformers' format.
 
-    From `ENCODER_UNTIL` on codes no longer change.
+    From `ENCODER_UNTIL` on, the codes do not change.
 
     Args:
-        start: a codec's folder to begin from; until `ENCODER_UNTIL` its decoder is frozen, and the
-            encoder learns to choose the codes that it decodes best.
-        recogniser: a checkpoint of `asr.train`; its output on the codec's speech must then also stay the same.
+        start: folder of a codec to initialise from; until `ENCODER_UNTIL` its decoder is frozen, and the
+            encoder is trained for this decoder.
+        recogniser: a checkpoint of `asr.train`, whose output on the codec's speech is part of the loss.
     """
     model = build()
     data = work / "codec_data.pt"
@@ -214,7 +214,7 @@ def _spread(z: torch.Tensor) -> torch.Tensor:
 
 
 def export(model: Xcodec2Model, out: Path) -> None:
-    """Half precision, safetensors, with the feature extractor; `model` is left as it is."""
+    """Writes the model in half precision as safetensors, with the feature extractor; `model` does not change."""
     half = Xcodec2Model(model.config)
     half.load_state_dict(model.state_dict())
     half.eval().half().save_pretrained(out)
@@ -222,5 +222,5 @@ def export(model: Xcodec2Model, out: Path) -> None:
 
 
 def encode_frames(model: Xcodec2Model, frames: torch.Tensor) -> torch.Tensor:
-    """Codes [frames] of one utterance's semantic frames."""
+    """Returns the codes [frames] of one utterance's semantic frames."""
     return model.quantizer(pre_quantiser(model, frames[None]))[1][0, :, 0]

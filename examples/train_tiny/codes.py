@@ -1,4 +1,4 @@
-"""Speech codes of every shard, and the same speech after the codec (for training the ASR)."""
+"""Encodes all shards to speech codes, and resynthesises them for the training of the recogniser."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def load_codec(folder: Path) -> Xcodec2Model:
 
 
 def encode_shard(model: Xcodec2Model, meta: Path, out: Path) -> None:
-    """Writes `out/NNNN.npy` (int16 codes) and `.jsonl` with starts and lengths in frames."""
+    """Writes `out/NNNN.npy` (int16 codes) and a `.jsonl` file with starts and lengths in frames."""
     target = out / meta.name
     if target.exists():
         return
@@ -41,7 +41,7 @@ def encode_shard(model: Xcodec2Model, meta: Path, out: Path) -> None:
 
 @torch.no_grad()
 def decode(model: Xcodec2Model, made: np.ndarray) -> np.ndarray:
-    """One utterance's codes to int16 samples."""
+    """Decodes the codes of one utterance to int16 samples."""
     audio = model.decode(torch.from_numpy(made.astype(np.int64))[None, None].to(loop.DEVICE)).audio_values[
         0, 0
     ]
@@ -49,7 +49,7 @@ def decode(model: Xcodec2Model, made: np.ndarray) -> np.ndarray:
 
 
 def resynthesise_shard(model: Xcodec2Model, meta: Path, out: Path) -> None:
-    """Writes a shard of codes as speech again, in the layout of `speech.write_shard`."""
+    """Decodes a shard of codes and writes the speech in the layout of `speech.write_shard`."""
     target = out / meta.name
     if target.exists():
         return
@@ -66,14 +66,14 @@ def resynthesise_shard(model: Xcodec2Model, meta: Path, out: Path) -> None:
 
 
 def encode(codec_folder: Path, source: Path, out: Path, processes: int, limit: int | None = None) -> None:
-    """`encode_shard` over the first `limit` shards of `source`."""
+    """Encodes the first `limit` shards of `source` with `encode_shard`."""
     _over_shards(encode_shard, codec_folder, source, out, processes, limit)
 
 
 def resynthesise(
     codec_folder: Path, source: Path, out: Path, processes: int, limit: int | None = None
 ) -> None:
-    """`resynthesise_shard` over the first `limit` shards of `source`."""
+    """Decodes the first `limit` shards of `source` with `resynthesise_shard`."""
     _over_shards(resynthesise_shard, codec_folder, source, out, processes, limit)
 
 

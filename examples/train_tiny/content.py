@@ -1,6 +1,6 @@
-"""A loss on a recogniser's output: the codec learns to preserve the words.
+"""Defines a loss on a recogniser's output, with which the codec learns to preserve the content.
 
-A spectral loss weighs all sounds alike; a recogniser's features weigh what distinguishes words.
+A spectral loss gives the same weight to all sounds; a recogniser's features emphasise differences between words.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from examples.train_tiny import asr
 
 
 class ContentLoss(nn.Module):
-    """L1 between a frozen recogniser's encodings, plus the divergence of its letters per frame."""
+    """L1 loss between a frozen recogniser's encodings, plus the KL divergence of its characters per frame."""
 
     def __init__(self, checkpoint: Path) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class ContentLoss(nn.Module):
 
     def forward(self, made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            wanted, letters = self._recognised(true)
-        encoded, guessed = self._recognised(made)
-        divergence = F.kl_div(guessed, letters, reduction="none", log_target=True).sum(-1).mean()
-        return F.l1_loss(encoded, wanted) + divergence
+            target, letters = self._recognised(true)
+        encoded, predicted = self._recognised(made)
+        divergence = F.kl_div(predicted, letters, reduction="none", log_target=True).sum(-1).mean()
+        return F.l1_loss(encoded, target) + divergence

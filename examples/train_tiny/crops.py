@@ -1,6 +1,4 @@
-"""Crops of sessions, for models of speaker and style: all of one length in a batch, so that nothing
-is padded.
-"""
+"""Makes batches of crops for the speaker and emotion models; all crops of a batch have the same length."""
 
 from __future__ import annotations
 
@@ -16,12 +14,12 @@ from examples.train_tiny import speech
 
 
 class Crops:
-    """Draws crops of sessions; each draw is decided by the step's number alone.
+    """Batches of crops of sessions; a batch depends only on the number of the step.
 
     Args:
-        folders: of shards; each is as likely as another, whatever it holds.
-        shortest: seconds of the shortest crop.
-        longest: seconds of the longest.
+        folders: folders of shards, which are sampled with equal probability.
+        shortest: minimum length of a crop in seconds.
+        longest: maximum length of a crop in seconds.
     """
 
     def __init__(self, folders: list[Path], shortest: float, longest: float) -> None:
@@ -29,7 +27,7 @@ class Crops:
         self.folders = [_sessions(folder, longest) for folder in folders]
 
     def batch(self, step: int, size: int) -> tuple[list[dict[str, Any]], torch.Tensor]:
-        """Returns rows with speaker and style, and audio [size, samples]."""
+        """Returns rows with speaker and style, and their audio, [size, samples]."""
         rng = random.Random(step)
         samples = int(rng.uniform(self.shortest, self.longest) * speech.SAMPLE_RATE)
         rows, made = [], []
@@ -43,7 +41,7 @@ class Crops:
 
 
 def _sessions(folder: Path, longest: float) -> list[tuple[dict[str, Any], list[np.ndarray]]]:
-    """The first row and all audio of each session that holds the longest crop."""
+    """Returns the first row and all audio of each session that is at least as long as the longest crop."""
     found = []
     for _, group in itertools.groupby(speech.read_shards(folder), key=lambda pair: pair[0]["session"]):
         rows, pieces = zip(*group, strict=True)

@@ -1,7 +1,7 @@
-"""The CTC model: a transformers `Wav2Vec2ForCTC` of 2 M parameters over characters.
+"""Trains the CTC model, a transformers `Wav2Vec2ForCTC` with 2 M parameters over characters.
 
-Another family than the Whisper speller, and other texts and voices in training. Its raw-waveform front end
-begins with one layer of long filters (`filters.py`), which is far less work than the usual seven layers.
+It belongs to another model family than the Whisper recogniser, and is trained on other texts and voices. Its front
+end for raw audio has one layer of long filters (`filters.py`), which takes less compute than the usual seven layers.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureEx
 from examples.train_tiny import asr, loop, speech
 from examples.train_tiny.filters import sinusoids
 
-CHANNELS, WIDTH = 256, 400  # of the filters; 400 samples tell formants apart, and not harmonics
+CHANNELS, WIDTH = 256, 400  # of the filters; 400 samples resolve formants but not harmonics
 SYMBOLS = ["<pad>", "<s>", "</s>", "<unk>", "|", *asr.ALPHABET]  # padding is CTC's blank, "|" the space
 FEATURES = Wav2Vec2FeatureExtractor(do_normalize=True)
 
 
 def build() -> Wav2Vec2ForCTC:
-    """A fresh model; the same on every machine."""
+    """Returns a new model, which is the same on every machine."""
     torch.manual_seed(0)
     model: Any = Wav2Vec2ForCTC(
         Wav2Vec2Config(
@@ -61,11 +61,11 @@ def build() -> Wav2Vec2ForCTC:
 def train(
     folders: list[Path], work: Path, steps: int = 2500, ends: Path | None = None, start: Path | None = None
 ) -> None:
-    """Trains on the verifiers' speech in `folders`, whole, joined and cut, and writes `work/ctc`.
+    """Trains on complete, concatenated and cropped clips of the verifiers' speech in `folders`; writes `work/ctc`.
 
     Args:
-        ends: where `asr.write_word_ends` wrote; without it no clip is cut.
-        start: an exported folder to begin from, instead of from nothing.
+        ends: file of `asr.write_word_ends`; without it, no clip is cropped.
+        start: exported folder to initialise from; None trains from scratch.
     """
     model = build()
     if start is not None:
@@ -80,7 +80,7 @@ def train(
         loss = F.ctc_loss(
             logits.float().log_softmax(-1).transpose(0, 1),
             torch.tensor([symbol for each in spelled for symbol in each], device=loop.DEVICE),
-            torch.full((len(texts),), logits.shape[1]),  # padding is silence, and is transcribed as such
+            torch.full((len(texts),), logits.shape[1]),  # padding is silence and part of the input
             torch.tensor([len(each) for each in spelled]),
             zero_infinity=True,
         )
@@ -97,7 +97,7 @@ def _padded(audios: tuple[np.ndarray, ...]) -> Tensor:
 
 
 def export(model: Wav2Vec2ForCTC, out: Path) -> None:
-    """Writes a transformers folder, weights in half precision."""
+    """Writes a transformers folder with weights in half precision."""
     out.mkdir(parents=True, exist_ok=True)
     vocabulary = out / "vocab.json"
     vocabulary.write_text(json.dumps({symbol: i for i, symbol in enumerate(SYMBOLS)}))
@@ -110,9 +110,9 @@ def export(model: Wav2Vec2ForCTC, out: Path) -> None:
 
 @torch.no_grad()
 def evaluate(folder: Path, originals: Path, resynthesis: Path) -> dict[str, float]:
-    """Word error rates, all words together and without a language model; writes the scale into `folder`.
+    """Returns corpus word error rates without a language model, and writes the scale into `folder`.
 
-    The scale ends at 0 and begins at the median loss of speech that says another text.
+    The worst value of the scale is the median loss of speech with another text; the best value is 0.
     """
     from llasa_search.candidate import Utterance
     from llasa_search.verifiers import CTCAlignment

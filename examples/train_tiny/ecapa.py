@@ -1,7 +1,7 @@
-"""The speaker encoder: a speechbrain ECAPA-TDNN of 0.5 M parameters.
+"""Trains the speaker encoder, a speechbrain ECAPA-TDNN with 0.5 M parameters.
 
-It learns to tell 300 pseudo-speakers apart by an additive angular margin (arXiv 2005.07143), in any style, on
-crops of 0.5 to 3 s of originals and of speech through the codec.
+It is trained to classify 300 pseudo-speakers in all styles with an additive angular margin (arXiv 2005.07143), on
+crops of 0.5 to 3 s of original recordings and resynthesised speech.
 """
 
 from __future__ import annotations
@@ -68,15 +68,15 @@ def train(folders: list[Path], work: Path, steps: int = 1500, start: Path | None
     """Trains on the verifiers' speech in `folders` and writes `work/speaker`.
 
     Args:
-        start: an exported folder to begin from, instead of from nothing.
+        start: exported folder to initialise from; None trains from scratch.
     """
     torch.manual_seed(0)
     parts = load_hyperpyyaml(HYPERPARAMS)
-    learnt = {name: parts[name] for name in ("embedding_model", "classifier")}
+    trained = {name: parts[name] for name in ("embedding_model", "classifier")}
     if start is not None:
-        for name, part in learnt.items():
+        for name, part in trained.items():
             part.load_state_dict(torch.load(start / f"{name}.ckpt", map_location="cpu", weights_only=True))
-    model = nn.ModuleDict(learnt).to(loop.DEVICE)
+    model = nn.ModuleDict(trained).to(loop.DEVICE)
     features, normalise = parts["compute_features"].to(loop.DEVICE), parts["mean_var_norm"]
     margin = LogSoftmaxWrapper(AdditiveAngularMargin(margin=0.2, scale=30))
     crops = Crops(folders, shortest=0.5, longest=3.0)
@@ -88,17 +88,17 @@ def train(folders: list[Path], work: Path, steps: int = 1500, start: Path | None
         with loop.autocast():
             embeddings = model["embedding_model"](mels, lengths)
         cosines = model["classifier"](embeddings.float())
-        wanted = torch.tensor([SPEAKERS.index(str(row["speaker"])) for row in rows], device=loop.DEVICE)
-        loss = margin(cosines, wanted[:, None])
-        right = (cosines[:, 0].argmax(-1) == wanted).float().mean()
-        return loss, {"loss": loss.item(), "right": right.item()}
+        labels = torch.tensor([SPEAKERS.index(str(row["speaker"])) for row in rows], device=loop.DEVICE)
+        loss = margin(cosines, labels[:, None])
+        accuracy = (cosines[:, 0].argmax(-1) == labels).float().mean()
+        return loss, {"loss": loss.item(), "accuracy": accuracy.item()}
 
     loop.train(model, step_loss, work / "speaker_train.pt", steps=steps, rate=2e-3 if start is None else 1e-3)
     export(model, work / "speaker")
 
 
 def export(model: nn.ModuleDict, out: Path) -> None:
-    """Writes a speechbrain folder, weights in half precision."""
+    """Writes a speechbrain folder with weights in half precision."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "hyperparams.yaml").write_text(HYPERPARAMS)
     for name, part in model.items():
@@ -109,14 +109,14 @@ def export(model: nn.ModuleDict, out: Path) -> None:
 
 
 def evaluate(folder: Path, originals: Path, resynthesis: Path) -> dict[str, float]:
-    """Equal error rates over all pairs of recordings; writes the scale into `folder`."""
+    """Returns equal error rates over all pairs of recordings, and writes the scale into `folder`."""
     from llasa_search.verifiers.backends.speaker_encoders import SpeakerEncoder
 
     encoder = SpeakerEncoder(str(folder))
-    rows, plain = zip(*speech.read_shards(originals), strict=True)
+    rows, original = zip(*speech.read_shards(originals), strict=True)
     _, decoded = zip(*speech.read_shards(resynthesis), strict=True)
     names = [row["speaker"] for row in rows]
-    first, second = (encoder.embed([speech.to_float(a) for a in audios]) for audios in (plain, decoded))
+    first, second = (encoder.embed([speech.to_float(a) for a in audios]) for audios in (original, decoded))
     mixed = pairs.split(first, second, names)
     pairs.write_scale(*mixed, folder)
     return {

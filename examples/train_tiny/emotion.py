@@ -1,10 +1,10 @@
-"""The emotion model: a funasr emotion2vec of 0.7 M parameters that distinguishes the four styles.
+"""Trains the emotion model, a funasr emotion2vec with 0.7 M parameters that classifies the four styles.
 
-Pace, pitch and pitch range carry a style, so its front end is one layer of long filters that begins as a
-filter bank (`filters.py`), and 25 frames a second are enough. Each frame also learns to name its pitch, and
-each crop who speaks, by heads that are thrown away afterwards: a style is a pitch and a pace beside the
-voice's usual ones, and from styles alone it would take far longer to find that they matter. A third such head
-tells styles by the angle of the embedding alone, because `EmotionSimilarity` compares angles.
+The styles differ in pace, pitch and pitch range. The front end is therefore one layer of long filters, initialised as
+a filter bank (`filters.py`), and 25 frames per second are sufficient. Additional heads, which are removed after
+training, predict the pitch of each frame and the speaker of each crop. A style changes pitch and pace relative to the
+speaker, and these heads shorten the training. A third additional head classifies styles by the direction of the
+embedding, because `EmotionSimilarity` compares directions.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from examples.train_tiny.crops import Crops
 from examples.train_tiny.filters import sinusoids
 
 BATCH = 48
-SEMITONES, LOWEST = 36, 60.0  # the pitches that a frame may have: three octaves above 60 Hz
-WHO, ANGLE = 0.3, 0.5  # weights of the losses of speaker and angle beside style and pitch
-SHARPNESS = 16.0  # what cosines are multiplied by before their softmax
-CHANNELS, WIDTH = 256, 640  # of the filters; 640 samples tell the harmonics of a low voice apart
+SEMITONES, LOWEST = 36, 60.0  # the pitch classes of a frame: three octaves above 60 Hz
+SPEAKER_WEIGHT, ANGLE_WEIGHT = 0.3, 0.5  # relative to the losses of style and pitch
+SHARPNESS = 16.0  # factor of the cosines before the softmax
+CHANNELS, WIDTH = 256, 640  # of the filters; 640 samples resolve the harmonics of a low voice
 LABELS = {
     "angry": "生气/angry",
     "happy": "开心/happy",
     "neutral": "中立/neutral",
     "sad": "难过/sad",
 }
-"""emotion2vec's names of our styles, in its order; those that are not in training are left out."""
+"""emotion2vec's names of the four styles, in its order; its other labels are not used."""
 TOKENS = [*LABELS.values(), "<unk>"]
 AUDIO = {
     "type": "AUDIO", "prenet_depth": 1, "prenet_layerdrop": 0.0, "prenet_dropout": 0.0,
@@ -67,7 +67,7 @@ CONFIG: dict[str, Any] = {
 
 
 def build() -> Emotion2vec:
-    """A fresh model; the same on every machine."""
+    """Returns a new model, which is the same on every machine."""
     torch.manual_seed(0)
     model = Emotion2vec(model_conf=CONFIG["model_conf"], vocab_size=len(TOKENS))
     with torch.no_grad():
@@ -80,7 +80,7 @@ def train(folders: list[Path], work: Path, steps: int = 9000, start: Path | None
     """Trains on crops of 0.5 to 4 s of `folders` and writes `work/emotion`.
 
     Args:
-        start: an exported folder to begin from, instead of from nothing.
+        start: exported folder to initialise from; None trains from scratch.
     """
     model, crops, styles = build(), Crops(folders, shortest=0.5, longest=4.0), list(LABELS)
     voices = [each.name for everyone in speech.POPULATIONS.values() for each in everyone.speakers]
@@ -99,19 +99,19 @@ def train(folders: list[Path], work: Path, steps: int = 9000, start: Path | None
             frames = model.extract_features(inputs, padding_mask=None)["x"]
             whole = frames.mean(1)
             logits, sung = model.proj(whole).float(), tones(frames).float()
-            # Who speaks is read from how frames differ: the embedding, their mean, is left to style.
+            # The speaker is predicted from the deviation over frames, so that the mean, the embedding, is for style.
             voiced = who(frames.float().std(1)).float()
         cosines = F.linear(F.normalize(whole.float(), dim=-1), F.normalize(towards.weight, dim=-1))
         wanted = torch.tensor([styles.index(str(row["style"])) for row in rows], device=loop.DEVICE)
         speakers = torch.tensor([voices.index(str(row["speaker"])) for row in rows], device=loop.DEVICE)
-        # Without smoothing all candidates of one style would have a probability of 1.
+        # Without label smoothing, all candidates of one style would have a probability of 1.
         style = F.cross_entropy(logits, wanted, label_smoothing=0.1)
         pitch = F.cross_entropy(sung.flatten(0, 1), pitches(audio, frames.shape[1]).flatten())
         speaker = F.cross_entropy(voiced, speakers)
         angle = F.cross_entropy(SHARPNESS * cosines, wanted, label_smoothing=0.1)
-        right = (logits.argmax(-1) == wanted).float().mean()
-        logs = {"style": style, "pitch": pitch, "who": speaker, "angle": angle, "right": right}
-        total = style + pitch + WHO * speaker + ANGLE * angle
+        accuracy = (logits.argmax(-1) == wanted).float().mean()
+        logs = {"style": style, "pitch": pitch, "who": speaker, "angle": angle, "accuracy": accuracy}
+        total = style + pitch + SPEAKER_WEIGHT * speaker + ANGLE_WEIGHT * angle
         return total, {name: value.item() for name, value in logs.items()}
 
     learning = nn.ModuleDict({"model": model, "tones": tones, "who": who, "towards": towards})
@@ -122,7 +122,7 @@ def train(folders: list[Path], work: Path, steps: int = 9000, start: Path | None
 
 
 def pitches(audio: Tensor, frames: int) -> Tensor:
-    """The pitch of each frame in semitones above `LOWEST`, int64 [batch, frames]; -100 where it is quiet."""
+    """Returns the pitch of each frame in semitones above `LOWEST`, int64 [batch, frames]; -100 for quiet frames."""
     half = F.avg_pool1d(audio, 2)
     found = detect_pitch_frequency(half, speech.SAMPLE_RATE // 2, 0.04, win_length=3, freq_high=480)
     level = audio.unfold(-1, 640, 640).square().mean(-1)
@@ -133,7 +133,7 @@ def pitches(audio: Tensor, frames: int) -> Tensor:
 
 
 def export(model: Emotion2vec, out: Path) -> None:
-    """Writes a funasr folder, weights in half precision."""
+    """Writes a funasr folder with weights in half precision."""
     out.mkdir(parents=True, exist_ok=True)
     torch.save({"model": {k: v.half().cpu() for k, v in model.state_dict().items()}}, out / "model.pt")
     (out / "config.yaml").write_text(yaml.safe_dump(CONFIG))
@@ -141,7 +141,7 @@ def export(model: Emotion2vec, out: Path) -> None:
 
 
 def evaluate(folder: Path, originals: list[Path], resynthesis: list[Path]) -> dict[str, float]:
-    """Returns accuracy on recordings of training voices and of others, at all strengths and from 0.5 on;
+    """Returns the accuracy on recordings of training voices and held-out voices, at all strengths and at 0.5 and more;
     writes the scale into `folder`.
     """
     from llasa_search.verifiers.backends.emotion2vec import Emotion2Vec
@@ -149,13 +149,13 @@ def evaluate(folder: Path, originals: list[Path], resynthesis: list[Path]) -> di
     model = Emotion2Vec(str(folder))
     held_out = {speaker.name for speaker in speech.speakers(held_out=True)}
     rows: list[dict[str, Any]] = []
-    embeddings, right = [], {}
+    embeddings, correct = [], {}
     for name, folders in (("originals", originals), ("resynthesis", resynthesis)):
         chosen = [pair for each in folders for pair in speech.read_shards(each)]
         rows = [row for row, _ in chosen]
         found = model.predict([speech.to_float(audio) for _, audio in chosen])
         embeddings.append(np.stack([each.embedding for each in found]))
-        right[name] = np.array(
+        correct[name] = np.array(
             [
                 model.labels[each.probabilities.argmax()] == LABELS[str(row["style"])]
                 for row, each in zip(rows, found, strict=True)
@@ -164,14 +164,14 @@ def evaluate(folder: Path, originals: list[Path], resynthesis: list[Path]) -> di
     strong = np.array([row["strength"] >= 0.5 for row in rows])
     original, resynthesised = (embedding[strong] for embedding in embeddings)
     delivered = [row for row, each in zip(rows, strong, strict=True) if each]
-    # As good as a search may ask for: the reference's own voice in the reference's own style.
+    # The best value of the scale: recordings of the same speaker in the same style.
     alike, _ = pairs.split(original, resynthesised, [f"{row['speaker']} {row['style']}" for row in delivered])
     _, other = pairs.split(original, resynthesised, [str(row["style"]) for row in delivered])
     pairs.write_scale(alike, other, folder)
     known = np.array([row["speaker"] not in held_out for row in rows])
     return {
         f"{name}, {voices} voices, {strengths}": float(found[which & at].mean())
-        for name, found in right.items()
+        for name, found in correct.items()
         for voices, which in (("training", known), ("held-out", ~known))
         for strengths, at in (("strong", strong), ("all", np.ones_like(strong)))
     }

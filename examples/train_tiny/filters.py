@@ -1,4 +1,4 @@
-"""What the first convolution of a raw-waveform front end begins as; from noise, learning would take hours."""
+"""Computes the initial filters of a front end for raw audio; with random filters, training would take hours."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ LOWEST, HIGHEST = 60.0, 7600.0  # Hz
 
 
 def sinusoids(channels: int, width: int) -> torch.Tensor:
-    """Windowed sinusoids at frequencies evenly spaced in mel: [channels, 1, width].
+    """Returns windowed sinusoids at frequencies that are evenly spaced in mel: [channels, 1, width].
 
-    Each frequency comes at four phases, whose rectified outputs sum to about its magnitude. Above 500 Hz
-    they grow louder by 6 dB an octave, as speech grows softer.
+    Each frequency has four phases, whose rectified outputs sum approximately to its magnitude. Above 500 Hz, the
+    amplitude increases by 6 dB per octave, because the spectrum of speech decreases.
     """
     low, high = (2595 * math.log10(1 + hertz / 700) for hertz in (LOWEST, HIGHEST))
     hertz = 700 * (10 ** (torch.linspace(low, high, channels // 4) / 2595) - 1)

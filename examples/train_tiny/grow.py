@@ -1,8 +1,8 @@
-"""A wider and deeper language model whose first outputs are those of a trained one.
+"""Initialises a wider and deeper language model so that its outputs are those of a trained smaller model.
 
-What is new in it adds nothing at first: new channels of the residual stream stay zero because nothing writes
-to them, new heads and neurons because their outputs are multiplied by zero, new layers likewise (Net2Net,
-arXiv 1511.05641, and its followers). They all read at random, so that they soon learn different things.
+The new parts contribute nothing at first (Net2Net, arXiv 1511.05641). New channels of the residual stream are zero
+because no weight writes to them. The outputs of new heads, neurons and layers are multiplied by zero. Their input
+weights are random, so that they learn different features.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
-WRITES = ("o_proj", "down_proj", "embed_tokens")  # into the residual stream: zero where they are new
+WRITES = ("o_proj", "down_proj", "embed_tokens")  # these write to the residual stream; new weights are zero
 
 
 @torch.no_grad()
@@ -22,7 +22,7 @@ def grow(small: LlamaForCausalLM, large: LlamaForCausalLM) -> None:
 
     Args:
         small: a trained model.
-        large: a fresh one; at least as wide and as deep, with the same vocabulary, head size and number of
+        large: a new model, at least as wide and as deep, with the same vocabulary, head size and number of
             key and value heads.
     """
     old: Any = small.config
@@ -36,7 +36,7 @@ def grow(small: LlamaForCausalLM, large: LlamaForCausalLM) -> None:
             if any(f"{writer}." in name for writer in WRITES):
                 weight.zero_()
         elif source.endswith("norm.weight"):
-            # RMSNorm divides by the mean over all channels, of which some are zero now.
+            # RMSNorm divides by the root mean square over all channels, including the new zero channels.
             weight.fill_((old.hidden_size / new.hidden_size) ** 0.5)
             weight[: old.hidden_size] *= states[source]
         else:
@@ -44,13 +44,13 @@ def grow(small: LlamaForCausalLM, large: LlamaForCausalLM) -> None:
 
 
 def _depths(few: int, many: int) -> list[int | None]:
-    """For each of `many` layers the one of `few` that it copies; None, evenly between them, for a new one."""
+    """Returns for each of `many` layers the one of `few` that it copies; None for new, evenly spaced layers."""
     copied = {(i + 1) * many // few - 1: i for i in range(few)}
     return [copied.get(place) for place in range(many)]
 
 
 def _source(name: str, places: list[int | None]) -> str | None:
-    """The parameter of the small model that this one of the large model copies; None in a new layer."""
+    """Returns the parameter of the small model that a parameter of the large model copies; None in a new layer."""
     parts = name.split(".")
     if "layers" not in parts:
         return name
@@ -62,7 +62,7 @@ def _widen(name: str, old: Tensor, new: Tensor, small: LlamaForCausalLM, large: 
     if any(f"{writer}." in name for writer in WRITES):
         new.zero_()
     if "q_proj" in name or "o_proj" in name:
-        # A head stays with its key and value head, which now serves more heads.
+        # A head keeps its key and value head, which more heads now share.
         old_config: Any = small.config
         dim, groups = old_config.head_dim, old_config.num_key_value_heads
         few, many = (m.config.num_attention_heads // groups * dim for m in (small, large))

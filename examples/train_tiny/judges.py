@@ -1,8 +1,8 @@
 """Writes the n-gram models of the embedded judges: `python -m examples.train_tiny.judges`.
 
-They are counted over generated training texts, none of which is an evaluation text. Every word of the
-vocabulary gets one count more, also the words that are held out of training: without it they could not be
-recognised.
+The counts are from generated training texts, which do not include evaluation texts. The count of every word of the
+vocabulary is increased by one, including words that are held out of training, which could not be recognised
+otherwise.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "llasa_search" / "tiny" / "judges
 ORDERS = {"unigram": 1, "bigram": 2}
 TEXTS = 60_000
 MIX: texts.Mix = {texts.sentence: 45, texts.word_string: 38, texts.numbers: 10, texts.names: 7}
-"""Weights of an earlier training's texts. They stay: scores of judges that change cannot be compared."""
+"""Weights of the texts of an earlier training. They do not change, so that the judges' scores stay comparable."""
 
 
 def write(folder: Path = FOLDER) -> None:
@@ -41,7 +41,7 @@ def training_sentences(count: int) -> list[list[str]]:
 
 
 def vocabulary() -> list[str]:
-    """Returns the words that texts are drawn from, also those that are held out of training."""
+    """Returns the words of all texts, including those that are held out of training."""
     return sorted({*words.common(), *words.HAND_WRITTEN})
 
 

@@ -1,11 +1,11 @@
-"""The language model: a `LlamaForCausalLM` over characters and speech codes.
+"""Trains the language model, a `LlamaForCausalLM` over characters and speech codes.
 
-What it must learn first is that the text matters, so it begins with short random word strings; then whole
-utterances; then compositions: a voice prompt before the target, another style of the same voice, several
-utterances up to 30 s. A voice prompt and what follows it are takes of their own, as with people, so that
-one prompt can be continued in more than one way; a passage keeps to its take. Probe all along: the validation
-loss with the text's characters shuffled, less the true one; and the validation loss less that on training
-utterances (after five passes over 31 hours: 0.5 nats).
+The model must first learn to condition on the text, so training begins with short random word strings. Then it uses
+single utterances, and then combinations of up to 30 s: a voice prompt with another utterance in the same or another
+style, or several utterances. The voice prompt and the target are different takes, so that a prompt can be continued
+in more than one way; a passage has one take. Two values are logged: the validation loss with shuffled characters
+minus the validation loss, and the validation loss minus the loss on training utterances (0.5 nats after five epochs
+of 31 hours).
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ FOLDERS = {
     "base": "language_model",
     "large": "language_model-large",
 }
-TOKENS_A_BATCH = 4000
-SHORT_UNTIL, SINGLE_UNTIL = 0.12, 0.40  # shares of training: short strings, then single utterances
+BATCH_TOKENS = 4000
+SHORT_UNTIL, SINGLE_UNTIL = 0.12, 0.40  # shares of the steps: short strings, then single utterances
 LONGEST = 1500  # codes of one example: 30 s
-MISHEARD = 0.1  # share of the codes that are continued in training, but were never said
+CORRUPTED = 0.1  # share of the input codes that are replaced by random codes in training
 
 
 def build(size: str = "base") -> LlamaForCausalLM:
-    """A fresh model whose code embeddings start from the codec's own digits, so that near codes are near."""
+    """Returns a new model; code embeddings are initialised from the codec's digits, so that similar codes are close."""
     width, layers, heads, kv_heads, inner = SIZES[size]
     tokenizer = tokens.build()
     torch.manual_seed(0)
@@ -72,7 +72,7 @@ def build(size: str = "base") -> LlamaForCausalLM:
 
 @dataclass(frozen=True)
 class Piece:
-    """One utterance: its text's ids, its codes, and what it may be composed with."""
+    """One utterance: the token ids of its text, its codes, and the properties for combinations."""
 
     text: list[int]
     codes: np.ndarray
@@ -83,7 +83,7 @@ class Piece:
 
 
 class Corpus:
-    """All utterances of a folder of codes, and batches of one kind and about one length."""
+    """The utterances of a folder of codes, and batches of examples with similar lengths."""
 
     def __init__(self, folder: Path, validation: bool = False) -> None:
         self.tokenizer = tokens.build()
@@ -123,7 +123,7 @@ class Corpus:
         return pieces
 
     def example(self, pieces: list[Piece], shuffle: random.Random | None = None) -> tuple[list[int], int]:
-        """Token ids of one example, and where its speech begins."""
+        """Returns the token ids of one example and the position of its first speech token."""
         text: list[int] = []
         for piece in pieces:
             text += ([self.space] if text else []) + piece.text
@@ -141,14 +141,14 @@ class Corpus:
         prompt = rng.choice(one)
         if kind < 0.35:  # a voice prompt, and the same voice in any style
             return [prompt, *self._passage(rng, prompt, (prompt.speaker,), 1)]
-        # in the same style: one or two utterances, or three to five
+        # the same style, with one or two utterances, or with three to five
         count = rng.choice([1, 1, 2]) if kind < 0.75 else rng.choice([3, 4, 5])
         return [prompt, *self._passage(rng, prompt, (prompt.speaker, prompt.style), count)]
 
     def _passage(
         self, rng: random.Random, prompt: Piece, takes: tuple[str, ...], count: int
     ) -> Iterator[Piece]:
-        """Up to `count` utterances of one take, as many as 30 s hold."""
+        """Yields up to `count` utterances of one take, of at most 30 s together with the prompt."""
         take = [p for p in self.sessions[rng.choice(self.takes[takes])] if p is not prompt]
         total = len(prompt.codes)
         for piece in rng.sample(take, min(count, len(take))):
@@ -158,7 +158,7 @@ class Corpus:
             yield piece
 
     def batch(self, step: int, progress: float) -> list[list[Piece]]:
-        """Examples of about one length, near `TOKENS_A_BATCH` speech tokens in all."""
+        """Returns examples of similar lengths with about `BATCH_TOKENS` speech tokens in total."""
         rng = random.Random(step)
         if progress > SINGLE_UNTIL and rng.random() < 0.6:
             drawn = sorted(
@@ -179,22 +179,22 @@ class Corpus:
 
 
 def _fits(rows: int, longest: int) -> bool:
-    """Whether so many rows, padded to the longest, fit a batch: by tokens, and by memory for attention."""
-    return rows * longest <= TOKENS_A_BATCH and rows * longest**2 <= 4_000_000
+    """Returns whether this number of padded rows fits into a batch, by tokens and by attention memory."""
+    return rows * longest <= BATCH_TOKENS and rows * longest**2 <= 4_000_000
 
 
 class HeadLoss(torch.autograd.Function):
-    """Mean cross-entropy behind an output head, with both gradients taken on the way forward: the logits are
-    made once, in place, and not kept (half the time of `cross_entropy` on a CPU)."""
+    """Mean cross-entropy of an output head. The forward pass computes both gradients, so that the logits are computed
+    once, in place, and not stored (half the time of `cross_entropy` on a CPU)."""
 
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, head: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         logits = (hidden @ head.T).float()
         rows = torch.arange(len(target), device=target.device)
-        peak, right = logits.amax(-1, keepdim=True), logits[rows, target]
+        peak, target_logits = logits.amax(-1, keepdim=True), logits[rows, target]
         e = logits.sub_(peak).exp_()
         total = e.sum(-1, keepdim=True)
-        value = ((total.log() + peak)[:, 0] - right).mean()
+        value = ((total.log() + peak)[:, 0] - target_logits).mean()
         e.div_(total * len(target))
         e[rows, target] -= 1 / len(target)
         gradient = e.to(hidden.dtype)
@@ -207,21 +207,21 @@ class HeadLoss(torch.autograd.Function):
         return gradient * to_hidden, gradient * to_head, None
 
 
-def misheard(ids: torch.Tensor, first: int, rng: torch.Generator) -> torch.Tensor:
-    """Token ids with a share `MISHEARD` of the codes, which begin at id `first`, replaced by any code.
+def corrupted(ids: torch.Tensor, first: int, rng: torch.Generator) -> torch.Tensor:
+    """Returns token ids with a share `CORRUPTED` of the codes, which begin at id `first`, replaced by random codes.
 
-    It is meant to keep the model from learning recordings by heart, and to prepare it for its own errors.
+    This reduces overfitting and prepares the model for its own errors.
     """
-    wrong = (ids >= first) & (ids < first + tokens.CODES) & (torch.rand(ids.shape, generator=rng) < MISHEARD)
+    wrong = (ids >= first) & (ids < first + tokens.CODES) & (torch.rand(ids.shape, generator=rng) < CORRUPTED)
     return torch.where(wrong, first + torch.randint(tokens.CODES, ids.shape, generator=rng), ids)
 
 
 class Trainee:
-    """A model as it is trained: its layers compiled, its head cut to speech codes and END."""
+    """A model in training, with compiled layers and a head that is restricted to speech codes and END."""
 
     def __init__(self, model: LlamaForCausalLM) -> None:
         self.model = model
-        torch._dynamo.config.recompile_limit = 64  # a limit of 8 is soon met, and then nothing is compiled
+        torch._dynamo.config.recompile_limit = 64  # with the default of 8, compilation stops early
         model.set_attn_implementation("eager")  # compiled, faster than sdpa at these sizes on a CPU
         self.layers = torch.compile(model.model, dynamic=True)
 
@@ -230,12 +230,12 @@ class Trainee:
         corpus: Corpus,
         batch: list[list[Piece]],
         shuffle: random.Random | None = None,
-        mishear: torch.Generator | None = None,
+        corruption: torch.Generator | None = None,
     ) -> tuple[torch.Tensor, int]:
-        """Mean cross-entropy of speech codes and END in nats, and how many there were.
+        """Returns the mean cross-entropy of speech codes and END in nats, and their number.
 
-        Rows are padded on the right: causal attention never sees the padding. With `mishear`, the
-        model continues what was `misheard`; the codes that it is to say stay right.
+        Rows are padded on the right, which causal attention does not attend to. With `corruption`, the input codes
+        are `corrupted`; the targets stay the same.
         """
         made = [corpus.example(pieces, shuffle) for pieces in batch]
         width = -(-max(len(ids) for ids, _ in made) // 8) * 8
@@ -246,8 +246,8 @@ class Trainee:
             wanted[i, begin - 1 : len(row) - 1] = True
         target = ids.roll(-1, 1)[wanted]
         target = torch.where(target == corpus.end, tokens.CODES, target - corpus.first).to(loop.DEVICE)
-        if mishear is not None:
-            ids = misheard(ids, corpus.first, mishear)
+        if corruption is not None:
+            ids = corrupted(ids, corpus.first, corruption)
         with loop.autocast():
             hidden = self.layers(input_ids=ids.to(loop.DEVICE), use_cache=False).last_hidden_state
         table = self.model.model.embed_tokens.weight
@@ -264,11 +264,11 @@ def train(
     rate: float = 1.5e-3,
     start: Path | None = None,
 ) -> None:
-    """Trains, and writes its folder of `FOLDERS` in `work` with its tokenizer in transformers' format.
+    """Trains the model and writes it with its tokenizer to its folder of `FOLDERS` in `work`, in transformers' format.
 
     Args:
-        start: a folder of that format to begin from, perhaps of a smaller model; then all compositions are
-            trained from the first step.
+        start: a folder in this format to initialise from, possibly of a smaller model; combinations are then
+            used from the first step.
     """
     model, keep = build(size), 0.0
     if start is not None:
@@ -283,7 +283,7 @@ def train(
 
     def step_loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         batch = corpus.batch(step, step / steps if start is None else 1.0)
-        value, count = trainee.loss(corpus, batch, mishear=torch.Generator().manual_seed(step))
+        value, count = trainee.loss(corpus, batch, corruption=torch.Generator().manual_seed(step))
         return value, {"loss": value.item(), "tokens": count}
 
     @torch.no_grad()
@@ -313,18 +313,18 @@ def train(
 
 
 def _singles(corpus: Corpus) -> list[list[list[Piece]]]:
-    """Batches of single utterances to measure by, always the same."""
+    """Returns batches of single utterances for the evaluation, always the same."""
     sample = [[p] for p in random.Random(1).sample(corpus.pieces, 160)]
     sample.sort(key=lambda ps: len(ps[0].codes))
     return [sample[i : i + 20] for i in range(0, 160, 20)]
 
 
 def export(model: LlamaForCausalLM, work: Path, size: str) -> None:
-    """Half precision, safetensors, with the tokenizer and its chat template."""
+    """Writes the model in half precision as safetensors, with the tokenizer and its chat template."""
     out = work / FOLDERS[size]
     half = LlamaForCausalLM(model.config)
     half.load_state_dict(model.state_dict())
     half.half().save_pretrained(out)
     tokens.build().save_pretrained(out)
-    packed = out / "tokenizer.json"  # indented, it is twice as large
+    packed = out / "tokenizer.json"  # with indentation, it is twice as large
     packed.write_text(json.dumps(json.loads(packed.read_text()), separators=(",", ":")), encoding="utf-8")

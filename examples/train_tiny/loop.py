@@ -1,4 +1,4 @@
-"""The training loop that all models share: one-cycle AdamW (and Muon), saves, resumes, logs."""
+"""Defines the training loop of all models: one-cycle AdamW (and Muon), with checkpoints and logs."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ def train(
     probe: Callable[[int], dict[str, float]] | None = None,
     probe_every: int = 1000,
 ) -> None:
-    """Minimises `step_loss(step)` for `steps` steps; goes on from `checkpoint` where one exists.
+    """Minimises `step_loss(step)` for `steps` steps; resumes from `checkpoint` if it exists.
 
     Args:
         model: its trainable parameters are optimised in float32.
-        step_loss: the loss of one batch, chosen by the step's number alone, and what to log.
-        checkpoint: written every `save_minutes` and at the end; holds weights, optimiser and step.
+        step_loss: returns the loss of one batch, which depends only on the number of the step, and values to log.
+        checkpoint: file for weights, optimiser state and step, written every `save_minutes` and at the end.
         rate: peak learning rate.
-        by_muon: matrices whose updates are orthogonalised (Muon, Jordan et al. 2024), scaled so that
-            AdamW's rate suits them; AdamW moves the others.
-        keep: the share of the weights as they are now in those that training ends with. Where training goes
-            on from a trained model, the mean of both is better than either (arXiv 2203.05482).
-        probe: measures to log every `probe_every` steps.
+        by_muon: matrices that Muon updates (Jordan et al. 2024), scaled for AdamW's rate; AdamW updates the
+            other parameters.
+        keep: share of the initial weights in the final weights. If training continues from a trained model, the
+            average of both is better than either (arXiv 2203.05482).
+        probe: returns values to log every `probe_every` steps.
     """
     began = {name: value.clone() for name, value in model.state_dict().items()} if keep else {}
     trainable = [p for p in model.parameters() if p.requires_grad]

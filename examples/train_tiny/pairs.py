@@ -1,4 +1,4 @@
-"""Pairs of recordings of one or two names: for the error rate and the scale of a model that compares."""
+"""Compares pairs of recordings with the same and with different labels, for error rates and scales."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from speechbrain.utils.metric_stats import EER
 
 
 def split(first: np.ndarray, second: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Cosines of all pairs of two recordings, one from each side, of one name and of two names.
+    """Returns the cosines of all pairs of recordings with the same label and with different labels.
 
     Args:
         first: embeddings of length 1, [recordings, dim].
-        second: of the same recordings, perhaps after the codec.
-        names: who or what each recording is.
+        second: embeddings of the same recordings, possibly after the codec.
+        names: label of each recording.
     """
     cosines, named = first @ second.T, np.array(names)
     alike = named[:, None] == named
@@ -25,11 +25,11 @@ def split(first: np.ndarray, second: np.ndarray, names: Sequence[str]) -> tuple[
 
 
 def equal_error_rate(same: np.ndarray, other: np.ndarray, most: int = 4000) -> float:
-    """The share of `same` refused where as many of `other` are accepted; `most` of each, evenly taken."""
+    """Returns the equal error rate, from at most `most` evenly spaced values of each."""
     return float(EER(*(torch.from_numpy(x[:: -(-len(x) // most)]) for x in (same, other)))[0])
 
 
 def write_scale(same: np.ndarray, other: np.ndarray, folder: Path) -> None:
-    """Writes (worst, best) for verifiers: the median of `other`, and what one in twenty of `same` exceeds."""
+    """Writes the scale (worst, best) of a verifier: the median of `other` and the 95th percentile of `same`."""
     scale = [round(float(np.median(other)), 4), round(float(np.percentile(same, 95)), 4)]
     (folder / "scale.json").write_text(f"{json.dumps(scale)}\n")

@@ -1,4 +1,4 @@
-"""Another pitch for recorded speech, by overlap-add (Praat), for voices that do not let theirs be set."""
+"""Changes the pitch of recorded speech by overlap-add (Praat), for voices whose pitch flite cannot set."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ LOWEST, HIGHEST = 60.0, 300.0  # Hz
 
 
 def moved(audio: np.ndarray, sample_rate: int, mean: float, spread: float) -> np.ndarray:
-    """The same speech around another pitch.
+    """Returns the speech with another mean pitch and pitch range.
 
     Args:
         audio: float [samples].
         sample_rate: in Hz.
         mean: the new mean pitch in Hz.
-        spread: ratio of the new pitch range, in octaves, to the old one.
+        spread: ratio of the new pitch range to the old pitch range, in octaves.
 
     Returns:
-        float32 [samples]; `audio` itself where Praat finds no pitch.
+        float32 [samples]; `audio` itself if Praat finds no pitch.
     """
     manipulation = call(
         parselmouth.Sound(audio.astype(np.float64), sample_rate), "To Manipulation", 0.01, LOWEST, HIGHEST

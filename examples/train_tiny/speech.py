@@ -1,9 +1,8 @@
-"""Speech: flite voices warped into pseudo-speakers, each in four styles, 16 kHz mono.
+"""Synthesises speech of flite voices and pseudo-speakers in four styles, 16 kHz mono.
 
-A pseudo-speaker is a base voice whose formants are moved by resampling; flite's own pitch and pace settings
-make up for what the resampling does to pitch and pace, and Praat where flite ignores them. What is spoken in
-one session sounds alike; another take of the same speaker is a little different, as people are. Needs the
-program `flite` (Debian: `apt-get install flite`).
+A pseudo-speaker is a base voice whose formants are changed by resampling. flite's pitch and pace settings, or Praat
+if flite ignores them, compensate the effect of the resampling on pitch and pace. The utterances of a session sound
+similar; other takes of the same speaker differ slightly. Needs the program `flite` (Debian: `apt-get install flite`).
 """
 
 from __future__ import annotations
@@ -26,15 +25,15 @@ from examples.train_tiny import pitch, texts
 
 SAMPLE_RATE = 16_000
 BASES = {"slt": 172.0, "awb": 128.0, "kal16": 105.0, "rms": 100.0}  # mean pitch in Hz
-BUILT_IN = (*BASES, "p000", "p001")  # the package's own voices
+BUILT_IN = (*BASES, "p000", "p001")  # the built-in voices of the package
 SESSION = 5  # utterances of one speaker, style and strength
-STRENGTHS = (0.3, 1.5)  # of styles, as they are drawn
-NARROWEST, WIDEST = 0.82, 1.22  # formants that still sound like speech of a grown-up
+STRENGTHS = (0.3, 1.5)  # range of the strengths of styles
+NARROWEST, WIDEST = 0.82, 1.22  # formant ratios that sound like an adult
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """One (pseudo-)speaker: formants and pitch as ratios to the base voice, duration as a ratio."""
+    """A speaker or pseudo-speaker, with formants, pitch and duration as ratios to the base voice."""
 
     name: str
     base: str
@@ -45,7 +44,7 @@ class Speaker:
 
 @dataclass(frozen=True)
 class Style:
-    """How a style moves duration, mean pitch and pitch range (ratios at a strength of 1)."""
+    """The ratios by which a style changes duration, mean pitch and pitch range, at a strength of 1."""
 
     duration: float
     pitch: float
@@ -62,7 +61,7 @@ STYLES = {
 
 @dataclass(frozen=True)
 class Delivery:
-    """Everything that decides how one utterance sounds; the last three are ratios to the speaker's own."""
+    """The properties of one utterance; the last three are ratios to those of the speaker."""
 
     speaker: Speaker
     style: str = "neutral"
@@ -74,7 +73,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Population:
-    """Who speaks, the seed of the first shard's texts, and how far formants move from take to take."""
+    """The speakers, the seed of the first shard's texts, and the range of the formants between takes."""
 
     speakers: list[Speaker]
     seed: int
@@ -82,7 +81,7 @@ class Population:
 
 
 def _drawn(prefix: str, count: int, seed: int) -> list[Speaker]:
-    """Pseudo-speakers of all base voices in turn."""
+    """Returns pseudo-speakers, which take the base voices in turn."""
     rng = random.Random(seed)
     return [
         Speaker(
@@ -97,19 +96,19 @@ def _drawn(prefix: str, count: int, seed: int) -> list[Speaker]:
 
 
 def speakers(held_out: bool = False) -> list[Speaker]:
-    """The 4 base voices and 32 training pseudo-speakers, or the 16 held-out pseudo-speakers."""
+    """Returns the 4 base voices and 32 training pseudo-speakers, or the 16 held-out pseudo-speakers."""
     if held_out:
         return _drawn("h", 16, seed=7)
     return [*(Speaker(base, base) for base in BASES), *_drawn("p", 32, seed=5)]
 
 
 def verifier_speakers() -> list[Speaker]:
-    """Returns 300 further pseudo-speakers, which only the verifiers are trained on."""
+    """Returns 300 other pseudo-speakers, whose speech only the verifiers are trained on."""
     return _drawn("v", 300, seed=9)
 
 
 def _trim(audio: np.ndarray, keep: float = 0.08) -> np.ndarray:
-    """Cuts edge silence, keeping `keep` seconds of it."""
+    """Trims the silence at both ends to `keep` seconds."""
     loud = np.flatnonzero(np.abs(audio) > 0.02 * np.abs(audio).max())
     pad = int(keep * SAMPLE_RATE)
     return audio[max(0, loud[0] - pad) : loud[-1] + pad]
@@ -122,7 +121,7 @@ def speak(text: str, how: Delivery) -> np.ndarray:
     duration = speaker.duration * how.pace * style.duration**power
     wanted = BASES[speaker.base] * speaker.pitch * how.pitch * style.pitch**power
     mean = wanted / formant  # before resampling
-    mean = max(mean, 150.0) if speaker.base == "slt" else mean  # below, slt breaks into octave jumps
+    mean = max(mean, 150.0) if speaker.base == "slt" else mean  # below this, slt has octave jumps
     spread = (0.11 if speaker.base == "slt" else 0.13) * mean * style.spread**power
     command = [
         "flite",
@@ -152,7 +151,7 @@ def speak(text: str, how: Delivery) -> np.ndarray:
 
 
 def _from_wav(raw: bytes) -> np.ndarray:
-    """flite cannot seek on a pipe, so the sizes in its header are wrong: read the samples behind it."""
+    """Reads the samples after flite's wav header; its sizes are wrong, because flite cannot seek in a pipe."""
     rate = int.from_bytes(raw[24:28], "little")
     audio = np.frombuffer(raw[44 : 44 + (len(raw) - 44) // 2 * 2], "<i2").astype(np.float32) / 32768
     return audio if rate == SAMPLE_RATE else soxr.resample(audio, rate, SAMPLE_RATE)
@@ -168,8 +167,8 @@ POPULATIONS = {
 def session(
     rng: random.Random, population: Population, forbidden: set[str]
 ) -> Iterator[tuple[texts.Text, Delivery]]:
-    """One take: several texts by one speaker in one style; a built-in voice is eight times as likely as
-    another.
+    """Yields one take: several texts of one speaker in one style. A built-in voice is eight times as probable as
+    another voice.
     """
     everyone = population.speakers
     speaker = rng.choices(everyone, [8.0 if s.name in BUILT_IN else 1.0 for s in everyone])[0]
@@ -186,9 +185,7 @@ def session(
 
 
 def write_shard(folder: Path, shard: int, sessions: int, population: str = "training") -> None:
-    """Writes `sessions` sessions as one int16 array and one JSON line an utterance; does nothing when they
-    exist.
-    """
+    """Writes `sessions` sessions as one int16 array and one JSON line per utterance, unless the files exist."""
     wav, meta = folder / f"{shard:04d}.npy", folder / f"{shard:04d}.jsonl"
     if meta.exists():
         return

@@ -1,6 +1,6 @@
-"""Texts: sentences from templates, random word strings, numbers and names; and the three evaluation sets.
+"""Generates texts: sentences from templates, random word strings, numbers and names, and the evaluation sets.
 
-Each text has two forms: `text` as a user would write it ("27 boxes") and `spoken`, the words that are spoken.
+Each text has two forms: `text` as a user writes it ("27 boxes"), and `spoken`, the spoken form.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from examples.train_tiny import words as w
 
 @dataclass(frozen=True)
 class Text:
-    """One text to speak: as written, as spoken, and the generator that made it."""
+    """One text with its written form, its spoken form and the name of its generator."""
 
     text: str
     spoken: str
@@ -41,7 +41,7 @@ There is a {adjective} {thing} {preposition} the {place}.
 Why was the {adjective} {animal} {preposition} the {place}?
 The {person} from {town} {verb} every {thing} in the {place}.
 She {verb} the {thing}, but the {person} {verb} it again.
-He said that the {place} was {adjective} and {adjective}.
+He spoken_form that the {place} was {adjective} and {adjective}.
 Nobody knew who {verb} the {adjective} {thing}.
 The {thing} and the {thing} were {preposition} the {adjective} {place}.
 {name} could not {base} the {animal} without a {thing}.
@@ -65,8 +65,8 @@ About {number} percent of the {unit} were {adjective}.
 
 def _number(rng: random.Random) -> tuple[str, str]:
     value = rng.choice([rng.randint(2, 20), rng.randint(21, 99), rng.randint(100, 999)])
-    said = num2words(value).replace("-", " ").replace(" and ", " ")
-    return (str(value) if rng.random() < 0.7 else said), said
+    spoken_form = num2words(value).replace("-", " ").replace(" and ", " ")
+    return (str(value) if rng.random() < 0.7 else spoken_form), spoken_form
 
 
 def _fill(template: str, rng: random.Random, kind: str) -> Text:
@@ -86,19 +86,21 @@ def _fill(template: str, rng: random.Random, kind: str) -> Text:
         "town": w.TOWNS,
         "unit": w.UNITS,
     }
-    written, said = template, template
+    written, spoken_form = template, template
     while match := re.search(r"\{(\w+)\}", written):
         slot = match.group(0)
         one = two = rng.choice(choices[match.group(1)]) if match.group(1) != "number" else ""
         if not one:
             one, two = _number(rng)
-        written, said = written.replace(slot, one, 1), said.replace(slot, two, 1)
+        written, spoken_form = written.replace(slot, one, 1), spoken_form.replace(slot, two, 1)
     fixed = re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", written)
-    return Text(fixed[0].upper() + fixed[1:], spoken(re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", said)), kind)
+    return Text(
+        fixed[0].upper() + fixed[1:], spoken(re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", spoken_form)), kind
+    )
 
 
 def spoken(text: str) -> str:
-    """Lower case words only, apostrophes kept."""
+    """Returns lower-case words without punctuation except apostrophes."""
     return " ".join(re.sub(r"[^a-z' ]", " ", text.lower()).split())
 
 
@@ -134,7 +136,7 @@ def names(rng: random.Random) -> Text:
 
 
 def long_sentence(rng: random.Random) -> Text:
-    """Two sentences joined to 15 to 22 words."""
+    """Returns two sentences that are joined into one with 15 to 22 words."""
     while True:
         a, b = sentence(rng), sentence(rng)
         joined = f"{a.text.rstrip('.?')}, and then {b.text[0].lower()}{b.text[1:]}"
@@ -145,7 +147,7 @@ def long_sentence(rng: random.Random) -> Text:
 Mix = Mapping[Callable[[random.Random], Text], float]
 
 MIX: Mix = {sentence: 25, long_sentence: 10, word_string: 25, uncommon_words: 15, numbers: 18, names: 7}
-"""The mix of training texts, in percent."""
+"""The kinds of training texts, in percent."""
 
 
 def training_text(rng: random.Random, mix: Mix = MIX) -> Text:
@@ -159,11 +161,11 @@ def rare_words(rng: random.Random) -> Text:
 
 
 def held_out_words(rng: random.Random) -> Text:
-    """A sentence with two or three words that no training text contains."""
+    """Returns a sentence with two or three words that no training text contains."""
     chosen = rng.sample(w.held_out(), 3)
     made = rng.choice(
         [
-            f"The {{person}} said {chosen[0]} and {chosen[1]} {{time}}.",
+            f"The {{person}} spoken_form {chosen[0]} and {chosen[1]} {{time}}.",
             f"We {{verb}} {chosen[0]} {chosen[1]} {{preposition}} the {{place}}.",
             f"{chosen[0]} {chosen[1]} {{adjective}} {{thing}} {chosen[2]}.",
         ]
@@ -185,7 +187,7 @@ def _distinct(
 
 
 def evaluation_sets() -> dict[str, list[Text]]:
-    """The dev (50), standard (100) and hard (100) sets; no text is in two of them."""
+    """Returns the sets dev (50), standard (100) and hard (100); no text is in two sets."""
     taken: set[str] = set()
     return {
         "dev": _distinct(50, [sentence, sentence, long_sentence, numbers, held_out_words], 101, taken),

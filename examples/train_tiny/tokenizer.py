@@ -1,4 +1,4 @@
-"""The tiny model's tokenizer: characters as text tokens, Llasa's markers, `<|s_N|>`, and a chat template."""
+"""Builds the embedded model's tokenizer: characters as text tokens, Llasa's markers, `<|s_N|>`, and a chat template."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TEMPLATE = (
 
 
 def build() -> PreTrainedTokenizerFast:
-    """Lower-cases, strips accents, turns a character it does not know into `<|unk|>`."""
+    """Returns a tokenizer that lower-cases text, removes accents and maps unknown characters to `<|unk|>`."""
     vocabulary = {token: i for i, token in enumerate(["<|pad|>", "<|unk|>", *CHARACTERS])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<|unk|>"))
     tokenizer.normalizer = normalizers.Sequence(

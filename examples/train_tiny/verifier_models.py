@@ -1,7 +1,7 @@
-"""The models of the speaker, emotion and CTC verifiers: their training data, and their measured quality.
+"""Trains and evaluates the models of the speaker, emotion and CTC verifiers.
 
-Their speech has voices and texts of its own. What they are measured by is in no training: recordings by the
-held-out pseudo-speakers, and fresh ones by the voices that the language model knows.
+Their training data have separate voices and texts. The evaluation data are not part of any training: recordings of
+the held-out pseudo-speakers, and new recordings of the language model's training voices.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from examples.train_tiny import asr, codes, ctc, ecapa, emotion, speech
 
 FOLDERS = ("speaker", "emotion", "ctc")
 SHARDS, THROUGH_CODEC = 10, 4
-FRESH = 1000  # a shard whose texts no training has
+FRESH = 1000  # a shard whose texts are not in any training data
 
 
 def stages(work: Path, processes: int, start: Path | None) -> dict[str, Callable[[], object]]:
-    """Stages by name; they need `work/codec`, `work/speech`, `work/resynthesis` and `work/asr.pt`.
+    """Returns the stages by name; they need `work/codec`, `work/speech`, `work/resynthesis` and `work/asr.pt`.
 
     Args:
-        work: where everything is made.
-        processes: for synthesis and encoding.
-        start: a folder whose models are trained further; those that it lacks begin from nothing.
+        work: folder for all output.
+        processes: number of processes for synthesis and encoding.
+        start: folder whose models are trained further; missing models are trained from scratch.
     """
 
-    def begun(part: str) -> Path | None:
+    def checkpoint(part: str) -> Path | None:
         return start / part if start is not None and (start / part).exists() else None
 
     own = work / "verifiers"
@@ -36,11 +36,11 @@ def stages(work: Path, processes: int, start: Path | None) -> dict[str, Callable
     return {
         "verifiers' speech": lambda: _speech(own, processes),
         "verifiers' resynthesis": lambda: _resynthesis(work / "codec", own, processes),
-        "speaker": lambda: ecapa.train(both, work, start=begun("speaker")),
-        # A style is told best by those who know the voice: two thirds are by those of the language model.
-        "emotion": lambda: emotion.train([*2 * known, *both], work, start=begun("emotion")),
+        "speaker": lambda: ecapa.train(both, work, start=checkpoint("speaker")),
+        # Accuracy is best on training voices, so two thirds are recordings of the language model's voices.
+        "emotion": lambda: emotion.train([*2 * known, *both], work, start=checkpoint("emotion")),
         "verifiers' word ends": lambda: asr.write_word_ends(work / "asr.pt", both[0], ends, THROUGH_CODEC),
-        "ctc": lambda: ctc.train(both, work, ends=ends, start=begun("ctc")),
+        "ctc": lambda: ctc.train(both, work, ends=ends, start=checkpoint("ctc")),
         "measures": lambda: _measure(work, own),
     }
 
@@ -59,7 +59,7 @@ def _resynthesis(codec: Path, own: Path, processes: int) -> None:
 
 
 def _measure(work: Path, own: Path) -> None:
-    """Writes `work/measures.json`, which the model card prints, and each model's scale."""
+    """Writes each model's scale, and `work/measures.json` for the model card."""
     held_out = own / "held_out", own / "held_out_resynthesis"
     fresh = own / "fresh", own / "fresh_resynthesis"
     measures = {

@@ -1,6 +1,4 @@
-"""The built-in voices: four plain voices and two pseudo-speakers, each in four styles, as FLAC with
-transcripts.
-"""
+"""Writes the built-in voices: the four base voices and two pseudo-speakers in four styles, with transcripts."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from examples.train_tiny import speech, texts
 
 
 def write(folder: Path) -> None:
-    """Writes `<voice>-<style>.flac` and `voices.json`; the texts are in no evaluation set."""
+    """Writes `<voice>-<style>.flac` and `voices.json`; the texts are not in an evaluation set."""
     folder.mkdir(parents=True, exist_ok=True)
     taken = {t.spoken for group in texts.evaluation_sets().values() for t in group}
     chosen = [s for s in speech.speakers() if s.name in speech.BUILT_IN]

@@ -1,8 +1,7 @@
-"""The words that training texts are made of: hand-written classes, and a large common vocabulary.
+"""Defines the vocabulary of the training texts: hand-written classes and common words.
 
-The common vocabulary needs no list of ours: words that GPT-2's byte-pair merges joined into one token are
-frequent (their rank is roughly their frequency), and those that pocketsphinx's dictionary knows can be
-judged.
+The common words are single tokens of GPT-2, whose rank is approximately that of their frequency, and are in the
+dictionary of pocketsphinx, so that the judges can recognise them.
 """
 
 from __future__ import annotations
@@ -146,7 +145,7 @@ _UNWANTED = frozenset(
 
 @functools.cache
 def dictionary() -> frozenset[str]:
-    """Every word of pocketsphinx's English dictionary (CMUdict), lower case."""
+    """Returns the lower-case words of pocketsphinx's English dictionary (CMUdict)."""
     import pocketsphinx
 
     path = Path(pocketsphinx.get_model_path("en-us")) / "cmudict-en-us.dict"
@@ -156,7 +155,7 @@ def dictionary() -> frozenset[str]:
 
 @functools.cache
 def common(limit: int = 2000) -> tuple[str, ...]:
-    """The `limit` most frequent single-token words of GPT-2's vocabulary that the dictionary knows, by rank."""
+    """Returns the `limit` most frequent single-token words of GPT-2 that are in the dictionary, by rank."""
     import whisper
 
     path = Path(whisper.__file__).parent / "assets" / "gpt2.tiktoken"
@@ -180,19 +179,19 @@ def common(limit: int = 2000) -> tuple[str, ...]:
 
 @functools.cache
 def held_out() -> tuple[str, ...]:
-    """Common words that no training text may contain: one in twenty by hash, neither hand-written nor numbers."""
+    """Returns the common words that no training text contains: one in twenty by hash, not hand-written or numbers."""
     known = {*HAND_WRITTEN, *NUMBERS}
     return tuple(w for w in common() if w not in known and len(w) > 3 and zlib.crc32(w.encode()) % 20 == 0)
 
 
 @functools.cache
 def trainable() -> tuple[str, ...]:
-    """Common words that training may use, by rank."""
+    """Returns the common words that training texts may contain, by rank."""
     out = set(held_out())
     return tuple(w for w in common() if w not in out)
 
 
 @functools.cache
 def uncommon() -> tuple[str, ...]:
-    """Returns 6,000 less frequent words, which teach how unknown words are spoken."""
+    """Returns 6,000 less frequent words, from which the model learns to pronounce unknown words."""
     return common(8000)[2000:]

@@ -46,11 +46,11 @@ def test_the_loss_of_the_head_is_cross_entropy(lm: ModuleType) -> None:
         torch.testing.assert_close(fast, plain)
 
 
-def test_only_codes_are_misheard(lm: ModuleType) -> None:
+def test_only_codes_are_corrupted(lm: ModuleType) -> None:
     """Text or markers that are no longer those of the speech; a share that is not the one stated."""
     first = 300
     ids = torch.arange(first + 4096 + 20).repeat(20, 1)
-    made = lm.misheard(ids, first, torch.Generator().manual_seed(0))
+    made = lm.corrupted(ids, first, torch.Generator().manual_seed(0))
     codes = (ids >= first) & (ids < first + 4096)
     assert torch.equal(made[~codes], ids[~codes])
     assert made[codes].min() >= first and made[codes].max() < first + 4096

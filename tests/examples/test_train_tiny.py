@@ -154,7 +154,7 @@ def test_clips_of_the_recogniser_say_what_their_text_says(modules: dict[str, Mod
     clip = audio, " ".join(words), ends
     texts = set()
     for seed in range(60):
-        for change in (modules["asr"].Clips._cut, modules["asr"].Clips._rearranged):
+        for change in (modules["asr"].Clips._cropped, modules["asr"].Clips._rearranged):
             made, text, _ = change(clip, random.Random(seed))
             lengths = [ends[words.index(word)] - [0, *ends][words.index(word)] for word in text.split()]
             spans = np.split(made, np.cumsum(lengths)[:-1])
