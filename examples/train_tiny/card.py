@@ -11,32 +11,33 @@ import torch
 from safetensors import safe_open
 
 TEXT = """\
-# The embedded default
+# The embedded model
 
-Small checkpoints in the formats of the real ones, trained from scratch. The code that runs Llasa-1B runs them
-offline, without a GPU, in seconds. They are for trying the library, for tests and for studies of search. They
-speak English with synthetic voices, and make enough errors for a search to improve on.
+These are small checkpoints in the formats of the real ones, trained from scratch. The code that runs Llasa-1B runs
+them offline, without a GPU, in seconds. They are for trials of the library, for tests and for studies of search. The
+language model speaks English with synthetic voices. It makes many errors, which a search can reduce.
 
 | part | format | parameters | MB | steps of training |
 |---|---|---|---|---|
 {rows}
 
-All in half precision, {total:.1f} MB with voices, texts and the judges' n-gram models; codec, language model and
-recogniser alone {core:.1f} MB.
+All weights are in half precision. The package has {total:.1f} MB with voices, texts and the judges' n-gram models;
+codec, language model and recogniser have {core:.1f} MB.
 
-- **Data.** {utterances} utterances, {hours:.1f} hours, made by flite (voices slt, awb, kal16, rms) and
-  warped into 32 further pseudo-speakers, each in four styles (neutral, happy, sad, angry) of a strength
-  drawn from 0.3 to 1, and to 1.5 at the end of training. Texts are generated: sentences, random word
-  sequences, numbers, names. There are no human recordings and no scraped text.
-- **Evaluation.** `texts/dev.jsonl` (50), `standard.jsonl` (100) and `hard.jsonl` (100: long sentences,
-  numbers, rare words, words held out of training) are not among the training texts.
-- **Training them again.** `python -m examples.train_tiny` (see its README).
-- **Limits.** English only; characters other than letters, digits and common punctuation are not spoken;
-  voices other than those of flite are imitated poorly.
-- **Licence.** Apache-2.0, like the code. The real Llasa and X-codec2 weights are CC BY-NC 4.0.
+- **Data.** The training data are {utterances} utterances ({hours:.1f} hours) of flite (voices slt, awb, kal16, rms) and
+  of 32 pseudo-speakers that are derived from these voices, each in four styles (neutral, happy, sad, angry) of a random
+  strength from 0.3 to 1, or to 1.5 at the end of training. The texts are generated sentences, random
+  word strings, numbers and names. There are no human recordings and no scraped text.
+- **Evaluation texts.** `texts/dev.jsonl` (50), `standard.jsonl` (100) and `hard.jsonl` (100: long sentences,
+  numbers, rare words, words held out of training) are not in the training data.
+- **Training.** `python -m examples.train_tiny` trains the models again (see its README).
+- **Limits.** The models support English only. The language model ignores characters other than letters, digits and
+  common punctuation. Its speaker similarity is low for voices other than those of flite.
+- **Licence.** The licence is Apache-2.0, like that of the code. The licence of the real Llasa and X-codec2 weights is
+  CC BY-NC 4.0.
 
-{verifiers}Word error rates by a judge of another model family with two language models (more in
-`docs/results/benchmarks.md` in the repository, whose script writes this table too):
+{verifiers}The next table shows word error rates by a judge of another model family with two language models
+(`docs/results/benchmarks.md` in the repository has more measurements):
 
 {quality}
 """
@@ -45,11 +46,11 @@ QUALITY = re.compile("<!-- quality:begin -->.*<!-- quality:end -->", re.DOTALL)
 
 
 VERIFIERS = """\
-The verifiers' models were trained on 300 other pseudo-speakers and other texts; two thirds of the emotion
-model's data were of the voices above. Results on recordings that were not used in training, as originals and
-after the codec:
+The verifiers' models were trained on 300 other pseudo-speakers and other texts; two thirds of the emotion model's
+data have the voices above. The table shows results on recordings that were not used in training, before and after
+the codec:
 
-| measure | on | |
+| measure | recordings | value |
 |---|---|---|
 """
 

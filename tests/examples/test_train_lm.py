@@ -54,7 +54,7 @@ def test_only_codes_are_corrupted(lm: ModuleType) -> None:
     codes = (ids >= first) & (ids < first + 4096)
     assert torch.equal(made[~codes], ids[~codes])
     assert made[codes].min() >= first and made[codes].max() < first + 4096
-    assert (made != ids)[codes].float().mean().item() == pytest.approx(lm.MISHEARD, abs=0.01)
+    assert (made != ids)[codes].float().mean().item() == pytest.approx(lm.CORRUPTED, abs=0.01)
 
 
 @pytest.fixture(scope="module")
