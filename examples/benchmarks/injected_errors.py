@@ -44,7 +44,7 @@ def repeat(words: list[str], rng: random.Random) -> list[str]:
 
 
 def swap(words: list[str], rng: random.Random) -> list[str]:
-    """Returns the words with two different words swapped."""
+    """Returns the words after swapping two different words."""
     pairs = [(i, j) for j in range(len(words)) for i in range(j) if words[i] != words[j]]
     i, j = rng.choice(pairs)
     changed = list(words)
@@ -53,7 +53,7 @@ def swap(words: list[str], rng: random.Random) -> list[str]:
 
 
 def substitute(words: list[str], rng: random.Random) -> list[str]:
-    """Returns the words with one replaced by a frequent word of about the same length."""
+    """Returns the words after replacing one by a frequent word of similar length."""
     from examples.train_tiny.words import trainable
 
     at = rng.randrange(len(words))

@@ -121,10 +121,10 @@ class SpectralLoss(nn.Module):
             logs += [x.clamp(min=1e-4).log() for x in (mel, magnitude)]
         return logs
 
-    def forward(self, made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    def forward(self, output: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             wanted = self._logs(true)
-        pairs = zip(self._logs(made), wanted, strict=True)
+        pairs = zip(self._logs(output), wanted, strict=True)
         return torch.stack([F.l1_loss(a, b) for a, b in pairs]).sum() / len(SCALES)
 
 
@@ -182,12 +182,12 @@ def train(
         with loop.autocast():
             with torch.set_grad_enabled(not fixed):
                 z, codes = _quantised(model, x)
-            made = model.acoustic_decoder(model.quantizer.project_out(codes))[:, 0].float()
-        loss, spread = spectral(made, true), _spread(z)
+            output = model.acoustic_decoder(model.quantizer.project_out(codes))[:, 0].float()
+        loss, spread = spectral(output, true), _spread(z)
         logs = {"loss": loss.item(), "spread": spread.item()}
         if content is not None:
             with loop.autocast():
-                loss = loss + CONTENT * (kept := content(made, true))
+                loss = loss + CONTENT * (kept := content(output, true))
             logs["content"] = kept.item()
         return loss + 0.1 * spread, logs
 

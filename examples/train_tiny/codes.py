@@ -31,18 +31,18 @@ def encode_shard(model: Xcodec2Model, meta: Path, out: Path) -> None:
         for line in meta.read_text().splitlines():
             row = json.loads(line)
             frames = codec.semantic_frames(model, audio[row["start"] : row["start"] + row["length"]])
-            made = codec.encode_frames(model, frames).cpu().numpy().astype(np.int16)
-            lines.append(json.dumps({**row, "start": position, "length": len(made)}))
-            pieces.append(made)
-            position += len(made)
+            codes = codec.encode_frames(model, frames).cpu().numpy().astype(np.int16)
+            lines.append(json.dumps({**row, "start": position, "length": len(codes)}))
+            pieces.append(codes)
+            position += len(codes)
     np.save(out / meta.with_suffix(".npy").name, np.concatenate(pieces))
     target.write_text("\n".join(lines) + "\n")
 
 
 @torch.no_grad()
-def decode(model: Xcodec2Model, made: np.ndarray) -> np.ndarray:
+def decode(model: Xcodec2Model, codes: np.ndarray) -> np.ndarray:
     """Decodes the codes of one utterance to int16 samples."""
-    audio = model.decode(torch.from_numpy(made.astype(np.int64))[None, None].to(loop.DEVICE)).audio_values[
+    audio = model.decode(torch.from_numpy(codes.astype(np.int64))[None, None].to(loop.DEVICE)).audio_values[
         0, 0
     ]
     return (audio.clamp(-1, 1).cpu().numpy() * 32767).astype(np.int16)
@@ -54,10 +54,10 @@ def resynthesise_shard(model: Xcodec2Model, meta: Path, out: Path) -> None:
     if target.exists():
         return
     out.mkdir(parents=True, exist_ok=True)
-    made, pieces, lines, position = np.load(meta.with_suffix(".npy"), mmap_mode="r"), [], [], 0
+    codes, pieces, lines, position = np.load(meta.with_suffix(".npy"), mmap_mode="r"), [], [], 0
     for line in meta.read_text().splitlines():
         row = json.loads(line)
-        audio = decode(model, np.asarray(made[row["start"] : row["start"] + row["length"]]))
+        audio = decode(model, np.asarray(codes[row["start"] : row["start"] + row["length"]]))
         lines.append(json.dumps({**row, "start": position, "length": len(audio)}))
         pieces.append(audio)
         position += len(audio)

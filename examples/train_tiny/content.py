@@ -29,9 +29,9 @@ class ContentLoss(nn.Module):
             letters = self.speller.ctc(encoded)
         return encoded.float(), letters.float().log_softmax(-1)
 
-    def forward(self, made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    def forward(self, output: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             target, letters = self._recognised(true)
-        encoded, predicted = self._recognised(made)
+        encoded, predicted = self._recognised(output)
         divergence = F.kl_div(predicted, letters, reduction="none", log_target=True).sum(-1).mean()
         return F.l1_loss(encoded, target) + divergence

@@ -30,14 +30,14 @@ class Crops:
         """Returns rows with speaker and style, and their audio, [size, samples]."""
         rng = random.Random(step)
         samples = int(rng.uniform(self.shortest, self.longest) * speech.SAMPLE_RATE)
-        rows, made = [], []
+        rows, crops = [], []
         for _ in range(size):
             row, pieces = rng.choice(rng.choice(self.folders))
             whole = np.concatenate(pieces)
             start = rng.randint(0, len(whole) - samples)
             rows.append(row)
-            made.append(whole[start : start + samples])
-        return rows, torch.from_numpy(np.stack(made).astype(np.float32) / 32768)
+            crops.append(whole[start : start + samples])
+        return rows, torch.from_numpy(np.stack(crops).astype(np.float32) / 32768)
 
 
 def _sessions(folder: Path, longest: float) -> list[tuple[dict[str, Any], list[np.ndarray]]]:

@@ -36,8 +36,8 @@ def training_sentences(count: int) -> list[list[str]]:
     """Returns the words of `count` generated training texts, without those that are evaluation texts."""
     forbidden = {text.spoken for group in texts.evaluation_sets().values() for text in group}
     rng = random.Random("judges")
-    made = (texts.training_text(rng, MIX).spoken for _ in range(count))
-    return [spoken.split() for spoken in made if spoken not in forbidden]
+    sentences = (texts.training_text(rng, MIX).spoken for _ in range(count))
+    return [spoken.split() for spoken in sentences if spoken not in forbidden]
 
 
 def vocabulary() -> list[str]:

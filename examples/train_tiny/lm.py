@@ -114,10 +114,10 @@ class Corpus:
         self.short = [p for p in by_length if p.kind in ("words", "names") and len(p.codes) < 120]
 
     def _read(self, meta: Path) -> list[Piece]:
-        made, pieces = np.load(meta.with_suffix(".npy")), []
+        codes_of_shard, pieces = np.load(meta.with_suffix(".npy")), []
         for line in meta.read_text().splitlines():
             row = json.loads(line)
-            codes = made[row["start"] : row["start"] + row["length"]].astype(np.int64)
+            codes = codes_of_shard[row["start"] : row["start"] + row["length"]].astype(np.int64)
             text = self.tokenizer(row["text"], add_special_tokens=False)["input_ids"]
             pieces.append(Piece(text, codes, row["kind"], row["speaker"], row["style"], row["session"]))
         return pieces
@@ -237,14 +237,14 @@ class Trainee:
         Rows are padded on the right, which causal attention does not attend to. With `corruption`, the input codes
         are `corrupted`; the targets stay the same.
         """
-        made = [corpus.example(pieces, shuffle) for pieces in batch]
-        width = -(-max(len(ids) for ids, _ in made) // 8) * 8
-        ids = torch.zeros(len(made), width, dtype=torch.long)
-        wanted = torch.zeros(len(made), width, dtype=torch.bool)
-        for i, (row, begin) in enumerate(made):
+        examples = [corpus.example(pieces, shuffle) for pieces in batch]
+        width = -(-max(len(ids) for ids, _ in examples) // 8) * 8
+        ids = torch.zeros(len(examples), width, dtype=torch.long)
+        is_target = torch.zeros(len(examples), width, dtype=torch.bool)
+        for i, (row, begin) in enumerate(examples):
             ids[i, : len(row)] = torch.tensor(row)
-            wanted[i, begin - 1 : len(row) - 1] = True
-        target = ids.roll(-1, 1)[wanted]
+            is_target[i, begin - 1 : len(row) - 1] = True
+        target = ids.roll(-1, 1)[is_target]
         target = torch.where(target == corpus.end, tokens.CODES, target - corpus.first).to(loop.DEVICE)
         if corruption is not None:
             ids = corrupted(ids, corpus.first, corruption)
@@ -252,7 +252,7 @@ class Trainee:
             hidden = self.layers(input_ids=ids.to(loop.DEVICE), use_cache=False).last_hidden_state
         table = self.model.model.embed_tokens.weight
         head = torch.cat([table[corpus.first : corpus.first + tokens.CODES], table[corpus.end, None]])
-        rows = hidden[wanted.to(loop.DEVICE)].bfloat16()
+        rows = hidden[is_target.to(loop.DEVICE)].bfloat16()
         return HeadLoss.apply(rows, head.bfloat16(), target), len(target)
 
 

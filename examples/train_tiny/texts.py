@@ -163,27 +163,27 @@ def rare_words(rng: random.Random) -> Text:
 def held_out_words(rng: random.Random) -> Text:
     """Returns a sentence with two or three words that no training text contains."""
     chosen = rng.sample(w.held_out(), 3)
-    made = rng.choice(
+    template = rng.choice(
         [
             f"The {{person}} spoken_form {chosen[0]} and {chosen[1]} {{time}}.",
             f"We {{verb}} {chosen[0]} {chosen[1]} {{preposition}} the {{place}}.",
             f"{chosen[0]} {chosen[1]} {{adjective}} {{thing}} {chosen[2]}.",
         ]
     )
-    return _fill(made, rng, "held out")
+    return _fill(template, rng, "held out")
 
 
 def _distinct(
     count: int, makers: list[Callable[[random.Random], Text]], seed: int, taken: set[str]
 ) -> list[Text]:
     rng = random.Random(seed)
-    made: list[Text] = []
-    while len(made) < count:
-        text = makers[len(made) % len(makers)](rng)
+    found: list[Text] = []
+    while len(found) < count:
+        text = makers[len(found) % len(makers)](rng)
         if text.spoken not in taken:
             taken.add(text.spoken)
-            made.append(text)
-    return made
+            found.append(text)
+    return found
 
 
 def evaluation_sets() -> dict[str, list[Text]]:

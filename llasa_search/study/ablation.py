@@ -71,7 +71,7 @@ def run(ablation: Ablation) -> str:
     `report.md`. Searches are kept in `runs/`, so a killed study resumes.
 
     Raises:
-        LlasaSearchError: as in `Study.rows`, or the folder cannot be made, or a temperature cannot be chosen.
+        LlasaSearchError: as in `Study.rows`, or the folder cannot be created, or a temperature cannot be chosen.
     """
     make_folder(ablation.folder)
     judges = dict(ablation.judges) or {
@@ -110,10 +110,10 @@ def run(ablation: Ablation) -> str:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder with its parents.
+    """Creates a folder with its parents.
 
     Raises:
-        InputError: it cannot be made, for example because a file has that name.
+        InputError: the folder cannot be created, for example because a file has that name.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ def named_judges(given: Sequence[str]) -> dict[str, str]:
         if not (name and verifier):
             raise InputError(f"--judge {each}: give it a name, such as words={each.lstrip('=')}")
     if len({name for name, _ in pairs}) < len(pairs):
-        raise InputError("two --judge have the same name: give each its own")
+        raise InputError("two --judge have the same name: rename one")
     return {name: verifier for name, verifier in pairs}
 
 
@@ -192,7 +192,7 @@ def all_points(
         # The value is the same for every n, so two points are enough for the curve.
         ends = sorted({sizes[0], sizes[-1]})
         points += pool_points(pool, judge, ends, curves.at_random, "a random one", verified=False)
-        controls: dict[str, curves.Key] = {"likeliest": curves.likeliest, "shortest": curves.shortest}
+        controls: dict[str, curves.Key] = {"likeliest": curves.highest_logprob, "shortest": curves.shortest}
         controls |= {f"oracle: {other}": curves.oracle(other) for other in same_measure(pool, judge, judges)}
         for name, key in controls.items():
             points += pool_points(pool, judge, sizes, key, name, verified=False)

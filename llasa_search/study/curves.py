@@ -68,7 +68,7 @@ def at_random(pool: Sequence[Row]) -> FloatArray:
     return np.zeros(len(pool))
 
 
-def likeliest(pool: Sequence[Row]) -> FloatArray:
+def highest_logprob(pool: Sequence[Row]) -> FloatArray:
     """Ranks by the mean log-probability per token, highest first."""
     return np.array([row["mean_logprob"] for row in pool], np.float64)
 
@@ -100,7 +100,7 @@ def by(reward: RewardLike) -> Key:
         reward: anything that `search.generate` takes; the same gate is added.
 
     Raises:
-        InputError: when the key is used, if the rows lack the scores of a verifier that it needs.
+        InputError: when the key is used, if the rows do not have the scores of a verifier that it needs.
     """
     wanted = gated(as_reward(reward))
 

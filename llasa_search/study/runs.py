@@ -210,7 +210,7 @@ def _perform(job: _Job) -> list[Row] | str:
     """Returns the rows of one search, which is run if it is not stored; or the reason why there are none."""
     run = job.folder / _folder(job.arm.name) / f"{_folder(job.case.id)}-{job.seed}-{_key(job)}"
     try:
-        with warnings.catch_warnings():  # a verifier of weight 0 in an arm is no judge
+        with warnings.catch_warnings():  # a verifier of weight 0 in an arm is not a judge
             warnings.filterwarnings("ignore", ".*flatter the search")
             result = SearchResult.load_run(run) if run.exists() else _search(job, run)
     except (InputError, SearchError) as error:

@@ -86,7 +86,7 @@ def test_choosers_choose() -> None:
         for name, key in {
             "reward": curves.by_reward,
             "random": curves.at_random,
-            "likeliest": curves.likeliest,
+            "likeliest": curves.highest_logprob,
             "shortest": curves.shortest,
             "oracle": curves.oracle("words"),
         }.items()
