@@ -258,5 +258,5 @@ def _plots(points: Sequence[Point], pool: Sequence[Row], judges: Sequence[str], 
             (set(judges) - errors, f"{axis}_values", VALUE),
         ):
             if of_group := [point for point in points if point.judge in group]:
-                names.append(plot(of_group, axis, folder / name, f"{measure}")[0].name)
+                names.append(plot(of_group, axis, folder / name, measure)[0].name)
     return names
