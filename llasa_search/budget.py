@@ -24,9 +24,11 @@ class Budget:
         tokens: row-steps, that is every sampled speech token of every row, kept or cut.
         codec_seconds: seconds spent decoding speech codes to audio.
         verifier_seconds: seconds spent in verifiers.
-        seconds: wall seconds after loading. Limits in seconds are checked every 25 tokens and between
-            verifier batches, so one running call may exceed them. Only these limits may break "same seed,
-            same result", since speed depends on the machine.
+        seconds: wall seconds after loading. Once they have passed, no token is sampled and no verifier is called.
+            A running call ends first; calls are sized so that one takes at most a tenth of the limit.
+
+    Limits in seconds are the only ones that may break "same seed, same result", since speed depends on the machine.
+    `codec_seconds` and `verifier_seconds` are checked between calls, so one running call may exceed them.
     """
 
     candidates: int | None = None
@@ -184,6 +186,32 @@ class Reserve:
         }
 
 
+SHARE_OF_LIMIT = 0.1
+"""Share of the wall limit that one call may take."""
+
+
+class CallTimes:
+    """How long calls have taken, by kind: what the next ones are sized by.
+
+    A large call takes at most as long per unit of work as a small one. So the largest call of a kind is kept, and any
+    that took too long.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, float]] = {}
+
+    def note(self, kind: str, units: int, seconds: float, allowed: float) -> None:
+        """Records a call of `units` units of work; `allowed` are the seconds that it should take at most."""
+        largest, _ = self._known.get(kind, (0, 0.0))
+        if units and (units >= largest or seconds > allowed):
+            self._known[kind] = (units, seconds)
+
+    def units(self, kind: str, allowed: float) -> float:
+        """Returns how many units of work take `allowed` seconds; 0 where none has been measured."""
+        units, seconds = self._known.get(kind, (0, 1.0))
+        return units * allowed / seconds if seconds else math.inf
+
+
 class BudgetTracker:
     """Compares what a search has spent with its budget; sampler and scorer ask it before they spend.
 
@@ -202,6 +230,7 @@ class BudgetTracker:
         self.budget = budget or Budget()
         self.ledger = ledger or Ledger()
         self.reserve = Reserve()
+        self._calls = CallTimes()
         self.stopped_by: str | None = None
         self.short_of: str | None = None
         self.restart_clock()
@@ -268,6 +297,50 @@ class BudgetTracker:
                 self.stopped_by = self.stopped_by or limit
                 return True
         return False
+
+    def overdue(self) -> bool:
+        """Whether the wall limit has passed; `stopped_by` then names it."""
+        limit = self.budget.seconds
+        if limit is None or self.seconds < limit:
+            return False
+        self.stopped_by = self.stopped_by or "seconds"
+        return True
+
+    def require_time(self) -> None:
+        """Checks the wall limit.
+
+        Raises:
+            BudgetSpent: it has passed.
+        """
+        if self.overdue():
+            raise BudgetSpent("seconds")
+
+    def call_size(self, kind: str, most: int, first: int = 1) -> int:
+        """Returns how many units of work the next call may have, so that it takes at most a tenth of the wall limit.
+
+        Args:
+            kind: of call; those of one kind take about the same time per unit.
+            most: units that are wanted; the size without a wall limit.
+            first: size while no call of this kind has been measured, and the smallest afterwards.
+        """
+        limit = self.budget.seconds
+        if limit is None:
+            return most
+        return int(min(most, max(first, self._calls.units(kind, SHARE_OF_LIMIT * limit))))
+
+    @contextmanager
+    def call(self, kind: str, units: int) -> Iterator[None]:
+        """Measures the block, a call of `units` units of work, for `call_size`.
+
+        Raises:
+            BudgetSpent: the wall limit has passed; the block is not run.
+        """
+        self.require_time()
+        start = time.perf_counter()
+        yield
+        self._calls.note(
+            kind, units, time.perf_counter() - start, SHARE_OF_LIMIT * (self.budget.seconds or math.inf)
+        )
 
     def affordable(self, tokens: int, usual: int) -> int:
         """Returns how many more candidates the budget allows, after scoring what has finished.

@@ -96,6 +96,7 @@ def prepared(
     text = in_known_characters(request.text, "the text", llasa)
     language = language_of(text, request.language)
     voice = _with_transcript(request.voice, language, verifiers, llasa)
+    llasa.voice_codes(voice)  # encoded here, before the search's clock starts
     if check is not None and request.voice is not None and request.voice.text and voice is not None:
         check(voice, verifiers, llasa.embedded)
     return Prompt(text, language, with_resynthesis(voice, llasa, verifiers))

@@ -72,8 +72,12 @@ class SearchResult(Run):
 
     @property
     def ranked(self) -> list[Candidate]:
-        """Candidates from best to worst; those whose reward is unknown come last, ties by index."""
-        return [self.candidates[i] for i in ranking(np.array([c.reward for c in self.candidates]))]
+        """Candidates from best to worst, ties by index.
+
+        Those whose reward is unknown come last, and of these the ones that the model did not end itself.
+        """
+        order = [self.candidates[i] for i in ranking(np.array([c.reward for c in self.candidates]))]
+        return sorted(order, key=lambda each: np.isnan(each.reward) and each.finish_reason != "stop")
 
     @property
     def best(self) -> Candidate:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -46,7 +48,7 @@ class SearchRun:
         """Runs the strategy and returns its candidates with their final rewards.
 
         When Ctrl-C, an error or the budget ends the strategy, what has finished is scored too; if nothing has,
-        one live row is finished from the reserve.
+        one live row is finished from the reserve. Once the wall limit has passed, it is cut, and nothing is scored.
 
         Args:
             strategy: its verifiers are loaded.
@@ -73,7 +75,7 @@ class SearchRun:
         result = self._result(strategy, reward, isinstance(ended_by, KeyboardInterrupt))
         if isinstance(ended_by, Exception):
             raise SearchError(_raised(strategy, ended_by), result) from ended_by
-        return result.checked()
+        return result if self._cut_short(result) else result.checked()
 
     def _sample(
         self, strategy: Strategy, scorer: Scorer, progress: Callable[[Progress], None] | None
@@ -136,6 +138,21 @@ class SearchRun:
             known = rewards(scorer.reward, finished) if finished else np.zeros(0)
             best = None if np.isnan(known).all() else finished[ranking(known)[0]]
             progress(Progress(len(finished), len(finished) - waiting, best, self._tracker.seconds))
+
+    def _cut_short(self, result: SearchResult) -> bool:
+        """Whether the wall limit passed before any reward was known; warns then, and decodes what is returned."""
+        if not result.candidates or not self._tracker.overdue():
+            return False
+        statuses = {score.status for score in result.best.scores.values()}
+        if not math.isnan(result.best.reward) or "failed" in statuses or "skipped" not in statuses:
+            return False
+        self._sampler.decoder.after_limit(result.best)
+        warnings.warn(
+            f"the limit of {self._tracker.budget.seconds:g} seconds passed before a candidate was scored: the speech "
+            "may be cut, and is not the best of several; allow more",
+            stacklevel=4,
+        )
+        return True
 
     def _result(self, strategy: Strategy, reward: Reward, interrupted: bool) -> SearchResult:
         sampler, tracker = self._sampler, self._tracker

@@ -109,7 +109,8 @@ class InContextSteps:
             if not drawn or _passes(scorer, drawn, best):
                 break
         if not drawn:
-            drawn += _continuing(samplers[0], [samplers[0].finish_from_reserve()], histories[0])
+            drawn.append(samplers[0].finish_from_reserve())
+            drawn[:] = _continuing(samplers[0], drawn, histories[0])
         width = min(self.width, sampler.budget.candidates or sys.maxsize)
         chosen = sorted(drawn, key=_sort_key)[:width]
         _record(sampler.trace, drawn, chosen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,6 +34,7 @@ class Task:
         sampling: how tokens are sampled.
         minimum: END is forbidden before this many tokens.
         maximum: rows are cut after this many tokens.
+        check: called before each pass over the model that rebuilds a cache; it may raise.
     """
 
     model: LanguageModel
@@ -42,6 +43,7 @@ class Task:
     sampling: Sampling
     minimum: int
     maximum: int
+    check: Callable[[], None] = lambda: None
 
     @property
     def end(self) -> int:
@@ -94,6 +96,11 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def passes(self) -> int:
+        """Passes over the model that the next step takes; the first token is sampled from the prefill's logits."""
+        return self.length if self._cache is None else min(1, self.length)
 
     @torch.inference_mode()
     def step(self) -> list[Finished]:
@@ -148,10 +155,18 @@ class Batch:
 
     @torch.inference_mode()
     def split(self) -> tuple[Batch, Batch]:
-        """Returns two halves, without caches."""
-        self.release()
+        """Returns two halves, which share the memory of this batch's cache; this batch is used up."""
         middle = (len(self) + 1) // 2
+        if _round_up(middle) < len(self):
+            middle = _round_up(middle)
+        else:  # both would need the same slots
+            self.release()
         return self._part(0, middle), self._part(middle, len(self))
+
+    def cut(self) -> list[Finished]:
+        """Ends all rows where they are; none without a token."""
+        ended = zip(self.names, self.codes(), self.logprobs(), strict=True)
+        return [Finished(*row, "length") for row in ended] if self.length else []
 
     def release(self) -> None:
         """Frees the cache."""
@@ -181,6 +196,7 @@ class Batch:
     def _rebuild(self, rows: int) -> None:
         cache = KeyValueCache(self.task.prefix, rows, self.task.capacity)
         for position in range(self.length - 1):
+            self.task.check()
             self.task.model.step(self._tokens[:rows, position], cache)
         if self.task.sampling.repetition_penalty != 1:
             self._seen = torch.zeros(
@@ -257,6 +273,9 @@ class Batch:
         part.length = self.length
         part._tokens[: stop - start] = self._tokens[start:stop]
         part._logprobs[: stop - start] = self._logprobs[start:stop]
+        slots = slice(start, start + _round_up(stop - start))
+        part._cache = None if self._cache is None else self._cache.part(slots.start, slots.stop)
+        part._seen = None if self._seen is None else self._seen[slots]
         return part
 
 

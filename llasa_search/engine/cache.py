@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -67,6 +68,13 @@ class KeyValueCache:
                 if slots > len(old):
                     buffers[index] = old.new_zeros(slots, *old.shape[1:])
                     buffers[index][: len(old), :, : self.length] = old[:, :, : self.length]
+
+    def part(self, start: int, stop: int) -> KeyValueCache:
+        """Returns a cache of the slots from `start` to `stop`; it shares their memory."""
+        part = copy(self)
+        part.keys = [buffer[start:stop] for buffer in self.keys]
+        part.values = [buffer[start:stop] for buffer in self.values]
+        return part
 
     @staticmethod
     def bytes_per_row(prefix: Prefix, capacity: int) -> int:

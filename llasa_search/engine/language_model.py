@@ -92,27 +92,36 @@ class LanguageModel:
         return len(self.output_ids)
 
     @torch.inference_mode()
-    def prefill(self, ids: Tensor) -> Prefix:
-        """Runs a prompt.
+    def prefill(self, ids: Tensor, before: Prefix | None = None) -> Prefix:
+        """Runs a prompt, or the next part of one.
 
         Args:
             ids: int64 [tokens], vocabulary ids.
+            before: the part that has been run; None at the beginning.
 
         Returns:
-            Its keys, values and the logits of what follows.
+            Keys and values of all tokens so far, and the logits of what follows.
 
         Raises:
             ModelError: the logits are not finite.
         """
         x = self.embedding[ids.to(self.device)].float()
-        rotation = self.rotations[: len(ids)]
+        past = 0 if before is None else len(before)
+        rotation = self.rotations[past : past + len(ids)]
+        mask: dict[str, Any] = {"is_causal": True}
+        if before is not None:  # is_causal would count the tokens of this part from the first key
+            seen = torch.ones(len(ids), past + len(ids), dtype=torch.bool, device=self.device)
+            mask = {"attn_mask": seen.tril(past)}
         keys, values = [], []
-        for layer in self.layers:
+        for index, layer in enumerate(self.layers):
             query, key, value = (part.transpose(0, 1) for part in self._query_key_value(x, layer, rotation))
+            if before is not None:
+                key = torch.cat((before.keys[index].transpose(1, 2), key), dim=1)
+                value = torch.cat((before.values[index], value), dim=1)
             keys.append(key.transpose(1, 2).contiguous())
             values.append(value.contiguous())
             attended = F.scaled_dot_product_attention(
-                query[None], key[None], value[None], is_causal=True, scale=1.0, enable_gqa=True
+                query[None], key[None], value[None], **mask, scale=1.0, enable_gqa=True
             )
             x = self._feed_forward(x, attended[0].transpose(0, 1), layer)
         logits = self._logits(x[-1:])

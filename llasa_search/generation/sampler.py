@@ -14,12 +14,13 @@ from llasa_search.arrays import Audio
 from llasa_search.budget import NOTHING, Budget, BudgetSpent, BudgetTracker, Ledger, Need
 from llasa_search.candidate import Candidate
 from llasa_search.engine.batch import Batch, Finished, Task
+from llasa_search.engine.language_model import ROW_MULTIPLE
 from llasa_search.engine.memory import is_out_of_memory, memory_used, rows_that_fit
 from llasa_search.engine.token_sampling import mix
-from llasa_search.errors import InputError, LlasaSearchError, ModelError
+from llasa_search.errors import InputError, ModelError
 from llasa_search.generation.rows import Row, Rows, best_live_row, rearranged
 from llasa_search.generation.speech_decoder import SpeechDecoder
-from llasa_search.generation.state import SearchState
+from llasa_search.generation.state import FORWARD_PASS, SearchState
 from llasa_search.generation.trace import Trace
 from llasa_search.llasa.context_window import fit, within
 from llasa_search.sampling import Sampling
@@ -28,8 +29,8 @@ from llasa_search.voice import Prompt
 if TYPE_CHECKING:
     from llasa_search.llasa.model import Llasa
 
-CLOCK_TOKENS = 25
-"""Limits in seconds are checked after every so many tokens."""
+LEAST_TO_FINISH = 25
+"""Tokens that a row usually still needs, at least, however long it is. Our choice."""
 
 
 class Sampler:
@@ -150,12 +151,14 @@ class Sampler:
                 self._state.live = waiting + done
                 batch = waiting[0]
                 if len(batch) and batch.length < goal:
-                    if self._limit_reached(batch, back_to):
+                    try:
+                        self._require_budget(batch, back_to)
+                        finished += self._step(waiting)
+                    except BudgetSpent:
                         return self._rows([], [], goal), finished
-                    finished += self._step(waiting)
                 else:
                     done.append(waiting.pop(0))
-                    if len(waiting) + len(done) > 1:
+                    if sum(map(len, waiting + done)) > self._at_once:
                         batch.release()  # memory does not hold the caches of all batches
         live = {name for batch in done for name in batch.names}
         return self._rows([row for row in rows.rows if row.index in live], done, goal), finished
@@ -250,7 +253,7 @@ class Sampler:
 
     def _need(self, length: int) -> Need:
         """Tokens that a row of `length` still needs, at most and usually, to finish the text."""
-        usual = max(CLOCK_TOKENS, self.expected - length)
+        usual = max(LEAST_TO_FINISH, self.expected - length)
         return Need(self.maximum - length + self.later.most, usual + self.later.usual)
 
     def _rows(self, rows: Sequence[Row], batches: Sequence[Batch], length: int) -> Rows:
@@ -260,7 +263,8 @@ class Sampler:
         """Finishes one row from the reserve: of the live rows, the one with the best partial reward.
 
         Ties, and searches that have not scored unfinished speech, go to the highest mean log-probability.
-        For a search that its budget ended before any candidate finished. None if no row is live.
+        For a search that its budget ended before any candidate finished. Once the wall limit has passed, the row is
+        cut where it is. None if no row is live, or it is to be cut before its first token.
         """
         found = best_live_row(self._state.live, self.trace.last_reward)
         if found is None:
@@ -270,18 +274,26 @@ class Sampler:
         batch.rearrange([slot], [row.index], [row.key])
         self._state.live, finished = [], list[Candidate]()
         with self._sampling_stage():
-            while not finished:
-                finished = self._step([batch])
-        return finished[0]
+            try:
+                while not finished:
+                    finished = self._step([batch])
+            except BudgetSpent:
+                finished = [self._finish(each) for each in batch.cut()]
+        return finished[0] if finished else None
 
     def finish_from_reserve(self) -> Candidate:
-        """Finishes this prompt's best live row, else a new one, from the reserve, whatever limit is reached."""
+        """Finishes this prompt's best live row, else a new one, from the reserve, whatever other limit is reached.
+
+        Raises:
+            BudgetSpent: the wall limit has passed before the row's first token.
+        """
+        self.tracker.require_time()
         mine = [batch for batch in self._state.live if len(batch) and batch.task is self._task()]
         index = self._state.next_index
         self._state.live = mine or self._batches([Row(index, mix(self.seed, index))])
         finished_row = self.finish_best_row()
         if finished_row is None:
-            raise LlasaSearchError("the batch that was just started has no row")
+            raise BudgetSpent("seconds")
         return finished_row
 
     def count(self, candidate: Candidate) -> None:
@@ -299,9 +311,15 @@ class Sampler:
         if self._prepared is None:
             codes = self.decoder.context
             ids = (*self._text_ids, *self.llasa.format.speech_ids[codes].tolist())
-            prefix = self._state.prefix(ids, self.llasa, self.tracker.ledger)
+            prefix = self._state.prefix(ids, self.llasa, self.tracker)
             self._prepared = Task(
-                self.llasa.language_model, prefix, codes, self.sampling, self.minimum, self.maximum
+                self.llasa.language_model,
+                prefix,
+                codes,
+                self.sampling,
+                self.minimum,
+                self.maximum,
+                self.tracker.require_time,
             )
             self._at_once = rows_that_fit(self._prepared.bytes_per_row, self.llasa.language_model.device)
         return self._prepared
@@ -333,26 +351,29 @@ class Sampler:
             ledger.peak_memory_bytes = max(ledger.peak_memory_bytes, memory_used(device))
             self._state.record_lengths()
 
-    def _limit_reached(self, batch: Batch, back_to: int | None) -> bool:
+    def _require_budget(self, batch: Batch, back_to: int | None) -> None:
         length = batch.length + 1 if back_to is None else min(batch.length + 1, back_to)
-        clock = batch.length % CLOCK_TOKENS == 0
-        return self.tracker.reached(len(batch), *self._need(length), clock) is not None
+        limit = self.tracker.reached(len(batch), *self._need(length))
+        if limit is not None:
+            raise BudgetSpent(limit)
 
     def _step(self, queue: list[Batch]) -> list[Candidate]:
-        """Steps the first batch; when memory runs out, halves it instead."""
+        """Steps the first batch; halves it instead where a step would take too long, or memory runs out.
+
+        Raises:
+            BudgetSpent: the wall limit has passed.
+        """
         batch, start = queue[0], time.perf_counter()
         rows, length = len(batch), batch.length
         context = len(batch.task.prefix) + length
-        ended: list[Finished] | None = None
-        try:
-            ended = batch.step()
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            if rows == 1:
-                raise ModelError("not even one candidate fits into memory: use a smaller model") from error
-        if ended is None:  # outside the except block, where the error no longer holds the memory
+        if rows > self.tracker.call_size(FORWARD_PASS, rows, first=ROW_MULTIPLE):
             queue[:1] = batch.split()
+            return []
+        ended = self._stepped(batch)
+        if ended is None:
+            batch.release()
+            queue[:1] = batch.split()
+            self._at_once = len(queue[0])
             torch.cuda.empty_cache()
             return []
         self.tracker.ledger.row_steps += rows
@@ -360,6 +381,19 @@ class Sampler:
             self.tracker.ledger.add_flops("decode", self.llasa.language_model.flops(rows, context, rows))
         self.tracker.reserve.note_step(rows, time.perf_counter() - start)
         return [self._finish(each) for each in ended]
+
+    def _stepped(self, batch: Batch) -> list[Finished] | None:
+        """Steps a batch; None where memory runs out. (Here the error no longer holds the memory.)"""
+        rows = len(batch)
+        try:
+            with self.tracker.call(FORWARD_PASS, rows * batch.passes):
+                return batch.step()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            if rows == 1:
+                raise ModelError("not even one candidate fits into memory: use a smaller model") from error
+        return None
 
     def _finish(self, ended: Finished) -> Candidate:
         row = self._state.rows[ended.row]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from math import ceil
 from typing import TYPE_CHECKING
@@ -42,12 +42,21 @@ class SpeechDecoder:
         return np.concatenate([self._llasa.voice_codes(self._prompt.voice), *history]).astype(np.int32)
 
     def finished(self, candidates: Sequence[Candidate]) -> list[Audio]:
-        """Audio of candidates, float32 mono [samples] each, read-only, also kept in `Candidate.audio`."""
+        """Audio of candidates, float32 mono [samples] each, read-only, also kept in `Candidate.audio`.
+
+        Raises:
+            BudgetSpent: the wall limit has passed; some of the candidates may have been decoded.
+        """
         new = [candidate for candidate in candidates if candidate.audio is None]
         speech = self._decode([candidate.codes for candidate in new], self.context)
         for candidate, audio in zip(new, speech, strict=True):
             candidate.audio = audio
         return [candidate.audio for candidate in candidates if candidate.audio is not None]
+
+    def after_limit(self, candidate: Candidate) -> None:
+        """Decodes a candidate in one call, also when the wall limit has passed."""
+        if candidate.audio is None:
+            candidate.audio = self._call([candidate.codes], self.context)[0]
 
     def partial(self, codes: NDArray[np.int32], window_seconds: float | None = None) -> list[Audio]:
         """Audio of unfinished rows, float32 mono [samples] each, read-only.
@@ -55,18 +64,31 @@ class SpeechDecoder:
         Args:
             codes: of rows of this prompt so far, int32 [rows, frames].
             window_seconds: decode only so much of the end; None decodes all.
+
+        Raises:
+            BudgetSpent: the wall limit has passed.
         """
         frames = None if window_seconds is None else ceil(window_seconds * self.frame_rate)
-        return self._decode(*split_at_end(codes, self.context, frames))
+        return list(self._decode(*split_at_end(codes, self.context, frames)))
 
-    def _decode(self, rows: Sequence[Codes], context: NDArray[np.int32]) -> list[Audio]:
-        """Audio after `context`, [frames], or [rows, frames] if each row has its own; that is cut off."""
-        if not rows:
-            return []
+    def _decode(self, rows: Sequence[Codes], context: NDArray[np.int32]) -> Iterator[Audio]:
+        """Yields audio after `context`, [frames], or [rows, frames] if each row has its own; that is cut off."""
+        tracker, done = self._tracker, 0
+        while done < len(rows):
+            per_row = self._before(context) + max(map(len, rows))
+            size = max(1, tracker.call_size("codec", len(rows) * per_row) // max(1, per_row))
+            part = slice(done, done + size)
+            with tracker.call("codec", per_row * len(rows[part])):
+                speech = self._call(rows[part], context if context.ndim == 1 else context[part])
+            yield from speech
+            done += size
+
+    def _call(self, rows: Sequence[Codes], context: NDArray[np.int32]) -> list[Audio]:
+        """One call of the codec, counted."""
         codec, start, ledger = self._llasa.codec, time.perf_counter(), self._tracker.ledger
         with ledger.stage("codec"):
             speech = codec.decode(rows, context)
-        before = min(CONTEXT_FRAMES, context.shape[-1])
+        before = self._before(context)
         if frames := sum(before + len(row) for row in rows if len(row)):
             per_frame = (time.perf_counter() - start) / frames
             self._tracker.reserve.codec_seconds = per_frame * (before + self._longest)
@@ -74,6 +96,10 @@ class SpeechDecoder:
         for audio in speech:
             audio.flags.writeable = False
         return speech
+
+    def _before(self, context: NDArray[np.int32]) -> int:
+        """Frames of the context that are decoded before a row."""
+        return min(CONTEXT_FRAMES, int(context.shape[-1]))
 
 
 def split_at_end(

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from llasa_search.budget import Ledger
+from llasa_search.budget import BudgetTracker
 from llasa_search.candidate import Candidate
 from llasa_search.engine.batch import Batch
 from llasa_search.engine.cache import Prefix
+from llasa_search.engine.language_model import ROW_MULTIPLE
 from llasa_search.engine.token_sampling import mix
 from llasa_search.generation.rows import Row
 from llasa_search.generation.trace import Trace
 
 if TYPE_CHECKING:
     from llasa_search.llasa.model import Llasa
+
+FORWARD_PASS = "forward pass"
+"""Kind of the calls of the language model; their units of work are tokens."""
 
 PREFIXES = 16
 """Prompts that stay prefilled; the oldest are dropped first. Our choice: in-context steps use a few at once."""
@@ -45,11 +49,16 @@ class SearchState:
     finished: list[Candidate] = field(default_factory=list)
     trace: Trace = field(default_factory=Trace)
 
-    def prefix(self, ids: tuple[int, ...], llasa: Llasa, ledger: Ledger) -> Prefix:
-        """Returns the prefilled prompt of these tokens; prefills it unless it is still stored."""
+    def prefix(self, ids: tuple[int, ...], llasa: Llasa, tracker: BudgetTracker) -> Prefix:
+        """Returns the prefilled prompt of these tokens; prefills it unless it is still stored.
+
+        Raises:
+            BudgetSpent: the wall limit has passed.
+        """
         if ids not in self.prefixes:
+            ledger = tracker.ledger
             with ledger.stage("prefill"):
-                self.prefixes[ids] = llasa.language_model.prefill(torch.tensor(ids))
+                self.prefixes[ids] = _prefilled(ids, llasa, tracker)
             ledger.prefills += 1
             ledger.prefill_tokens += len(ids)
             ledger.add_flops("prefill", llasa.language_model.flops(len(ids), len(ids) / 2, 1))
@@ -77,3 +86,16 @@ class SearchState:
         """Records the lengths of live rows in the trace."""
         for batch in self.live:
             self.trace.grow(batch.names, batch.length)
+
+
+def _prefilled(ids: tuple[int, ...], llasa: Llasa, tracker: BudgetTracker) -> Prefix:
+    """Runs a prompt: in one call, or under a wall limit in several."""
+    prefix: Prefix | None = None
+    done = 0
+    while prefix is None or done < len(ids):
+        size = tracker.call_size(FORWARD_PASS, len(ids) - done, first=ROW_MULTIPLE)
+        part = ids[done : done + size]
+        with tracker.call(FORWARD_PASS, len(part)):
+            prefix = llasa.language_model.prefill(torch.tensor(part), prefix)
+        done += size
+    return prefix

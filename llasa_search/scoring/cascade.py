@@ -52,6 +52,8 @@ def score_contenders(
             size = min(2 * size, BATCH)
         elif not any(is_scored(candidate, required) for candidate in candidates):
             score(contenders[:1], required)
+            if unscored(required, contenders[0]):  # the wall limit has passed
+                break
         else:
             break
     return contenders

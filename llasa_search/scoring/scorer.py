@@ -6,6 +6,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llasa_search.arrays import Audio, FloatArray
-from llasa_search.budget import BudgetTracker
+from llasa_search.budget import BudgetSpent, BudgetTracker
 from llasa_search.candidate import Candidate, Score, Utterance
 from llasa_search.checkpoints.locks import third_party_lock
 from llasa_search.generation.trace import Trace
@@ -144,21 +145,27 @@ class Scorer:
             part = slice(start, start + BATCH)
             batch = [cropped_for(verifier, each) for each in utterances[part]]
             for found, score in zip(scores[part], self._score_batch(verifier, batch), strict=True):
-                found[str(verifier)] = score
+                if score.status != "skipped":
+                    found[str(verifier)] = score
         return scores
 
     def _score(self, candidates: Sequence[Candidate], verifiers: Sequence[Verifier]) -> None:
         """Scores all, batch by batch, until time runs out."""
         waiting = [candidate for candidate in candidates if unscored(verifiers, candidate)]
         while waiting:
-            size = BATCH
+            size = self._batch_size(waiting)
             if self._out_of_time():
                 size = 0 if any(is_scored(candidate, verifiers) for candidate in candidates) else 1
             batch, waiting = waiting[:size], waiting[size:]
             if not batch:
                 break
             self._score_now(batch, verifiers)
-        skip(waiting, verifiers, self._why_skipped)
+        skip(candidates, verifiers, self._why_skipped)
+
+    def _batch_size(self, candidates: Sequence[Candidate]) -> int:
+        """As many as one call of the codec may decode, at most `BATCH`."""
+        longest = max(1, *(len(candidate.codes) for candidate in candidates))
+        return max(1, self._tracker.call_size("codec", BATCH * longest) // longest)
 
     def _score_cascade(self, candidates: Sequence[Candidate], best: int) -> None:
         """Scores by the required verifiers what can still win."""
@@ -177,7 +184,8 @@ class Scorer:
     def _score_now(self, batch: Sequence[Candidate], verifiers: Sequence[Verifier]) -> None:
         for verifier in verifiers:
             if any(unscored([verifier], candidate) for candidate in batch):
-                score_all([verifier], batch, self._utterances, self._score_batch)
+                with suppress(BudgetSpent):  # while decoding; what is not scored is skipped
+                    score_all([verifier], batch, self._utterances, self._score_batch)
                 self._on_scored()
 
     @property
@@ -188,24 +196,38 @@ class Scorer:
         return self.stopped or self._tracker.out_of_time()
 
     def _score_batch(self, verifier: Verifier, utterances: Sequence[Utterance]) -> list[Score]:
-        """One score for each utterance; speech that was scored before is not scored again."""
-        name, ledger = str(verifier), self._tracker.ledger
+        """One score for each utterance; speech that was scored before is not scored again.
+
+        Once the wall limit has passed, the rest is skipped.
+        """
+        name = str(verifier)
         keys = [(name, _digest(utterance)) for utterance in utterances]
-        new = {key: i for i, key in enumerate(keys) if key not in self._cache}
-        batch = [utterances[i] for i in new.values()]
-        with third_party_lock:  # taken before the clock starts: waiting for another thread costs nothing
-            start = time.perf_counter()
-            with ledger.stage("verify"):
-                self._cache.update(zip(new, safe_scores(verifier, batch, self._out_of_time), strict=True))
-            spent = time.perf_counter() - start
-            ledger.add_flops("verifiers", sum(flops_of(verifier, each.seconds) for each in batch))
+        new = {key: utterances[i] for i, key in enumerate(keys) if key not in self._cache}
+        waiting = list(new.items())
+        while waiting:
+            with third_party_lock:  # taken first: waiting for another thread is not counted
+                if self._tracker.overdue():
+                    break
+                size = self._tracker.call_size(name, len(waiting))
+                part, waiting = dict(waiting[:size]), waiting[size:]
+                self._cache.update(zip(part, self._call(verifier, list(part.values())), strict=True))
+        skipped = Score(math.nan, self._why_skipped, "skipped")
+        return [self._cache.get(key, skipped) for key in keys]
+
+    def _call(self, verifier: Verifier, batch: Sequence[Utterance]) -> list[Score]:
+        """One call of a verifier, counted."""
+        name, ledger = str(verifier), self._tracker.ledger
+        start = time.perf_counter()
+        with ledger.stage("verify"), self._tracker.call(name, len(batch)):
+            scores = safe_scores(verifier, batch, self._out_of_time)
+        spent = time.perf_counter() - start
         ledger.verifier_calls[name] = ledger.verifier_calls.get(name, 0) + len(batch)
         ledger.verifier_seconds[name] = ledger.verifier_seconds.get(name, 0.0) + spent
-        if batch:
-            self._cost_seconds[name] = spent / len(batch)
-            costs = [self._cost_seconds.get(str(each), 0.0) for each in self.reward.verifiers]
-            self._tracker.reserve.verifier_seconds = sum(costs)
-        return [self._cache[key] for key in keys]
+        ledger.add_flops("verifiers", sum(flops_of(verifier, each.seconds) for each in batch))
+        self._cost_seconds[name] = spent / len(batch)
+        costs = [self._cost_seconds.get(str(each), 0.0) for each in self.reward.verifiers]
+        self._tracker.reserve.verifier_seconds = sum(costs)
+        return scores
 
     def _utterances(self, batch: Sequence[Candidate]) -> list[Utterance]:
         return [

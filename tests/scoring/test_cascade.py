@@ -153,7 +153,8 @@ def test_without_time_one_candidate_is_scored_whole(stopped: bool, candidates: M
     table = [(0.5, 0.5, 0.5)] * 5
     cheap, expensive, most_expensive = columns(table)
     made = candidates(5)
-    tracker = BudgetTracker(None if stopped else Budget(seconds=1e-9))
+    tracker = BudgetTracker(None if stopped else Budget(verifier_seconds=1e-9))
+    tracker.ledger.verifier_seconds["earlier"] = 1.0
     scorer = Scorer(
         cheap + expensive + most_expensive, Prompt("one", "en"), tracker, decoded, 16_000, cascade=True
     )
