@@ -96,7 +96,7 @@ def main(other: Path) -> int:
         fields = [name for name in one if json.dumps(one[name]) != json.dumps(two[name])]
         differing += bool(fields)
         print("same" if not fields else f"differ in {', '.join(fields)}", *one["search"])
-    print(f"{len(here) - differing} of {len(here)} searches are the same")
+    print(f"{len(here) - differing} of {len(here)} searches have the same results")
     return min(1, differing)
 
 

@@ -184,7 +184,7 @@ def draw(pool: Sequence[Row], sizes: Sequence[int], path: Path) -> None:
 
 
 def _draw_reward(column: Any, reward: str, pool: Sequence[Row], sizes: Sequence[int]) -> None:
-    """Draws one reward's own value in the first panel of its column, and the judges' scores below."""
+    """Draws the verifier's score in the first panel of a reward's column, and the judges' scores below."""
     own = REWARDS[reward]
     found = [own_and_judged(pool, own, n, curves.by(reward)) for n in sizes]
     by_judge = dict(zip(JUDGES, zip(*(each[-len(JUDGES) :] for each in found), strict=True), strict=True))

@@ -38,13 +38,13 @@ def main(
         "work-tiny"
     ),
     processes: Annotated[int, typer.Option(help="Number of processes for synthesis and encoding.")] = 2,
-    codec_steps: int = 8000,
-    lm_steps: int = 6500,
-    asr_steps: int = 5500,
+    codec_steps: Annotated[int, typer.Option(help="Number of steps of the codec.")] = 8000,
+    lm_steps: Annotated[int, typer.Option(help="Number of steps of the language model.")] = 6500,
+    asr_steps: Annotated[int, typer.Option(help="Number of steps of the recogniser.")] = 5500,
     further: Annotated[bool, typer.Option(help="Train the package's checkpoints further.")] = False,
     only: Annotated[list[str] | None, typer.Option(help="Run only this stage; may be repeated.")] = None,
 ) -> None:
-    """Makes texts, speech, codec, codes, language models, ASR and verifiers, and copies them into the package."""
+    """Train all embedded models and copy them into the package."""
     work.mkdir(parents=True, exist_ok=True)
     stages = _stages(work, processes, codec_steps, lm_steps, asr_steps, further)
     if unknown := set(only or []) - set(stages):
@@ -56,7 +56,7 @@ def main(
 def _stages(
     work: Path, processes: int, codec_steps: int, lm_steps: int, asr_steps: int, further: bool
 ) -> dict[str, Callable[[], object]]:
-    """Returns what each stage runs, in their order; arguments are those of the command."""
+    """Returns the function of each stage, in order; the arguments are those of the command."""
     speller = TINY / "asr.pt" if further else work / "asr_a.pt"
     stages: dict[str, Callable[[], object]] = {
         "texts": lambda: texts.write_sets(TINY / "texts"),

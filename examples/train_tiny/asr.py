@@ -127,7 +127,7 @@ class Clips:
             batch = [self._cropped(a, rng) for a in batch]
         elif kind < 0.6:
             batch = [self._rearranged(a, rng) for a in batch]
-        clips = [(self._disturbed(audio, rng), text) for audio, text, _ in batch]
+        clips = [(self._augmented(audio, rng), text) for audio, text, _ in batch]
         if rng.random() < 0.3:
             clips[0] = (
                 (
@@ -176,7 +176,7 @@ class Clips:
         return (audio, " ".join(words[i] for i in order), None) if len(audio) < 156_000 else clip
 
     @staticmethod
-    def _disturbed(audio: np.ndarray, rng: random.Random) -> np.ndarray:
+    def _augmented(audio: np.ndarray, rng: random.Random) -> np.ndarray:
         """Applies a random level, and in some cases noise, or silence at both ends."""
         audio = audio.astype(np.float32) * rng.uniform(0.3, 1.2)
         if rng.random() < 0.2:

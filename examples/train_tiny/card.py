@@ -134,7 +134,7 @@ def write(tiny: Path, work: Path, further: bool) -> None:
 
 
 def _training_data(work: Path, before: dict[str, int]) -> dict[str, int]:
-    """Counts the language model's utterances and their seconds, added to those `before`."""
+    """Returns the number of the language model's utterances and their seconds, including those in `before`."""
     lengths = [
         json.loads(line)["length"]
         for meta in sorted((work / "codes").glob("*.jsonl"))

@@ -1,4 +1,4 @@
-"""`llasa-search study`: quality against compute."""
+"""`llasa-search study`: measures quality against compute."""
 
 from __future__ import annotations
 
@@ -16,38 +16,42 @@ from llasa_search.cli.terminal import write, write_error
 
 def study(
     texts: Annotated[
-        str, typer.Option(help="A built-in set, a meta.lst, JSON lines or a .txt file.")
+        str, typer.Option(help="Texts: a built-in set, a meta.lst, JSON lines or a .txt file.")
     ] = "standard",
-    dev: Annotated[str, typer.Option(help="The texts on which the temperature is chosen.")] = "dev",
-    limit: Annotated[int | None, typer.Option(help="Texts of each set; all by default.")] = None,
+    dev: Annotated[str, typer.Option(help="Texts on which the temperature is chosen.")] = "dev",
+    limit: Annotated[int | None, typer.Option(help="Number of texts of each set; default: all.")] = None,
     ns: Annotated[
-        str, typer.Option(help="Points of the curve; the largest is the size of the pool.")
+        str, typer.Option(help="Values of N for best-of-N; the largest is the size of the pool.")
     ] = "1,2,4,8,16,32,64",
-    verifiers: Annotated[str, typer.Option(help="Expression of the reward.")] = "wer",
+    verifiers: Annotated[str, typer.Option(help="Reward, as an expression.")] = "wer",
     strategy: Annotated[
         list[str] | None,
-        typer.Option(help="Another strategy; {n} in it is each of --ns. May be repeated."),
+        typer.Option(help="Another strategy; {n} stands for each value of --ns. May be repeated."),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Seeds of each other strategy.")] = 3,
-    temperatures: Annotated[str, typer.Option(help="To choose from on the dev texts.")] = "0.4,0.6,0.8,1.0",
-    top_p: Annotated[float, typer.Option(help="Share of probability to sample from.")] = 0.9,
+    seeds: Annotated[int, typer.Option(help="Number of seeds of each other strategy.")] = 3,
+    temperatures: Annotated[
+        str, typer.Option(help="Temperatures to choose from, comma-separated.")
+    ] = "0.4,0.6,0.8,1.0",
+    top_p: Annotated[
+        float, typer.Option(help="Sample from the most probable tokens whose sum reaches this.")
+    ] = 0.9,
     judge: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=VERIFIER; pocketsphinx and CTC by default. May be repeated."),
+        typer.Option(help="Judge, as NAME=VERIFIER; default: pocketsphinx and CTC. May be repeated."),
     ] = None,
     model: Model = "tiny",
     codec: Codec = None,
-    processes: Annotated[int, typer.Option(help="Searches at once, of one thread each.")] = 2,
-    folder: Annotated[Path, typer.Option(help="For everything that is written.")] = Path("work-ablation"),
+    processes: Annotated[int, typer.Option(help="Number of single-threaded processes.")] = 2,
+    folder: Annotated[Path, typer.Option(help="Folder for all output.")] = Path("work-ablation"),
     quick: Annotated[
         bool,
         typer.Option(
-            help="Under four minutes: a few texts and a small pool, whatever --limit, --ns, --temperatures, "
-            "--strategy and --seeds say."
+            help="Use a few texts and a small pool, which takes under four minutes; ignores --limit, --ns, "
+            "--temperatures, --strategy and --seeds."
         ),
     ] = False,
 ) -> None:
-    """Plot quality against compute for best-of-n and other strategies, and write a report."""
+    """Plot quality against compute for best-of-N and other strategies, and write a report."""
     from llasa_search.study.ablation import Ablation, named_judges, numbers, run
 
     ablation = Ablation(

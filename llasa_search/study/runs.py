@@ -158,7 +158,7 @@ class Study:
         return rows
 
     def by_arm(self, cases: Sequence[Case], arms: Sequence[Arm]) -> dict[str, list[Row]]:
-        """Returns `rows` by the names of the arms."""
+        """Returns the rows of each arm, by its name."""
         found: dict[str, list[Row]] = {arm.name: [] for arm in arms}
         for row in self.rows(cases, arms):
             found[row["arm"]].append(row)
@@ -336,7 +336,7 @@ def _fingerprints(model: str, codec: str | None) -> str:
 def _single(judge: RewardLike) -> Verifier:
     reward = as_reward(judge)
     if len(reward.verifiers) != 1:
-        raise InputError(f"the judge {reward} has several verifiers: name each of them")
+        raise InputError(f"the judge {reward} has several verifiers: pass each of them as a separate judge")
     return reward.verifiers[0]
 
 
