@@ -41,7 +41,7 @@ There is a {adjective} {thing} {preposition} the {place}.
 Why was the {adjective} {animal} {preposition} the {place}?
 The {person} from {town} {verb} every {thing} in the {place}.
 She {verb} the {thing}, but the {person} {verb} it again.
-He spoken_form that the {place} was {adjective} and {adjective}.
+He said that the {place} was {adjective} and {adjective}.
 Nobody knew who {verb} the {adjective} {thing}.
 The {thing} and the {thing} were {preposition} the {adjective} {place}.
 {name} could not {base} the {animal} without a {thing}.
@@ -165,7 +165,7 @@ def held_out_words(rng: random.Random) -> Text:
     chosen = rng.sample(w.held_out(), 3)
     template = rng.choice(
         [
-            f"The {{person}} spoken_form {chosen[0]} and {chosen[1]} {{time}}.",
+            f"The {{person}} said {chosen[0]} and {chosen[1]} {{time}}.",
             f"We {{verb}} {chosen[0]} {chosen[1]} {{preposition}} the {{place}}.",
             f"{chosen[0]} {chosen[1]} {{adjective}} {{thing}} {chosen[2]}.",
         ]

@@ -18,10 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from examples.benchmarks import injected_errors, material, quality, sections, summary
-from examples.train_tiny import arpa, judges
+from examples.train_tiny import arpa, judges, texts
 from llasa_search import Sampling
 from llasa_search.storage.files import write_wav
 from llasa_search.study import Study, read_cases
+from llasa_search.study.cases import SETS, TEXTS
 from llasa_search.study.embedded_judges import FOLDER, pocketsphinx_judges
 from llasa_search.verifiers import WER
 from llasa_search.voice import Voice
@@ -78,13 +79,18 @@ def test_a_word_without_a_sentence_has_a_probability(tmp_path: Path) -> None:
 
 def test_language_models_hold_no_evaluation_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bigram model of the evaluation texts themselves would hide errors."""
-    from examples.train_tiny import texts
-
     before = judges.training_sentences(50)
     held = texts.Text("", " ".join(before[7]), "sentence")
     monkeypatch.setattr(texts, "evaluation_sets", lambda: {"dev": [held]})
     assert before[7] not in judges.training_sentences(50)
     assert len(judges.training_sentences(50)) >= 48
+
+
+def test_the_packaged_evaluation_texts_are_those_that_the_script_writes(tmp_path: Path) -> None:
+    """The evaluation sets can be made again, byte for byte."""
+    texts.write_sets(tmp_path)
+    for name in SETS:
+        assert (tmp_path / f"{name}.jsonl").read_bytes() == (TEXTS / f"{name}.jsonl").read_bytes()
 
 
 @pytest.mark.slow
