@@ -214,7 +214,7 @@ def section(measurements: Sequence[Measurement], count: int, n: int, sampling: S
 The table compares in-context steps with independent chunks on {count} texts of {CHARACTERS[0]} to {CHARACTERS[1]}
 characters. Both ways use the same built-in voices, the default reward, and {n} candidates per step at temperature
 {sampling.temperature:g} and top-p {sampling.top_p:g}. In-context steps take {row_steps[0]:,.0f} row-steps per text,
-independent chunks {row_steps[1]:,.0f}. Intervals are 95% bootstrap intervals over texts.
+and independent chunks take {row_steps[1]:,.0f}. Intervals are 95% bootstrap intervals over texts.
 
 """ + "\n".join([*lines, "", *results, "", "![Speaker similarity to the voice prompt by step](drift.png)"])
 

@@ -83,9 +83,9 @@ def main(
 {sections.made_by()}
 
 For each text, every reward chooses the best of {n} candidates from the same pool, sampled at temperature
-{temperature:g} and top-p {top_p:g}. Three judges score the choice: pocketsphinx measures the WER, Resemblyzer the
-speaker similarity (the cosine to the prompt), and a classifier of pitch, pace and level the style. The column
-"style" is the share of utterances that the classifier assigns to the requested style. It classifies
+{temperature:g} and top-p {top_p:g}. Three judges score the choice: pocketsphinx measures the WER, Resemblyzer
+measures the speaker similarity (the cosine to the prompt), and a classifier of pitch, pace and level determines the
+style. The column "style" is the share of utterances that the classifier assigns to the requested style. It classifies
 {accuracy["original"]:.0%} of the recordings of held-out voices correctly, and {accuracy["codec"]:.0%} after the codec.
 Intervals are 95% bootstrap intervals over texts.
 

@@ -21,7 +21,7 @@ from llasa_search.study.tables import markdown, signed
 from llasa_search.verifiers.base import Verifier
 
 MEASURE, VALUE = "WER (judge)", "value (judge; higher is better)"
-MIDDLE = 16
+TESTED_N = 16
 """The gain of best-of-N is tested at this n and at the size of the pool."""
 BAD = 0.5
 """Speech with a higher word error rate counts as bad."""
@@ -41,7 +41,7 @@ class Setup:
         dev_pools: the rows of each sampling that was tested on `dev`; empty if the sampling was given.
         sampling: of all searches.
         verifiers: the reward's expression.
-        study: has the model, the codec and the judges.
+        study: the study, with its model, codec and judges.
         arms: the pool of best-of-N, then the other strategies.
     """
 
@@ -174,7 +174,7 @@ def _judged(pool: Sequence[Row], judge: str, judges: Sequence[str], points: Sequ
 
 def _gains(pool: Sequence[Row], judge: str, single: outcomes.Outcome, size: int) -> list[str]:
     """Returns a line for each tested n: best-of-N minus a single sample."""
-    sizes = list(dict.fromkeys(n for n in (MIDDLE, size) if n <= size))
+    sizes = list(dict.fromkeys(n for n in (TESTED_N, size) if n <= size))
     chosen = [curves.best_of(pool, judge, n) for n in sizes]
     corrected = outcomes.holm([outcomes.p_value(each, single) for each in chosen])
     return [
