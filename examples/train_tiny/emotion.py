@@ -27,7 +27,7 @@ from examples.train_tiny.filters import sinusoids
 BATCH = 48
 SEMITONES, LOWEST = 36, 60.0  # the pitch classes of a frame: three octaves above 60 Hz
 SPEAKER_WEIGHT, ANGLE_WEIGHT = 0.3, 0.5  # relative to the losses of style and pitch
-SHARPNESS = 16.0  # factor of the cosines before the softmax
+COSINE_SCALE = 16.0  # factor of the cosines before the softmax
 CHANNELS, WIDTH = 256, 640  # of the filters; 640 samples resolve the harmonics of a low voice
 LABELS = {
     "angry": "生气/angry",
@@ -88,7 +88,7 @@ def train(folders: list[Path], work: Path, steps: int = 9000, start: Path | None
         exported = torch.load(start / "model.pt", map_location=loop.DEVICE, weights_only=True)
         model.load_state_dict(exported["model"])
     width = CONFIG["model_conf"]["embed_dim"]
-    tones, who, towards = (
+    pitch_head, speaker_head, style_directions = (
         nn.Linear(width, kinds, bias=False).to(loop.DEVICE) for kinds in (SEMITONES, len(voices), len(styles))
     )
 
@@ -98,23 +98,25 @@ def train(folders: list[Path], work: Path, steps: int = 9000, start: Path | None
             inputs = F.layer_norm(audio, audio.shape[-1:]).to(loop.DEVICE)
             frames = model.extract_features(inputs, padding_mask=None)["x"]
             whole = frames.mean(1)
-            logits, sung = model.proj(whole).float(), tones(frames).float()
+            logits, pitch_logits = model.proj(whole).float(), pitch_head(frames).float()
             # The speaker is predicted from the deviation over frames, so that the mean, the embedding, is for style.
-            voiced = who(frames.float().std(1)).float()
-        cosines = F.linear(F.normalize(whole.float(), dim=-1), F.normalize(towards.weight, dim=-1))
-        wanted = torch.tensor([styles.index(str(row["style"])) for row in rows], device=loop.DEVICE)
+            speaker_logits = speaker_head(frames.float().std(1)).float()
+        cosines = F.linear(F.normalize(whole.float(), dim=-1), F.normalize(style_directions.weight, dim=-1))
+        labels = torch.tensor([styles.index(str(row["style"])) for row in rows], device=loop.DEVICE)
         speakers = torch.tensor([voices.index(str(row["speaker"])) for row in rows], device=loop.DEVICE)
         # Without label smoothing, all candidates of one style would have a probability of 1.
-        style = F.cross_entropy(logits, wanted, label_smoothing=0.1)
-        pitch = F.cross_entropy(sung.flatten(0, 1), pitches(audio, frames.shape[1]).flatten())
-        speaker = F.cross_entropy(voiced, speakers)
-        angle = F.cross_entropy(SHARPNESS * cosines, wanted, label_smoothing=0.1)
-        accuracy = (logits.argmax(-1) == wanted).float().mean()
-        logs = {"style": style, "pitch": pitch, "who": speaker, "angle": angle, "accuracy": accuracy}
+        style = F.cross_entropy(logits, labels, label_smoothing=0.1)
+        pitch = F.cross_entropy(pitch_logits.flatten(0, 1), pitches(audio, frames.shape[1]).flatten())
+        speaker = F.cross_entropy(speaker_logits, speakers)
+        angle = F.cross_entropy(COSINE_SCALE * cosines, labels, label_smoothing=0.1)
+        accuracy = (logits.argmax(-1) == labels).float().mean()
+        logs = {"style": style, "pitch": pitch, "speaker": speaker, "angle": angle, "accuracy": accuracy}
         total = style + pitch + SPEAKER_WEIGHT * speaker + ANGLE_WEIGHT * angle
         return total, {name: value.item() for name, value in logs.items()}
 
-    learning = nn.ModuleDict({"model": model, "tones": tones, "who": who, "towards": towards})
+    learning = nn.ModuleDict(
+        {"model": model, "pitch": pitch_head, "speaker": speaker_head, "style": style_directions}
+    )
     matrices = [w for name, w in model.named_parameters() if "blocks" in name and w.ndim == 2]
     rate = 1e-3 if start is None else 6e-4
     loop.train(learning, step_loss, work / "emotion_train.pt", steps=steps, rate=rate, by_muon=matrices)
