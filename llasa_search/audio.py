@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from llasa_search.arrays import Audio
 from llasa_search.errors import InputError
+from llasa_search.storage.reading import open_regular
 
 SAMPLE_RATE = 16_000
 """Sample rate in Hz of all speech that models read."""
@@ -55,6 +56,16 @@ TRUNCATED = 0.99
 STREAMED = 2**31 - 2**16
 """Programs that write to a pipe state at least this size, in bytes, because they do not know the length."""
 
+MIN_RATE, MAX_RATE = 1_000, 1_000_000
+"""Sample rates in Hz that are accepted: others are damaged headers."""
+
+MAX_SECONDS = 7200
+MAX_VALUES = 2**27
+"""Limits of one recording: its seconds, and its samples of all channels together, which take 512 MiB."""
+
+BLOCK_VALUES = 2**20
+"""Samples of all channels that are decoded at once."""
+
 SpeechLike: TypeAlias = str | os.PathLike[str] | tuple[NDArray[np.floating[Any]], int]
 
 
@@ -81,25 +92,61 @@ def read_speech(source: SpeechLike, name: str) -> Audio:
     return resampled(one_channel(samples, rate, name), rate)
 
 
-def read_file(path: str | os.PathLike[str], name: str) -> tuple[Audio, int]:
+def read_file(path: str | os.PathLike[str], name: str, seconds: float | None = None) -> tuple[Audio, int]:
     """Returns a file's samples, float32 [samples] or [samples, channels], and their rate in Hz.
 
+    Args:
+        path: of a regular file.
+        name: what messages call the recording.
+        seconds: are read at most. None reads all, and refuses more than 2 hours, or than 134 million samples of
+            all channels together.
+
     Raises:
-        InputError: it is missing, or not audio.
+        InputError: it is missing, not a regular file, not audio, or too long.
     """
     import soundfile
 
     try:
         # Opened here: given the path of a text file called .mp3, libmpg123 prints to stderr.
-        with open(path, "rb") as file, soundfile.SoundFile(file) as sound:
-            samples, rate = sound.read(dtype="float32"), sound.samplerate
-            _warn_if_truncated(name, len(samples), sound.frames, sound.extra_info)
-    except FileNotFoundError as error:
-        raise InputError(f"{name} does not exist") from error
-    except (OSError, TypeError, soundfile.LibsndfileError) as error:  # TypeError: samples without a header
+        with open_regular(path, name) as file, soundfile.SoundFile(file) as sound:
+            return _read_blocks(sound, name, seconds), sound.samplerate
+    except (TypeError, RuntimeError) as error:  # TypeError: samples without a header
         why = getattr(error, "error_string", error)
         raise InputError(f"{name} is not audio that can be read ({why})") from error
-    return samples, rate
+
+
+def _read_blocks(sound: Any, name: str, seconds: float | None) -> Audio:
+    """Returns the samples of an open file; what its header states about their number is not believed."""
+    rate, channels = _require_rate(sound.samplerate, name), sound.channels
+    most = min(int(rate * min(seconds or MAX_SECONDS, MAX_SECONDS)), MAX_VALUES // channels)
+    if seconds is None and sound.frames > most:
+        raise InputError(f"{name} {_too_long(most, rate)}")
+    blocks, read = [], 0
+    while read <= most:
+        block = sound.read(min(BLOCK_VALUES // channels, most + 1 - read), dtype="float32")
+        if not len(block):
+            break
+        blocks.append(block)
+        read += len(block)
+    if seconds is None and read > most:
+        raise InputError(f"{name} {_too_long(most, rate)}")
+    if read <= most:
+        _warn_if_truncated(name, read, sound.frames, sound.extra_info)
+    samples = np.concatenate(blocks) if blocks else sound.read(0, dtype="float32")
+    return np.asarray(samples[:most])
+
+
+def _require_rate(rate: int, name: str) -> int:
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise InputError(f"{name}: a sample rate of {rate} Hz; give {MIN_RATE:,} to {MAX_RATE:,} Hz")
+    return rate
+
+
+def _too_long(most: int, rate: int) -> str:
+    return (
+        f"is too long, or its header is damaged: at most {most / rate / 60:.1f} minutes of such audio are read; "
+        "cut it into parts"
+    )
 
 
 def _warn_if_truncated(name: str, read: int, frames: int, log: str) -> None:
@@ -113,7 +160,7 @@ def _warn_if_truncated(name: str, read: int, frames: int, log: str) -> None:
     """
     stated = [(int(size), int(found)) for size, found in re.findall(r": (\d+) \(should be (\d+)\)", log)]
     shares = [found / size for size, found in stated if 0 < size < STREAMED]
-    share = min([*shares, read / max(1, frames)])
+    share = min([*shares, read / frames if frames else 1.0])
     if share < TRUNCATED:
         warnings.warn(
             f"{name} is cut off: it has {share:.1%} of the audio that its header states; copy or download it "
@@ -152,8 +199,7 @@ def one_channel(samples: Audio, rate: int, name: str) -> Audio:
         raise InputError(f"{name}: no samples (shape {samples.shape}); give [samples] or [samples, channels]")
     if samples.ndim == 2 and samples.shape[1] > samples.shape[0]:
         raise InputError(f"{name}: shape {samples.shape} has more channels than samples; transpose it")
-    if rate <= 0:
-        raise InputError(f"{name}: a sample rate of {rate} Hz")
+    _require_rate(rate, name)
     if not np.isfinite(samples).all():
         raise InputError(f"{name}: it holds NaN or infinite samples")
     if (peak := float(np.abs(samples).max())) > MAX_PEAK:

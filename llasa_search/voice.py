@@ -29,10 +29,14 @@ from llasa_search.audio import (
 )
 from llasa_search.checkpoints.names import TINY
 from llasa_search.errors import InputError
+from llasa_search.storage.reading import read_text, require_regular
 from llasa_search.text.joining import join_texts
 
 MAX_SECONDS = 15.0
 """Longer references are cut: they would leave too few of Llasa's 2,048 tokens for new speech."""
+
+READ_SECONDS = 120.0
+"""No more is read of a recording, silences included."""
 
 MIN_SECONDS = 0.1
 """Shorter references are refused."""
@@ -92,8 +96,11 @@ class Voice:
             where = f"the voice prompt {path}"
             samples, rate = _read(path)
             beside = path.with_suffix(".txt")
-            if text is None and beside.is_file():
-                text = _transcript(beside)
+            if len(samples) >= READ_SECONDS * rate:
+                _warn(f"{where} is long; only its first {READ_SECONDS:g} s are read, without its transcript")
+                text = None
+            elif text is None and beside.is_file():
+                text = read_text(beside, f"the transcript {beside}")
             name = name or path.stem.encode(errors="replace").decode()
         else:
             where = "the voice prompt given as samples"
@@ -111,9 +118,13 @@ class Voice:
         """Reads the audio of a `Voice` that was written to a file, without preparing it again.
 
         Raises:
-            InputError: the file is missing or not audio.
+            InputError: the file is missing, or not the audio of a `Voice`.
         """
-        return cls._of(read_file(path, f"the voice prompt {os.fspath(path)}")[0], text, name)
+        where = f"the voice prompt {os.fspath(path)}"
+        audio, rate = read_file(path, where, MAX_SECONDS)
+        if rate != SAMPLE_RATE or audio.ndim != 1 or not np.isfinite(audio).all():
+            raise InputError(f"{where} is not one channel of finite samples at {SAMPLE_RATE:,} Hz")
+        return cls._of(audio, text, name)
 
     @classmethod
     def _of(cls, audio: Audio, text: str | None, name: str) -> Voice:
@@ -219,24 +230,12 @@ def _built_in(name: str) -> dict[str, dict[str, Any]]:
     return voices[name]
 
 
-def _transcript(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        message = (
-            f"the transcript {path} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8"
-        )
-        raise InputError(message) from error
-
-
 def _read(path: Path) -> tuple[Audio, int]:
-    if not os.path.exists(path):
-        raise InputError(f"the voice prompt {str(path)[:200]} does not exist")
-    if path.is_dir():
-        raise InputError(f"the voice prompt {path} is a folder; give an audio file")
-    if path.stat().st_size == 0:
-        raise InputError(f"the voice prompt {path} is an empty file")
-    return read_file(path, f"the voice prompt {path}")
+    where = f"the voice prompt {path}"
+    require_regular(path, where)
+    if not path.stat().st_size:
+        raise InputError(f"{where} is an empty file")
+    return read_file(path, where, READ_SECONDS)
 
 
 def _prepare(samples: Audio, rate: int, where: str) -> Audio:

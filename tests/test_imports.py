@@ -20,6 +20,7 @@ HEAVY = ("torch", "transformers", "whisper", "funasr", "speechbrain", "jiwer")
 
 LAYERS = (
     ("arrays", "checkpoints.locks", "errors"),
+    ("storage.reading",),
     ("audio", "registry", "sampling", "text"),
     ("checkpoints",),
     ("voice",),

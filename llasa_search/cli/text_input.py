@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from llasa_search.errors import InputError
-from llasa_search.storage.files import open_regular
+from llasa_search.storage.reading import open_regular
 from llasa_search.text.cleaning import MAX_CHARACTERS
 
 MAX_BYTES = 4 * MAX_CHARACTERS

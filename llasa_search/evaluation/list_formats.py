@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
 from llasa_search.errors import InputError, short_repr
-from llasa_search.storage.files import open_regular
+from llasa_search.storage.reading import open_regular
 
 Fields: TypeAlias = Mapping[str, Any]
 Parser: TypeAlias = Callable[[str], Fields]

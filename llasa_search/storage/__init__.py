@@ -1,1 +1,1 @@
-"""Files: run folders, and writing that is whole or not at all."""
+"""Files: run folders, writing that is whole or not at all, and reading what others may have written."""

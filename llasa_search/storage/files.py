@@ -11,16 +11,15 @@ import json
 import os
 import re
 import shutil
-import stat
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from llasa_search.arrays import Audio
-from llasa_search.errors import InputError, short_repr
+from llasa_search.errors import InputError
+from llasa_search.storage.reading import as_path
 from llasa_search.table import printable
 
 TEMPORARY = ".part"
@@ -70,21 +69,6 @@ def check_new_folder(path: str | os.PathLike[str], replaces: str = "") -> Path:
     return check_writable(path)
 
 
-def as_path(given: object) -> Path:
-    """Returns a path.
-
-    Raises:
-        InputError: it is not text, or cannot be a path.
-    """
-    try:
-        text = os.fspath(given)  # type: ignore[call-overload]
-        if isinstance(text, str) and "\0" not in text:
-            return Path(text)
-    except TypeError:
-        pass
-    raise InputError(f"{short_repr(given)} is not a path")
-
-
 def check_writable(path: Path) -> Path:
     """Returns the path, after checking that something can be made beside it.
 
@@ -99,30 +83,6 @@ def check_writable(path: Path) -> Path:
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
     return path
-
-
-@contextmanager
-def open_regular(path: Path, what: str) -> Iterator[BinaryIO]:
-    """Opens a regular file to read. Others could block, as a FIFO does, or never end.
-
-    Args:
-        path: of the file.
-        what: its name in messages.
-
-    Raises:
-        InputError: it cannot be read, or is not a regular file.
-    """
-    try:
-        with open(as_path(path), "rb", opener=_without_waiting) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise InputError(f"{what} cannot be read: it is not a file")
-            yield file
-    except OSError as error:
-        raise InputError(f"{what} cannot be read: {error.strerror}") from error
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def write_wav(path: Path, audio: Audio, sample_rate: int, subtype: str = "PCM_16") -> Path:

@@ -19,26 +19,37 @@ Names in these files are written out here, so that they stay when attributes are
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
+from msgspec.structs import asdict
 
 from llasa_search.arrays import Audio
+from llasa_search.audio import read_file
 from llasa_search.budget import Ledger
 from llasa_search.candidate import Candidate, Score
 from llasa_search.errors import InputError
 from llasa_search.generation.trace import Check, Node, Trace
+from llasa_search.storage.arrays_file import Array, read_arrays
 from llasa_search.storage.files import check_new_folder, new_folder, to_json, write_wav
+from llasa_search.storage.reading import as_path, own_file
+from llasa_search.storage.run_schema import (
+    FORMAT,
+    DamagedFile,
+    StoredCandidate,
+    StoredLedger,
+    StoredNode,
+    StoredScore,
+    StoredStep,
+    StoredVoice,
+    read_run_json,
+)
 from llasa_search.voice import Voice
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -100,23 +111,13 @@ def save_run(run: Run, best: int | None, folder: str | os.PathLike[str], overwri
 
 
 def load_run(folder: str | os.PathLike[str]) -> Run:
-    """Reads a run folder.
+    """Reads a run folder. Nothing in it is trusted: types and sizes are checked, and no file outside it is read.
 
     Raises:
-        InputError: it is not a run folder, is damaged, or has a later format.
+        InputError: it is not a run folder, is damaged (`run_schema.DamagedFile`), or has another format. The
+            message names the file and the field.
     """
-    import soundfile
-
-    path = Path(folder)
-    try:
-        return _read(path)
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is not a run folder: there is no {error.filename}") from error
-    except (OSError, LookupError, TypeError, ValueError, AttributeError, EOFError, BadZipFile,
-            soundfile.LibsndfileError) as error:  # fmt: skip
-        raise InputError(f"{path} is not a run folder: {type(error).__name__}: {error}") from error
+    return _read(as_path(folder))
 
 
 def run_to_json(run: Run, best: int | None) -> dict[str, Any]:
@@ -198,79 +199,107 @@ def _node_to_json(node: Node) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Run:
-    run = json.loads((path / "run.json").read_text("utf-8"))
-    if run["format"] != FORMAT:
-        raise InputError(f"{path} has format {run['format']!r} and this version reads {FORMAT}")
-    with np.load(path / "arrays.npz") as arrays:
-        candidates = [_candidate(path, each, arrays) for each in run["candidates"]]
+    run = read_run_json(path)
+    arrays = read_arrays(path / "arrays.npz")
     return Run(
-        text=run["text"],
-        language=run["language"],
-        voice=Voice.stored(path / "voice.wav", **run["voice"]) if run["voice"] else None,
-        candidates=candidates,
-        sample_rate=run["sample_rate"],
-        reward=run["reward"],
-        ledger=_ledger(run["ledger"]),
-        stopped_by=run["stopped_by"],
-        settings=run["settings"],
-        trace=Trace(map(_node, run["trace"])),
+        text=run.text,
+        language=run.language,
+        voice=None if run.voice is None else _voice(path, run.voice),
+        candidates=[_candidate(path, each, arrays, run.sample_rate) for each in run.candidates],
+        sample_rate=run.sample_rate,
+        reward=run.reward,
+        ledger=_ledger(run.ledger),
+        stopped_by=run.stopped_by,
+        settings=run.settings,
+        trace=Trace(map(_node, run.trace)),
     )
 
 
-def _candidate(path: Path, stored: Mapping[str, Any], arrays: Any) -> Candidate:
-    import soundfile
+def _voice(path: Path, stored: StoredVoice) -> Voice:
+    try:
+        return Voice.stored(own_file(path, "voice.wav"), stored.text, stored.name)
+    except InputError as error:
+        raise DamagedFile(f"{path} is damaged: {error}") from error
 
-    index = stored["index"]
-    wav = path / f"candidate_{index}.wav"
-    audio = soundfile.read(wav, dtype="float32")[0] if wav.exists() else None
-    candidate = _with_arrays(stored, arrays[f"codes_{index}"], arrays[f"logprobs_{index}"], audio)
-    candidate.history = tuple(_steps(stored["history"], candidate))
+
+def _candidate(
+    path: Path, stored: StoredCandidate, arrays: Mapping[str, Array], sample_rate: int
+) -> Candidate:
+    names = f"codes_{stored.index}", f"logprobs_{stored.index}"
+    for name, kind in zip(names, (np.int32, np.float32), strict=True):
+        if name not in arrays or arrays[name].dtype != kind:
+            raise DamagedFile(f"{path}/arrays.npz is damaged: it has no {name} of type {kind.__name__}")
+    codes, logprobs = (arrays[name] for name in names)
+    if len(logprobs) - len(codes) not in (0, 1) or sum(step.frames for step in stored.history) > len(codes):
+        raise DamagedFile(
+            f"{path} is damaged: {names[0]} has {len(codes)} values, which do not fit those of {names[1]} or "
+            f"the frames of candidate {stored.index} in run.json"
+        )
+    audio = _audio(own_file(path, f"candidate_{stored.index}.wav"), sample_rate)
+    candidate = _with_arrays(stored, codes, logprobs, audio)
+    candidate.history = tuple(_steps(stored.history, candidate))
     return candidate
 
 
-def _steps(stored: Sequence[Mapping[str, Any]], whole: Candidate) -> Iterator[Candidate]:
+def _audio(wav: Path, sample_rate: int) -> Audio | None:
+    """Returns a candidate's audio, or None if it was not kept."""
+    if not os.path.exists(wav):
+        return None
+    try:
+        audio, rate = read_file(wav, str(wav))
+    except InputError as error:
+        raise DamagedFile(str(error)) from error
+    if audio.ndim != 1 or rate != sample_rate:
+        raise DamagedFile(f"{wav} is damaged: it is not one channel at the run's {sample_rate:,} Hz")
+    return audio
+
+
+def _steps(stored: Sequence[StoredStep], whole: Candidate) -> Iterator[Candidate]:
     """The steps that a candidate was joined from, each with its part of the codes and the audio."""
     start, hop = 0, 0 if whole.audio is None else len(whole.audio) // max(1, len(whole.codes))
     for step in stored:
-        end = start + step["frames"]
+        end = start + step.frames
         audio = None if whole.audio is None else whole.audio[start * hop : end * hop]
         yield _with_arrays(step, whole.codes[start:end], whole.logprobs[start:end], audio)
         start = end
 
 
-def _with_arrays(stored: Mapping[str, Any], codes: Any, logprobs: Any, audio: Audio | None) -> Candidate:
+def _with_arrays(stored: StoredStep, codes: Any, logprobs: Any, audio: Audio | None) -> Candidate:
     return Candidate(
-        index=stored["index"],
-        key=int(stored["key"]),
-        text=stored["text"],
+        index=stored.index,
+        key=int(stored.key),
+        text=stored.text,
         codes=codes,
         logprobs=logprobs,
-        finish_reason=stored["finish_reason"],
-        parent=stored["parent"],
-        scores=_scores(stored["scores"]),
-        reward=_number(stored["reward"]),
+        finish_reason=stored.finish_reason,
+        parent=stored.parent,
+        scores=_scores(stored.scores),
+        reward=_number(stored.reward),
         audio=audio,
     )
 
 
-def _ledger(stored: Mapping[str, Any]) -> Ledger:
-    flops = {stage: _number(count) for stage, count in stored["flops"].items()}
-    return Ledger(**{**stored, "flops": flops})
+def _ledger(stored: StoredLedger) -> Ledger:
+    flops = {stage: _number(count) for stage, count in stored.flops.items()}
+    return Ledger(**{**asdict(stored), "flops": flops})
 
 
-def _scores(stored: Mapping[str, Any]) -> dict[str, Score]:
-    return {
-        name: Score(_number(score["value"]), score["detail"], score["status"])
-        for name, score in stored.items()
-    }
+def _scores(stored: Mapping[str, StoredScore]) -> dict[str, Score]:
+    return {name: Score(_number(score.value), score.detail, score.status) for name, score in stored.items()}
 
 
-def _node(stored: Mapping[str, Any]) -> Node:
-    checks = [
-        Check(check["tokens"], _number(check["reward"]), _scores(check["scores"]))
-        for check in stored["checks"]
-    ]
-    return Node(**{**stored, "checks": checks})
+def _node(stored: StoredNode) -> Node:
+    checks = [Check(check.tokens, _number(check.reward), _scores(check.scores)) for check in stored.checks]
+    return Node(
+        index=stored.index,
+        text=stored.text,
+        parent=stored.parent,
+        start=stored.start,
+        checks=checks,
+        tokens=stored.tokens,
+        end=stored.end,
+        why=stored.why,
+    )
 
 
 def _or_null(value: float) -> float | None:

@@ -6,6 +6,10 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+from llasa_search.storage.reading import open_regular
+
+BLOCK_BYTES = 2**24
+
 
 def digest(content: str | bytes) -> str:
     """Returns 12 hexadecimal digits that identify the content."""
@@ -22,5 +26,10 @@ def fingerprint(*models: str) -> str:
         inside = (each for each in path.rglob("*") if each.is_file() and each.suffix != ".md")
         files = sorted(inside) if path.is_dir() else [path]
         for file in files:
-            content.update(file.read_bytes() if file.is_file() else model.encode())
+            if file.is_file():
+                with open_regular(file, str(file)) as opened:
+                    while block := opened.read(BLOCK_BYTES):
+                        content.update(block)
+            else:
+                content.update(model.encode())
     return content.hexdigest()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from llasa_search.candidate import Candidate, Utterance
+from llasa_search.errors import InputError
 from llasa_search.scoring.score_all import score_all
 from llasa_search.scoring.score_record import ScoreRecord, score_to_record
 from llasa_search.storage.files import write_text
+from llasa_search.storage.reading import read_json
+from llasa_search.storage.run_schema import checked
 from llasa_search.study.cases import Case
 from llasa_search.study.digests import digest, fingerprint
 from llasa_search.verifiers.base import FunctionVerifier, Verifier
@@ -40,7 +44,7 @@ def judged(
     voice = None if case.voice is None else case.voice.id
     key = (str(judge), fingerprint(*verifier.checkpoints()), case.spoken, case.language, voice)
     path = folder / f"judged-{digest(repr(key))}.json"
-    known: dict[str, ScoreRecord] = json.loads(path.read_text("utf-8")) if stored and path.exists() else {}
+    known = _stored(path) if stored and path.exists() else {}
     new = [candidate for candidate in candidates if str(candidate.index) not in known]
     if new:
         known |= _scored(verifier, case, new, sample_rate)
@@ -48,6 +52,15 @@ def judged(
         if stored:
             write_text(path, json.dumps(successful, ensure_ascii=False, indent=1))
     return [known[str(candidate.index)] for candidate in candidates]
+
+
+def _stored(path: Path) -> dict[str, ScoreRecord]:
+    """Returns the records of a file by their indices; a damaged file has none, with a warning."""
+    try:
+        return checked(read_json(path, str(path)), dict[str, ScoreRecord], path)
+    except InputError as error:
+        warnings.warn(f"{error}; its candidates are judged again", stacklevel=3)
+        return {}
 
 
 def _scored(

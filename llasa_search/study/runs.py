@@ -6,6 +6,7 @@ import hashlib
 import math
 import os
 import re
+import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +24,7 @@ from llasa_search.reward.base import Reward
 from llasa_search.scoring.families import warn_same_family
 from llasa_search.scoring.loading import load_verifiers
 from llasa_search.scoring.score_record import ScoreRecord, score_to_record
+from llasa_search.storage.run_schema import DamagedFile
 from llasa_search.study.cases import Case
 from llasa_search.study.digests import digest, fingerprint
 from llasa_search.study.judging import judged, own
@@ -212,7 +214,7 @@ def _perform(job: _Job) -> list[Row] | str:
     try:
         with warnings.catch_warnings():  # a verifier of weight 0 in an arm is not a judge
             warnings.filterwarnings("ignore", ".*flatter the search")
-            result = SearchResult.load_run(run) if run.exists() else _search(job, run)
+            result = _stored(run) or _search(job, run)
     except (InputError, SearchError) as error:
         return f"case {job.case.id}, arm {job.arm.name!r}, seed {job.seed}: {error}"
     candidates = result.candidates if job.arm.pool else [result.best]
@@ -227,6 +229,18 @@ def _perform(job: _Job) -> list[Row] | str:
         row = _row(job.arm.name, job.case, job.seed, candidate, judges, job.arm.all_verifiers())
         rows.append(_of_search(row, result, candidate is result.best))
     return rows
+
+
+def _stored(run: Path) -> SearchResult | None:
+    """Returns a stored search, or None if there is none; a damaged one is removed, with a warning."""
+    if not run.exists():
+        return None
+    try:
+        return SearchResult.load_run(run)
+    except DamagedFile as error:
+        warnings.warn(f"{error}; this search is made again", stacklevel=2)
+        shutil.rmtree(run)
+        return None
 
 
 def _search(job: _Job, run: Path) -> SearchResult:

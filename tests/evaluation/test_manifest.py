@@ -120,7 +120,7 @@ def test_the_error_names_a_line_that_is_not_utf_8(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_a_manifest_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="does not exist"):
         read_manifest(tmp_path / "absent.lst", tmp_path)
     with pytest.raises(InputError, match="cannot be read"):
         read_manifest(tmp_path, tmp_path)
