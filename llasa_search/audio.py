@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llasa_search.arrays import Audio
-from llasa_search.errors import InputError
+from llasa_search.errors import InputError, warn
 from llasa_search.storage.reading import open_regular
 
 SAMPLE_RATE = 16_000
@@ -162,10 +161,9 @@ def _warn_if_truncated(name: str, read: int, frames: int, log: str) -> None:
     shares = [found / size for size, found in stated if 0 < size < STREAMED]
     share = min([*shares, read / frames if frames else 1.0])
     if share < TRUNCATED:
-        warnings.warn(
+        warn(
             f"{name} is cut off: it has {share:.1%} of the audio that its header states; copy or download it "
-            "again",
-            stacklevel=4,
+            "again"
         )
 
 

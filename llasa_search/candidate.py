@@ -59,9 +59,9 @@ def why_unscored(scores: Mapping[str, Score]) -> str:
     return "; ".join(reasons) or "every verifier gave a value that has no utility"
 
 
-@dataclass
+@dataclass(eq=False)
 class Candidate:
-    """One sampled utterance; after an in-context search, its steps joined.
+    """One sampled utterance; after an in-context search, its steps joined. It is equal to itself only.
 
     Attributes:
         index: its number in the search; with the same seed, it always has the same speech.
@@ -102,9 +102,9 @@ class Candidate:
         return float(self.logprobs.mean()) if len(self.logprobs) else float("nan")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Utterance:
-    """What a verifier scores.
+    """What a verifier scores. It is equal to itself only.
 
     Attributes:
         text: what should be spoken.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import reprlib
+import sys
+import warnings
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -32,7 +34,14 @@ def short_repr(value: object) -> str:
 
 def format_error(error: BaseException) -> str:
     """Returns an error's class and message, such as "ValueError: no samples"."""
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}{advice(error)}"
+
+
+def advice(error: BaseException) -> str:
+    """Returns what to do about an error of another library that does not say so itself, or ""."""
+    if "cannot cache function" in str(error):  # numba, where neither its package nor a home can be written
+        return "; set the environment variable NUMBA_CACHE_DIR to a folder that can be written"
+    return ""
 
 
 def of_kind(given: T | None, kind: type[T], name: str) -> T | None:
@@ -49,3 +58,14 @@ def of_kind(given: T | None, kind: type[T], name: str) -> T | None:
     if given is not None and not isinstance(given, kind):
         raise InputError(f"{name}={given!r:.80}: give a {kind.__name__}, not {type(given).__name__}")
     return given
+
+
+def warn(message: str) -> None:
+    """Warns at the line outside this package that led here.
+
+    Python shows a warning once for each line and text, so a loop over calls shows it once.
+    """
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)

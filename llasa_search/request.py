@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 import os
 import unicodedata
-import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from llasa_search.audio import SpeechLike
 from llasa_search.budget import Budget
-from llasa_search.errors import InputError, of_kind
+from llasa_search.errors import InputError, of_kind, short_repr, warn
 from llasa_search.registry import suggest
 from llasa_search.sampling import Sampling
 from llasa_search.scoring.isolation import isolated
@@ -187,7 +186,7 @@ def in_known_characters(text: str, what: str, llasa: Llasa) -> str:
     lost = [each for each in unknown if unicodedata.category(each) not in _SILENT and each != '"']
     if lost:
         listed = " ".join(f"{each} ({plain[each].strip() or 'left out'})" for each in lost)
-        warnings.warn(f"{what} has characters that the model does not know: {listed}", stacklevel=4)
+        warn(f"{what} has characters that the model does not know: {listed}")
     return spoken
 
 
@@ -225,14 +224,16 @@ def _with_transcript(
         raise InputError(
             f"the prompt {voice.name!r} has no transcript and {recogniser} found no words in it: {advice}"
         )
-    warnings.warn(
-        f"the prompt {voice.name!r} has no transcript; {recogniser} transcribed {text!r}", stacklevel=4
-    )
+    warn(f"the prompt {voice.name!r} has no transcript; {recogniser} transcribed {text!r}")
     return voice.with_text(text)
 
 
 def _whole_number(seed: object) -> int:
     try:
-        return operator.index(seed)  # type: ignore[arg-type]
+        number = operator.index(seed)  # type: ignore[arg-type]
     except TypeError as error:
-        raise InputError(f"seed={seed!r}: give a whole number") from error
+        raise InputError(f"seed={short_repr(seed)}: give a whole number") from error
+    if not 0 <= number < 1 << 64:  # it would give the candidates of another seed
+        shown = f"seed={number}" if number.bit_length() < 200 else f"a seed of {number.bit_length()} bits"
+        raise InputError(f"{shown}: give a whole number from 0 to 2^64 - 1")
+    return number

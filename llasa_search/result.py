@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from llasa_search.arrays import Audio
 from llasa_search.candidate import Candidate, why_unscored
-from llasa_search.errors import LlasaSearchError
+from llasa_search.errors import LlasaSearchError, warn
 from llasa_search.reward.base import ranking
 from llasa_search.storage.files import check_wav, write_wav
 from llasa_search.storage.run_folder import Run, load_run, save_run
@@ -48,7 +47,7 @@ class SearchError(LlasaSearchError):
         self.result = result
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class SearchResult(Run):
     """The outcome of one search.
 
@@ -155,5 +154,5 @@ class SearchResult(Run):
         for name, score in self.candidates[0].scores.items():
             found = [candidate.scores.get(name, score) for candidate in self.candidates]
             if all(each.status == "abstained" for each in found):
-                warnings.warn(f"{name} has abstained on every candidate: {score.detail}", stacklevel=3)
+                warn(f"{name} has abstained on every candidate: {score.detail}")
         return self

@@ -22,7 +22,13 @@ from llasa_search.sampling import Sampling
 from llasa_search.scoring.families import warn_out_of_domain, warn_same_family
 from llasa_search.scoring.gate import Gate, gated
 from llasa_search.scoring.isolation import isolated
-from llasa_search.scoring.loading import check_verifiers, load_verifiers, refuse_codes, verifier_versions
+from llasa_search.scoring.loading import (
+    check_verifiers,
+    failing,
+    load_verifiers,
+    refuse_codes,
+    verifier_versions,
+)
 from llasa_search.scoring.prompt_check import PromptCheck
 from llasa_search.scoring.score_all import unscored
 from llasa_search.scoring.scorer import Scorer, decoded, skip
@@ -81,6 +87,7 @@ class Searcher:
         self.device = device
         self.dtype = dtype
         self.llasa: Llasa | None = None
+        self._unloadable: dict[str, str] = {}  # verifiers of weight 0, and why
         self.prompt_check = PromptCheck() if check_prompt else None
 
     @property
@@ -88,9 +95,21 @@ class Searcher:
         """All verifiers that run: those of the reward, and those of the strategy."""
         return (*self.reward.verifiers, *verifiers_of(self.strategy))
 
+    @property
+    def _deciding(self) -> tuple[Verifier, ...]:
+        """The verifiers on which the choice depends."""
+        return (*self.reward.required, *verifiers_of(self.strategy))
+
+    @property
+    def _reporting(self) -> list[Verifier]:
+        """The verifiers of weight 0 on which nothing depends."""
+        return [verifier for verifier in self.reward.reporting if verifier not in self._deciding]
+
     @explain_missing_imports()
     def load(self) -> Llasa:
         """Loads the model, its codec and the verifiers, if they are not loaded yet.
+
+        A verifier of weight 0 that cannot be loaded causes a warning, and fails on every candidate.
 
         Raises:
             ModelError: a checkpoint cannot be found or used.
@@ -104,7 +123,9 @@ class Searcher:
                 codec = None if self.codec is None else _path_or_id(self.codec, "codec")
                 model = _path_or_id(self.model, "model")
                 self.llasa = Llasa.from_pretrained(model, codec=codec, device=self.device, dtype=self.dtype)
-        load_verifiers(self.verifiers, self.device, self.dtype)
+        load_verifiers(self._deciding, self.device, self.dtype)
+        reporting = [each for each in self._reporting if str(each) not in self._unloadable]
+        self._unloadable |= failing(lambda one: load_verifiers(one, self.device, self.dtype), reporting)
         return self.llasa
 
     def generate(
@@ -128,7 +149,7 @@ class Searcher:
             budget: limits; the first one reached ends the search.
             sampling: how tokens are sampled.
             language: "en" or "zh"; None decides by the text's letters.
-            seed: same seed, same result, unless a limit in seconds ends the search.
+            seed: 0 to 2^64 - 1. Same seed, same result, unless a limit in seconds ends the search.
             progress: called as candidates finish and are scored; None or False for no calls.
 
         Raises:
@@ -156,11 +177,14 @@ class Searcher:
 
         if not llasa.embedded:
             warn_out_of_domain(self.verifiers)
-        prepared_prompt = prepared(request, llasa, self.verifiers, self.prompt_check)
-        check_verifiers(self.verifiers, prepared_prompt)
-        warn_same_family(self.reward.reporting, (*self.reward.required, *verifiers_of(self.strategy)))
-        run = SearchRun(llasa, prepared_prompt, request.sampling, request.budget, request.seed)
-        return run.execute(self.strategy, self.reward, request.progress)
+        usable = [each for each in self.verifiers if str(each) not in self._unloadable]
+        prompt = prepared(request, llasa, usable, self.prompt_check)
+        check_verifiers(self._deciding, prompt)
+        reporting = [each for each in self._reporting if each in usable]
+        failures = self._unloadable | failing(lambda one: check_verifiers(one, prompt), reporting)
+        warn_same_family(reporting, self._deciding)
+        run = SearchRun(llasa, prompt, request.sampling, request.budget, request.seed)
+        return run.execute(self.strategy, self.reward, request.progress, failures)
 
     def map(self, items: Iterable[str | Mapping[str, Any]]) -> Iterator[SearchResult | LlasaSearchError]:
         """Speaks many texts; an item that fails does not lose the others.
@@ -300,13 +324,18 @@ def select(
     reward = gated(as_reward(verifiers), gate)
     request = Prompt(text, language_of(text, language), as_voice(prompt))
     candidates = [recorded(i, text, read_speech(wav, f"recording {i}")) for i, wav in enumerate(wavs)]
-    refuse_codes(reward.verifiers)
-    load_verifiers(reward.verifiers, device, dtype)
-    check_verifiers(reward.verifiers, request)
+
+    def prepare(verifiers: Sequence[Verifier]) -> None:
+        refuse_codes(verifiers)
+        load_verifiers(verifiers, device, dtype)
+        check_verifiers(verifiers, request)
+
+    prepare(reward.required)
+    failures = failing(prepare, reward.reporting)
     warn_same_family(reward.reporting, reward.required)
     warn_out_of_domain(reward.verifiers)
     tracker = BudgetTracker(budget)
-    Scorer(reward, request, tracker, decoded, SAMPLE_RATE).final(candidates)
+    Scorer(reward, request, tracker, decoded, SAMPLE_RATE, failures=failures).final(candidates)
     return SearchResult(
         text=text,
         language=request.language,
@@ -350,11 +379,16 @@ def rerank(
         for each in result.candidates
     ]
     new = [v for v in reward.verifiers if any(unscored([v], each) for each in candidates)]
-    load_verifiers(new, device, dtype)
-    check_verifiers(new, prompt)
+
+    def prepare(verifiers: Sequence[Verifier]) -> None:
+        load_verifiers(verifiers, device, dtype)
+        check_verifiers(verifiers, prompt)
+
+    prepare([each for each in new if each in reward.required])
+    failures = failing(prepare, [each for each in new if each not in reward.required])
     _warn_of_judges(result, reward)
     tracker = BudgetTracker()
-    scorer = Scorer(reward, prompt, tracker, decoded, result.sample_rate)
+    scorer = Scorer(reward, prompt, tracker, decoded, result.sample_rate, failures=failures)
     scorer.final([candidate for candidate in candidates if candidate.audio is not None])
     skip([each for each in candidates if each.audio is None], reward.verifiers, "was never decoded")
     return replace(

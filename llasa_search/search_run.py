@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from llasa_search.budget import Budget, BudgetSpent, BudgetTracker
 from llasa_search.candidate import Candidate
-from llasa_search.errors import InputError, LlasaSearchError, format_error, short_repr
+from llasa_search.errors import InputError, LlasaSearchError, format_error, short_repr, warn
 from llasa_search.generation.sampler import Sampler
 from llasa_search.llasa.model import Llasa
 from llasa_search.result import Progress, SearchError, SearchResult
@@ -43,7 +42,11 @@ class SearchRun:
         self._finished: list[Candidate] = []
 
     def execute(
-        self, strategy: Strategy, reward: Reward, progress: Callable[[Progress], None] | None = None
+        self,
+        strategy: Strategy,
+        reward: Reward,
+        progress: Callable[[Progress], None] | None = None,
+        failures: Mapping[str, str] | None = None,
     ) -> SearchResult:
         """Runs the strategy and returns its candidates with their final rewards.
 
@@ -54,6 +57,7 @@ class SearchRun:
             strategy: its verifiers are loaded.
             reward: its verifiers are loaded.
             progress: called as candidates finish and are scored.
+            failures: as in `Scorer`.
 
         Raises:
             LlasaSearchError: an error ended the strategy and there is no candidate.
@@ -69,6 +73,7 @@ class SearchRun:
             cascade=True,
             trace=self._sampler.trace,
             on_scored=lambda: self._update(scorer, progress),
+            failures=failures,
         )
         ended_by = self._sample(strategy, scorer, progress)
         ended_by = self._score(scorer) or ended_by
@@ -147,10 +152,9 @@ class SearchRun:
         if not math.isnan(result.best.reward) or "failed" in statuses or "skipped" not in statuses:
             return False
         self._sampler.decoder.after_limit(result.best)
-        warnings.warn(
+        warn(
             f"the limit of {self._tracker.budget.seconds:g} seconds passed before a candidate was scored: the speech "
-            "may be cut, and is not the best of several; allow more",
-            stacklevel=4,
+            "may be cut, and is not the best of several; allow more"
         )
         return True
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -28,7 +27,7 @@ from llasa_search.audio import (
     shortened_silences,
 )
 from llasa_search.checkpoints.names import TINY
-from llasa_search.errors import InputError
+from llasa_search.errors import InputError, warn
 from llasa_search.storage.reading import read_text, require_regular
 from llasa_search.text.joining import join_texts
 
@@ -97,7 +96,7 @@ class Voice:
             samples, rate = _read(path)
             beside = path.with_suffix(".txt")
             if len(samples) >= READ_SECONDS * rate:
-                _warn(f"{where} is long; only its first {READ_SECONDS:g} s are read, without its transcript")
+                warn(f"{where} is long; only its first {READ_SECONDS:g} s are read, without its transcript")
                 text = None
             elif text is None and beside.is_file():
                 text = read_text(beside, f"the transcript {beside}")
@@ -193,7 +192,7 @@ class Voice:
         return f"Voice({self.name!r}, {self.text!r}, {self.seconds:.1f} s)"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """One in-context step: a part of the text and the speech codes that were accepted for it."""
 
@@ -247,12 +246,12 @@ def _prepare(samples: Audio, rate: int, where: str) -> Audio:
         raise InputError(f"{where} is silent; give a recording of speech")
     audio = resampled(mono, rate)
     if (share := clipped_share(samples)) > CLIPPED_SHARE:
-        _warn(
+        warn(
             f"{where} is clipped: {share:.1%} of its samples are at the limit; record it again at a lower level"
         )
     if high_band_db(audio, SAMPLE_RATE) < BAND_LIMITED_DB:
         recorded = f" (it has {rate} Hz)" if rate < SAMPLE_RATE else ""
-        _warn(
+        warn(
             f"{where} has no sound above 6 kHz{recorded}, like a telephone, so comparisons of voices mean little: "
             "give a recording of 16,000 Hz or more"
         )
@@ -264,7 +263,7 @@ def _at_most_15_seconds(audio: Audio, text: str | None, where: str) -> tuple[Aud
     if len(audio) <= MAX_SECONDS * SAMPLE_RATE:
         return audio, text
     message = f"{where} lasts {len(audio) / SAMPLE_RATE:.1f} s; only its first {MAX_SECONDS:g} s are used"
-    _warn(message + (", without its transcript" if text else ""))
+    warn(message + (", without its transcript" if text else ""))
     return audio[: int(MAX_SECONDS * SAMPLE_RATE)], None
 
 
@@ -278,7 +277,3 @@ def _read_only(audio: Audio) -> Audio:
     audio = np.array(audio, np.float32)
     audio.flags.writeable = False
     return audio
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, stacklevel=4)  # at the caller of `Voice`

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +18,7 @@ import torch
 from llasa_search import search
 from llasa_search.arrays import Audio
 from llasa_search.budget import Budget
-from llasa_search.candidate import Candidate
+from llasa_search.candidate import Candidate, Utterance
 from llasa_search.errors import InputError
 from llasa_search.llasa.model import Llasa
 from llasa_search.result import SearchError, SearchResult
@@ -23,7 +26,7 @@ from llasa_search.sampling import Sampling
 from llasa_search.search import Progress, Searcher
 from llasa_search.strategies import BestOfN
 from llasa_search.verifiers import WER
-from llasa_search.voice import Voice
+from llasa_search.voice import Step, Voice
 from tests.helpers.verifiers import Frames
 
 TEXT = "the captain found a coin"
@@ -216,3 +219,68 @@ def test_select_refuses_verifiers_of_codes(noise: Callable[..., Audio]) -> None:
 
     with pytest.raises(InputError, match="needs codes"):
         search.select([(noise(0.2), 16_000)], TEXT, verifiers=OfCodes())
+
+
+def test_a_loop_shows_each_warning_once(tmp_path: Path) -> None:
+    """Each call repeated all warnings."""
+    program = """
+import warnings
+import numpy as np
+from llasa_search import search
+speech = 0.1 * np.random.default_rng(0).standard_normal(16_000)
+with warnings.catch_warnings(action="ignore"):
+    search.select([(speech, 16_000)], "a coin", verifiers="signal + 0 * speaker")
+for text in ("one coin \u2603", "two coins"):
+    for _ in range(3):
+        search.select([(speech, 16_000)], text, verifiers="signal + 0 * speaker")
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    shown = [line for line in done.stderr.splitlines() if "Warning" in line]
+    assert all(line.startswith("<string>:") for line in shown)
+    assert len(shown) == len(set(shown))
+    assert sum("left out of the text" in line for line in shown) == 1
+    assert sum("SpeakerSimilarity() has weight 0 and scores nothing" in line for line in shown) == 1
+
+
+def test_no_progress_is_none_or_false(searcher: Callable[..., Searcher]) -> None:
+    """False raised, because it is no function."""
+    plain = searcher().generate(TEXT, sampling=SHORT)
+    assert codes(searcher().generate(TEXT, sampling=SHORT, progress=False)) == codes(plain)
+    with pytest.raises(InputError, match=r"progress=True: give a function"):
+        searcher().generate(TEXT, sampling=SHORT, progress=True)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, 2**64 + 3, 1 << 20_000], ids=["-1", "2^64", "2^64+3", "2^20000"])
+def test_a_seed_that_would_be_that_of_another_one_is_refused(
+    seed: int, searcher: Callable[..., Searcher]
+) -> None:
+    """Seeds were reduced modulo 2^64, so that 3 and 2^64 + 3 gave the same candidates."""
+    with pytest.raises(InputError, match=r"seed.*: give a whole number from 0 to 2\^64 - 1"):
+        searcher().generate(TEXT, sampling=SHORT, seed=seed)
+    assert len(codes(searcher().generate(TEXT, sampling=SHORT, seed=2**64 - 1))) == 4
+
+
+def test_greedy_copies_are_announced(searcher: Callable[..., Searcher]) -> None:
+    """Without a word, four candidates were the same."""
+    greedy = Sampling(temperature=0, min_seconds=0.1, max_seconds=0.6)
+    with pytest.warns(
+        UserWarning, match="temperature=0 .* all candidates are the same: take one candidate"
+    ) as caught:
+        result = searcher().generate(TEXT, sampling=greedy)
+    assert codes(result) == codes(result)[:1] * 4 and len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        searcher().generate(TEXT, sampling=greedy, budget=Budget(candidates=1))
+
+
+def test_candidates_utterances_and_results_can_be_compared(searcher: Callable[..., Searcher]) -> None:
+    """Comparing raised, because the truth value of an array is ambiguous."""
+    one, other = (searcher().generate(TEXT, sampling=SHORT) for _ in range(2))
+    assert one.best == one.best and one.best != other.best and one.best in one.candidates
+    assert one == one and one != other and len({one, other, one.best, other.best}) == 4
+    assert one.candidates.index(one.candidates[2]) == 2
+    audio = one.audio
+    utterances = [Utterance(TEXT, "en", audio, 16_000) for _ in range(2)]
+    assert utterances[0] != utterances[1] and len(set(utterances)) == 2
+    assert Step(TEXT, one.best.codes) != Step(TEXT, one.best.codes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-import warnings
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -17,7 +16,7 @@ from llasa_search.arrays import Audio
 from llasa_search.audio import is_silent, resampled
 from llasa_search.candidate import Score, Utterance
 from llasa_search.checkpoints.imports import import_from_extra
-from llasa_search.errors import InputError, ModelError
+from llasa_search.errors import InputError, ModelError, warn
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt
 
@@ -79,7 +78,7 @@ class PocketsphinxWER(Verifier):
         unknown = [word for word in _words(prompt.text) if self._sound(word) is None]
         if unknown:
             message = f"{self} has no pronunciation of {', '.join(map(repr, unknown))}: they count as errors"
-            warnings.warn(message, stacklevel=2)
+            warn(message)
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         scores = []

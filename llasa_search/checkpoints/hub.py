@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TypeVar
 
 from llasa_search.checkpoints.names import TINY
-from llasa_search.errors import InputError, ModelError
+from llasa_search.errors import InputError, ModelError, advice, warn
 
 T = TypeVar("T")
 
@@ -117,10 +116,10 @@ def announce_download(name: str, size: int) -> None:
         size: in bytes; 0 if unknown.
     """
     amount = f"{size / 1e9:.2g} GB" if size >= 1e8 else f"{math.ceil(size / 1e6)} MB"
-    warnings.warn(f"downloading {name}{f': {amount}' if size else ''}", stacklevel=2)
+    warn(f"downloading {name}{f': {amount}' if size else ''}")
 
 
 def first_lines(error: Exception) -> str:
     """Returns the first two lines of an error, where PyTorch names the first weight that does not fit."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:2])[:300] or type(error).__name__
+    return (" ".join(lines[:2])[:300] or type(error).__name__) + advice(error)

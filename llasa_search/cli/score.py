@@ -28,7 +28,7 @@ from llasa_search.reward.base import Condition, Gated, Reward, WeightedSum
 from llasa_search.reward.compose import Combination
 from llasa_search.scoring.families import warn_out_of_domain
 from llasa_search.scoring.gate import gated
-from llasa_search.scoring.loading import load_verifiers, refuse_codes, verifier_versions
+from llasa_search.scoring.loading import failing, load_verifiers, refuse_codes, verifier_versions
 from llasa_search.storage.files import check_new_folder, check_writable, to_json, write_text
 from llasa_search.verifiers.base import Verifier, arguments
 from llasa_search.verifiers.specification import parse_options
@@ -97,15 +97,21 @@ def score_manifest(
         SearchError: no recording could be scored.
     """
     entries = read_manifest(manifest, wavs, language=language)
-    _check_reward(reward, entries, manifest)
+    _check_verifiers(reward.required, entries, manifest)
     settings = {"manifest": str(manifest.absolute()), "wavs": wavs and str(wavs.absolute())}
     settings |= _settings(reward)
     _check_out(out, settings)
-    load_verifiers(reward.verifiers)
+    load_verifiers(reward.required)
+
+    def prepare(verifiers: Sequence[Verifier]) -> None:
+        _check_verifiers(verifiers, entries, manifest)
+        load_verifiers(verifiers)
+
+    failures = failing(prepare, reward.reporting)
     warn_out_of_domain(reward.verifiers)
     out.mkdir(exist_ok=True)
     write_text(out / "settings.json", _json(settings))
-    records, complete = _evaluate(entries, reward, out / "scores.jsonl")
+    records, complete = _evaluate(entries, reward, failures, out / "scores.jsonl")
     summary = summarise(records, len(entries) - len(records), settings)
     table = summary_table(summary)
     write_text(out / "summary.json", _json(summary))
@@ -151,9 +157,9 @@ def _verifier_with_protocol(verifier: Verifier, protocol: str) -> Verifier:
     return type(verifier)(**{**given, "protocol": protocol}) if "protocol" in given else verifier
 
 
-def _check_reward(reward: Reward, entries: Sequence[Entry], manifest: Path) -> None:
-    refuse_codes(reward.verifiers)
-    for verifier in reward.verifiers:
+def _check_verifiers(verifiers: Sequence[Verifier], entries: Sequence[Entry], manifest: Path) -> None:
+    refuse_codes(verifiers)
+    for verifier in verifiers:
         if "resynthesis" in verifier.needs:
             raise InputError(
                 f"{verifier} compares with the prompt as resynthesised by a codec, and there is no codec here"
@@ -194,7 +200,9 @@ def _check_out(out: Path, settings: Mapping[str, Any]) -> None:
         raise InputError(f"{out} holds scores made with other {' and '.join(changed)}: give another folder")
 
 
-def _evaluate(entries: Sequence[Entry], reward: Reward, path: Path) -> tuple[list[Record], bool]:
+def _evaluate(
+    entries: Sequence[Entry], reward: Reward, failures: Mapping[str, str], path: Path
+) -> tuple[list[Record], bool]:
     """Returns the records in the order of the manifest, and whether all entries have one."""
     from tqdm import tqdm
 
@@ -212,7 +220,7 @@ def _evaluate(entries: Sequence[Entry], reward: Reward, path: Path) -> tuple[lis
     complete = True
     with bar, path.open("a", encoding="utf-8") as lines:
         try:
-            for record in evaluate(waiting, reward):
+            for record in evaluate(waiting, reward, failures):
                 lines.write(_line(record))
                 lines.flush()
                 records[record["id"]] = record
@@ -230,8 +238,10 @@ def _valid_records(path: Path, entries: Sequence[Entry]) -> Iterable[Record]:
     for line in path.read_text("utf-8", errors="replace").split("\n"):
         try:
             record: Record = json.loads(line)
-            statuses = [recording["status"] for recording in record["recordings"]]
-            complete = all(Recording.__annotations__.keys() <= each.keys() for each in record["recordings"])
+            recordings = record["recordings"]
+            statuses = [recording["status"] for recording in recordings]
+            statuses += [score["status"] for each in recordings for score in each["scores"].values()]
+            complete = all(Recording.__annotations__.keys() <= each.keys() for each in recordings)
             valid = fingerprints.get(record["id"]) == record["fingerprint"] and "failed" not in statuses
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):  # an incomplete line
             continue

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -58,7 +58,9 @@ class Record(TypedDict):
     recordings: list[Recording]
 
 
-def evaluate(entries: Iterable[Entry], reward: Reward) -> Iterator[Record]:
+def evaluate(
+    entries: Iterable[Entry], reward: Reward, failures: Mapping[str, str] | None = None
+) -> Iterator[Record]:
     """Scores every recording by every verifier, in batches that may span several entries.
 
     A recording that cannot be read or scored fails alone, and its record gives the reason.
@@ -66,13 +68,14 @@ def evaluate(entries: Iterable[Entry], reward: Reward) -> Iterator[Record]:
     Args:
         entries: in the order in which their records are yielded.
         reward: chooses among the recordings of an entry; its verifiers are loaded.
+        failures: verifiers of weight 0 that could not be loaded, and why.
 
     Raises:
         ModelError: a verifier's own `utility` failed.
     """
     for batch in _batches(entries):
         items = [_Item(entry) for entry in batch]
-        _score(items, reward.verifiers)
+        _score(items, reward.verifiers, failures or {})
         for item in items:
             yield item.record(reward)
 
@@ -104,11 +107,11 @@ def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
         yield batch
 
 
-def _score(items: Sequence[_Item], verifiers: Sequence[Verifier]) -> None:
+def _score(items: Sequence[_Item], verifiers: Sequence[Verifier], failures: Mapping[str, str]) -> None:
     """Scores every recording that can be read."""
     for verifier in verifiers:
         for item in items:
-            item.check(verifier)
+            item.check(verifier, failures.get(str(verifier)))
     item_of = {id(candidate): item for item in items for candidate in item.readable}
 
     def utterances(candidates: Sequence[Candidate]) -> list[Utterance]:
@@ -136,16 +139,18 @@ class _Item:
         self._score_records: dict[tuple[int, str], ScoreRecord] = {}
         self.readable = [candidate for candidate in self._candidates if candidate.audio is not None]
 
-    def check(self, verifier: Verifier) -> None:
-        """Marks the recordings as failed if the verifier refuses this text or voice."""
+    def check(self, verifier: Verifier, failure: str | None = None) -> None:
+        """Marks the recordings as failed if the verifier could not be loaded or refuses this text or voice."""
         if not self.readable:
             return
-        try:
-            check_verifiers([verifier], Prompt(self._entry.text, self._entry.language, self._voice))
-        except LlasaSearchError as error:
+        if failure is None:
+            try:
+                check_verifiers([verifier], Prompt(self._entry.text, self._entry.language, self._voice))
+            except LlasaSearchError as error:
+                failure = self._voice_error or str(error)
+        if failure is not None:
             for candidate in self.readable:
-                failed = Score(math.nan, self._voice_error or str(error), "failed")
-                candidate.scores[str(verifier)] = failed
+                candidate.scores[str(verifier)] = Score(math.nan, failure, "failed")
 
     def utterance(self, candidate: Candidate) -> Utterance:
         assert candidate.audio is not None

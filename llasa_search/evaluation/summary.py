@@ -25,6 +25,24 @@ class Measure(TypedDict):
     n: int
 
 
+class Shared(TypedDict):
+    """Figures over the recordings that every verifier has scored; those of different verifiers can be compared.
+
+    A verifier that has scored no recording is left out.
+
+    Attributes:
+        verifiers: that have scored any.
+        utterances: number of those whose chosen recording all of them have scored.
+        chosen: measures over these chosen recordings.
+        all: measures over all recordings that all of them have scored.
+    """
+
+    verifiers: list[str]
+    utterances: int
+    chosen: list[Measure]
+    all: list[Measure]
+
+
 class Summary(TypedDict):
     """The content of `summary.json`.
 
@@ -33,20 +51,25 @@ class Summary(TypedDict):
         utterances: their number by status. An utterance is "scored" if one of its recordings was chosen,
             "missing" if none of its files exists, "pending" if an interrupted run has not reached it.
         recordings: their number by status.
-        errors: the number of failed recordings by error, the most frequent first.
+        errors: the number of recordings by error, the most frequent first; also of verifiers of weight 0, with
+            their names.
+        failed: the number of recordings on which a verifier failed, by verifier.
         abstained: the number of recordings on which a verifier abstained, by verifier. If it abstains on all
             recordings of an utterance, the other verifiers choose.
         chosen: measures over the best recording of each utterance.
         all: measures over every recording.
+        shared: measures over what all verifiers have scored.
     """
 
     settings: Mapping[str, Any]
     utterances: dict[str, int]
     recordings: dict[str, int]
     errors: dict[str, int]
+    failed: dict[str, int]
     abstained: dict[str, int]
     chosen: list[Measure]
     all: list[Measure]
+    shared: Shared
 
 
 def summarise(records: Sequence[Record], pending: int, settings: Mapping[str, Any]) -> Summary:
@@ -62,30 +85,29 @@ def summarise(records: Sequence[Record], pending: int, settings: Mapping[str, An
         settings: copied to the summary.
     """
     recordings = [recording for record in records for recording in record["recordings"]]
-    failed = [recording["error"] for recording in recordings if recording["status"] == "failed"]
     chosen = [record["recordings"][record["best"]] for record in records if record["best"] is not None]
     return {
         "settings": settings,
         "utterances": {**_counts(map(_status, records)), **({"pending": pending} if pending else {})},
         "recordings": _counts(recording["status"] for recording in recordings),
-        "errors": dict(Counter(failed).most_common()),
-        "abstained": dict(
-            Counter(
-                name
-                for recording in recordings
-                for name, found in recording["scores"].items()
-                if found["status"] == "abstained"
-            )
-        ),
+        "errors": dict(Counter(error for each in recordings for error in _errors(each)).most_common()),
+        "failed": _by_verifier(recordings, "failed"),
+        "abstained": _by_verifier(recordings, "abstained"),
         "chosen": _measures(chosen),
         "all": _measures(recordings),
+        "shared": _shared(chosen, recordings),
     }
 
 
 def summary_table(summary: Summary) -> str:
-    """Returns the summary as text; the columns "chosen" and "all" if an utterance has several recordings."""
+    """Returns the summary as text; the columns "chosen" and "all" if an utterance has several recordings.
+
+    A column "shared" is added if verifiers have scored different utterances.
+    """
     several = sum(summary["recordings"].values()) > sum(summary["utterances"].values())
     columns = {"chosen": summary["chosen"], "all": summary["all"]} if several else {"value": summary["all"]}
+    if any(each["n"] > summary["shared"]["utterances"] for each in next(iter(columns.values()))):
+        columns["shared"] = summary["shared"]["chosen"]
     rows = [["measure", *(cell for name in columns for cell in (name, "n"))]]
     for measure in summary["all"]:
         row = [measure["name"]]
@@ -99,8 +121,13 @@ def summary_table(summary: Summary) -> str:
     lines += [f"failed: {count} x {printable(error)}" for error, count in errors[:MAX_ERRORS]]
     if errors[MAX_ERRORS:]:
         lines.append(f"failed: {sum(count for _, count in errors[MAX_ERRORS:])} x for other reasons")
+    if summary["failed"]:
+        lines.append(f"failed, by verifier: {_listed(summary['failed'])}")
     if summary["abstained"]:
         lines.append(f"abstained: {_listed(summary['abstained'])}")
+    if len(summary["settings"]["verifiers"]) > 1:
+        share = f"{summary['shared']['utterances']} of {summary['utterances']['scored']}"
+        lines.append(f"scored by {len(summary['shared']['verifiers'])} verifiers: {share} utterances")
     lines += [
         f"{name}: {_listed(given)}" for name, given in summary["settings"]["verifiers"].items() if given
     ]
@@ -119,6 +146,38 @@ def _status(record: Record) -> str:
 def _counts(statuses: Any) -> dict[str, int]:
     counted = Counter(statuses)
     return {status: counted[status] for status in ("scored", "failed", "missing")}
+
+
+def _errors(recording: Recording) -> list[str]:
+    """Returns why a recording has no reward; if it has one, why verifiers of weight 0 failed."""
+    if recording["status"] == "failed":
+        return [recording["error"]]
+    failed = {
+        name: each["detail"] for name, each in recording["scores"].items() if each["status"] == "failed"
+    }
+    return [detail if name in detail else f"{name}: {detail}" for name, detail in failed.items()]
+
+
+def _by_verifier(recordings: Sequence[Recording], status: str) -> dict[str, int]:
+    """Returns on how many recordings the score of each verifier has this status."""
+    scores = (item for recording in recordings for item in recording["scores"].items())
+    return dict(Counter(name for name, found in scores if found["status"] == status))
+
+
+def _shared(chosen: Sequence[Recording], recordings: Sequence[Recording]) -> Shared:
+    names = list(_by_verifier(recordings, "scored"))
+
+    def scored_by_all(recording: Recording) -> bool:
+        statuses = (recording["scores"][name]["status"] for name in names if name in recording["scores"])
+        return list(statuses) == ["scored"] * len(names)
+
+    both = [[each for each in some if scored_by_all(each)] for some in (chosen, recordings)]
+    return {
+        "verifiers": names,
+        "utterances": len(both[0]),
+        "chosen": _measures(both[0]),
+        "all": _measures(both[1]),
+    }
 
 
 def _measures(recordings: Sequence[Recording]) -> list[Measure]:

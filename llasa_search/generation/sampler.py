@@ -17,7 +17,7 @@ from llasa_search.engine.batch import Batch, Finished, Task
 from llasa_search.engine.language_model import ROW_MULTIPLE
 from llasa_search.engine.memory import is_out_of_memory, memory_used, rows_that_fit
 from llasa_search.engine.token_sampling import mix
-from llasa_search.errors import InputError, ModelError
+from llasa_search.errors import InputError, ModelError, warn
 from llasa_search.generation.rows import Row, Rows, best_live_row, rearranged
 from llasa_search.generation.speech_decoder import SpeechDecoder
 from llasa_search.generation.state import FORWARD_PASS, SearchState
@@ -70,7 +70,7 @@ class Sampler:
         self._text_ids, self._refusal = fitted.text_ids, fitted.refusal
         self._state = SearchState(prompt.text)
         self._prepared: Task | None = None
-        self._at_once = 0
+        self._at_once = self._roots = 0
 
     def at(self, prompt: Prompt, later: Need = NOTHING) -> Sampler:
         """Returns a sampler for another prompt that shares the model, the budget and all prefilled prompts.
@@ -117,6 +117,12 @@ class Sampler:
                     f"start(first={first}): candidate {root.index} exists; without `first`, rows get the next "
                     f"indices, from {self._state.next_index}"
                 )
+        self._roots += n
+        if self.sampling.temperature == 0 and self._roots > 1:
+            warn(
+                "temperature=0 takes the most probable token each time, so all candidates are the same: take "
+                "one candidate (n=1), or a temperature above 0"
+            )
         self._state.live = self._batches(roots)
         return self._rows(roots, self._state.live, 0)
 

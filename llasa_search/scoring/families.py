@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 
+from llasa_search.errors import warn
 from llasa_search.verifiers.base import Verifier
 
 
@@ -27,15 +27,14 @@ def same_family(judges: Iterable[Verifier], verifiers: Iterable[Verifier]) -> li
 def warn_same_family(judges: Iterable[Verifier], verifiers: Iterable[Verifier]) -> None:
     """Warns with the messages of `same_family`."""
     for message in same_family(judges, verifiers):
-        warnings.warn(message, stacklevel=3)
+        warn(message)
 
 
 def warn_out_of_domain(verifiers: Iterable[Verifier]) -> None:
     """Warns of embedded verifiers that are to score speech which the embedded model did not make."""
     embedded = dict.fromkeys(str(each) for each in verifiers if each.is_embedded)
     if embedded:
-        warnings.warn(
+        warn(
             f"{', '.join(embedded)}: the package's own checkpoints are trained on the speech of model 'tiny' "
-            "only; for other speech give each its `model`, such as WER(model='large-v3')",
-            stacklevel=3,
+            "only; for other speech give each its `model`, such as WER(model='large-v3')"
         )

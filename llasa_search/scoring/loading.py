@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.versions import versions
-from llasa_search.errors import InputError, LlasaSearchError, ModelError, format_error, short_repr
+from llasa_search.errors import InputError, LlasaSearchError, ModelError, format_error, short_repr, warn
 from llasa_search.scoring.isolation import isolated
 from llasa_search.verifiers.base import FunctionVerifier, Verifier, check_declaration, require_width
 from llasa_search.voice import Prompt
@@ -46,6 +46,26 @@ def check_verifiers(verifiers: Sequence[Verifier], prompt: Prompt) -> None:
     for verifier in verifiers:
         with _naming_failures(f"{verifier} cannot check the prompt"):
             verifier.check(prompt)
+
+
+def failing(prepare: Callable[[list[Verifier]], object], reporting: Iterable[Verifier]) -> dict[str, str]:
+    """Prepares verifiers of weight 0, each alone, and warns of those that fail, which ends no search.
+
+    Args:
+        prepare: loads them, or lets them check a prompt.
+        reporting: of weight 0.
+
+    Returns:
+        Why each of those failed that did, by its printed form.
+    """
+    failures = {}
+    for verifier in reporting:
+        try:
+            prepare([verifier])
+        except LlasaSearchError as error:
+            failures[str(verifier)] = str(error)
+            warn(f"{verifier} has weight 0 and scores nothing: {error}")
+    return failures
 
 
 @contextmanager

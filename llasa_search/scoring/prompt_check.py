@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 from llasa_search.audio import speech_seconds
-from llasa_search.errors import InputError
+from llasa_search.errors import InputError, warn
 from llasa_search.scoring.isolation import isolated
 from llasa_search.text.language import language_of
 from llasa_search.verifiers.base import Verifier
@@ -56,7 +55,7 @@ class PromptCheck:
             if rate is None:
                 continue
             if rate > MAX_ERROR_RATE:
-                _warn(
+                warn(
                     f"{recogniser} transcribed the prompt {voice.name!r} as {said!r}, not {voice.text!r}: {ADVICE}"
                 )
             return
@@ -82,11 +81,7 @@ def _compare_length(voice: Voice, text: str, language: str) -> None:
         return
     seconds = speech_seconds(voice.audio, voice.sample_rate)
     if not low <= seconds <= high:
-        _warn(
+        warn(
             f"the prompt {voice.name!r} has {seconds:.2f} s of speech, and its transcript {text!r} takes {low:.1f} to "
             f"{high:.1f} s: {ADVICE}"
         )
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, stacklevel=5)  # at the caller of `generate`

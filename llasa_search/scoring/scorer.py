@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import product
 from typing import TYPE_CHECKING
@@ -50,6 +50,7 @@ class Scorer:
         cascade: skip verifiers for candidates that can no longer win.
         trace: records partial scores; needed for unfinished speech only.
         on_scored: called after a verifier has scored a batch.
+        failures: verifiers of weight 0 that could not be loaded, or refused the prompt, and why (`failing`).
 
     Attributes:
         stopped: whether `stop` was called.
@@ -66,6 +67,7 @@ class Scorer:
         cascade: bool = False,
         trace: Trace | None = None,
         on_scored: Callable[[], None] = lambda: None,
+        failures: Mapping[str, str] | None = None,
     ) -> None:
         self.reward = reward
         self.stopped = False
@@ -76,6 +78,7 @@ class Scorer:
         self._cascade = cascade and reward.pointwise
         self._trace = trace
         self._on_scored = on_scored
+        self._failures = failures or {}
         self._cost_seconds: dict[str, float] = {}
         self._cache: dict[tuple[str, bytes], Score] = {}
 
@@ -201,6 +204,8 @@ class Scorer:
         Once the wall limit has passed, the rest is skipped.
         """
         name = str(verifier)
+        if name in self._failures:
+            return [Score(math.nan, self._failures[name], "failed")] * len(utterances)
         keys = [(name, _digest(utterance)) for utterance in utterances]
         new = {key: utterances[i] for i, key in enumerate(keys) if key not in self._cache}
         waiting = list(new.items())

@@ -52,7 +52,7 @@ from llasa_search.storage.run_schema import (
 from llasa_search.voice import Voice
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """What a run folder holds; for the fields, see `llasa_search.SearchResult`."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import warnings
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from llasa_search.candidate import Candidate, Utterance
-from llasa_search.errors import InputError
+from llasa_search.candidate import Candidate, Score, Utterance
+from llasa_search.errors import InputError, LlasaSearchError, warn
+from llasa_search.scoring.loading import check_verifiers, load_verifiers
 from llasa_search.scoring.score_all import score_all
 from llasa_search.scoring.score_record import ScoreRecord, score_to_record
 from llasa_search.storage.files import write_text
@@ -18,6 +19,7 @@ from llasa_search.storage.run_schema import checked
 from llasa_search.study.cases import Case
 from llasa_search.study.digests import digest, fingerprint
 from llasa_search.verifiers.base import FunctionVerifier, Verifier
+from llasa_search.voice import Prompt
 
 NOT_DECODED: ScoreRecord = {"value": None, "detail": "not decoded", "status": "skipped"}
 
@@ -59,7 +61,7 @@ def _stored(path: Path) -> dict[str, ScoreRecord]:
     try:
         return checked(read_json(path, str(path)), dict[str, ScoreRecord], path)
     except InputError as error:
-        warnings.warn(f"{error}; its candidates are judged again", stacklevel=3)
+        warn(f"{error}; its candidates are judged again")
         return {}
 
 
@@ -72,9 +74,14 @@ def _scored(
         audios = [each.audio for each in batch if each.audio is not None]
         return [Utterance(case.spoken, case.language, a, sample_rate, voice=case.voice) for a in audios]
 
-    verifier.load()
     # The search's scores are removed: they may be the same verifier's for the written form.
     decoded = [replace(each, scores={}) for each in candidates if each.audio is not None]
+    try:
+        load_verifiers([verifier])
+        check_verifiers([verifier], Prompt(case.spoken, case.language, case.voice))
+    except LlasaSearchError as error:
+        for each in decoded:
+            each.scores[str(verifier)] = Score(math.nan, str(error), "failed")
     score_all([verifier], decoded, utterances)
     records = {
         str(each.index): score_to_record(verifier, case.spoken, case.language, each.scores[str(verifier)])

@@ -24,7 +24,7 @@ from llasa_search.scoring.score_record import ScoreRecord
 from llasa_search.study.plan import Row
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """The scores of one arm by one judge.
 
@@ -87,6 +87,17 @@ def chosen(rows: Sequence[Row], judge: str) -> Outcome:
 def unscored(rows: Sequence[Row], judge: str) -> int:
     """Returns how many candidates the judge could not score, such as those without a voice."""
     return sum(math.isnan(measured(row["judges"][judge])[0]) for row in rows)
+
+
+def shared(rows: Sequence[Row], judges: Sequence[str]) -> list[Row]:
+    """Returns the rows of the texts of which every judge has scored every candidate.
+
+    Figures of several judges can be compared over these. A judge that has scored no candidate is not asked.
+    """
+    known = {judge: [not math.isnan(measured(row["judges"][judge])[0]) for row in rows] for judge in judges}
+    used = [scored for scored in known.values() if any(scored)]
+    missing = {row["case"] for i, row in enumerate(rows) if not all(scored[i] for scored in used)}
+    return [row for row in rows if row["case"] not in missing]
 
 
 def counts_errors(rows: Sequence[Row], judge: str) -> bool:

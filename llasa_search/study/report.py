@@ -83,7 +83,7 @@ The values of best-of-N are exact means over all subsets of a pool of {curves.po
 candidates{_seeds(setup)}. Error rates are corpus error rates (all errors divided by all words); other values are means.
 Intervals are 95% bootstrap intervals over texts, then over the seeds of each text. P-values are from paired permutation
 tests, exact or with {RESAMPLES:,} resamples. Costs are means per text. They include the verifiers where the choice
-needs them, and never the judges.{_one_text(setup)}
+needs them, and never the judges.{_one_text(setup)}{_shared(by_arm, judges)}
 
 {images}"""
     return "\n\n".join([introduction, *(_judged(pool, judge, judges, points) for judge in judges)]) + "\n"
@@ -209,6 +209,18 @@ def _seeds(setup: Setup) -> str:
         f"{seeds}; the other strategies run with seeds {', '.join(map(str, arms[-1].seeds))}"
         if arms
         else seeds
+    )
+
+
+def _shared(by_arm: Mapping[str, Sequence[Row]], judges: Sequence[str]) -> str:
+    """Returns over how many texts the figures of several judges can be compared, if not over all."""
+    rows = [row for rows in by_arm.values() for row in rows]
+    texts, shared = ({row["case"] for row in some} for some in (rows, outcomes.shared(rows, judges)))
+    if len(judges) < 2 or len(shared) == len(texts):
+        return ""
+    return (
+        f" All judges have scored {len(shared)} of the {len(texts)} texts. The values of a judge are over the texts "
+        "that it has scored itself, so those of two judges are not over the same texts."
     )
 
 

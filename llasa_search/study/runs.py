@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from llasa_search.audio import SAMPLE_RATE, read_speech
 from llasa_search.candidate import Candidate, recorded
-from llasa_search.errors import InputError, LlasaSearchError
+from llasa_search.errors import InputError, LlasaSearchError, warn
 from llasa_search.request import with_resynthesis
 from llasa_search.result import SearchError, SearchResult
 from llasa_search.reward.base import Reward
@@ -238,7 +238,7 @@ def _stored(run: Path) -> SearchResult | None:
     try:
         return SearchResult.load_run(run)
     except DamagedFile as error:
-        warnings.warn(f"{error}; this search is made again", stacklevel=2)
+        warn(f"{error}; this search is made again")
         shutil.rmtree(run)
         return None
 

@@ -59,6 +59,7 @@ def error_rate(rows: Sequence[Row], judges: Sequence[str], n: int = SIZE) -> flo
     counting = [judge for judge in judges if outcomes.counts_errors(rows, judge)]
     if not counting:
         raise InputError("no judge counts errors: give one temperature (--temperatures)")
+    rows = outcomes.shared(rows, counting) or rows
     return mean(outcomes.rate(curves.best_of(rows, judge, n)).value for judge in counting)
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-import warnings
 
-from llasa_search.errors import InputError
+from llasa_search.errors import InputError, warn
 from llasa_search.text.joining import join_texts
 
 MAX_CHARACTERS = 100_000
@@ -53,7 +52,7 @@ def clean_text(text: str, what: str = "the text") -> str:
         raise InputError(f"{what} {text!r:.60} has nothing to say: no letter, digit or character")
     if spoken != folded:
         removed = sorted({c for c in folded if not _has_sound(c)})
-        warnings.warn(f"left out of {what}: {' '.join(map(_name, removed))}", stacklevel=2)
+        warn(f"left out of {what}: {' '.join(map(_name, removed))}")
     return spoken
 
 

@@ -15,6 +15,7 @@ from llasa_search.candidate import Score, Utterance
 from llasa_search.cli.score import score_manifest
 from llasa_search.result import SearchError
 from llasa_search.verifiers import EmotionSimilarity
+from llasa_search.voice import Prompt
 from tests.helpers.verifiers import Seconds
 
 Noise = Callable[..., Audio]
@@ -81,3 +82,71 @@ def test_each_voice_is_embedded_once(manifest: Callable[..., Path], tmp_path: Pa
     with pytest.warns(UserWarning, match="own checkpoints"):
         score_manifest(path, None, verifier, tmp_path / "out")
     assert len(embedded) == 2
+
+
+class SomeOnly(Seconds):
+    """Refuses to load, refuses every text, or fails on recordings of more than a second and a half."""
+
+    def __init__(self, fails_in: str) -> None:
+        super().__init__()
+        self.fails_in = fails_in
+
+    def load(self) -> None:
+        if self.fails_in == "load":
+            raise OSError("no weights")
+
+    def check(self, prompt: Prompt) -> None:
+        if self.fails_in == "check":
+            raise RuntimeError("cannot cache function 'f': no locator available for file 'f.py'")
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        if any(utterance.seconds > 1.5 for utterance in utterances):
+            raise ValueError("too long")
+        return super().score(utterances)
+
+
+@pytest.mark.filterwarnings("ignore:.*has weight 0 and scores nothing")
+@pytest.mark.parametrize(
+    ("fails_in", "why", "count"),
+    [
+        ("load", "no weights", 3),
+        ("check", "set the environment variable NUMBA_CACHE_DIR", 3),
+        ("score", "too long", 1),
+    ],
+)
+def test_a_failing_verifier_of_weight_0_is_counted_and_changes_nothing_else(
+    fails_in: str, why: str, count: int, manifest: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The summary said "failed 0" and `errors: {}`, or the command ended."""
+    path = manifest([0.5, 1.0], [2.0], [1.0])
+    score_manifest(path, None, Seconds(), tmp_path / "alone")
+    score_manifest(path, None, Seconds() + 0 * SomeOnly(fails_in), tmp_path / "both")
+    alone, both = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("alone", "both"))
+    name, total = f"SomeOnly(fails_in={fails_in!r})", 4 if count == 3 else 1
+    assert both["failed"] == {name: total}
+    ((error, number),) = both["errors"].items()
+    assert name in error and why in error and number == total
+    assert [each for each in both["chosen"] if each["name"] in ("Seconds(), mean", "reward, mean")] == alone[
+        "chosen"
+    ]
+    assert both["utterances"] == alone["utterances"] == {"scored": 3, "failed": 0, "missing": 0}
+    text = (tmp_path / "both" / "summary.txt").read_text()
+    assert f"failed, by verifier: {name} {total}" in text
+    if fails_in == "score":
+        assert both["shared"]["utterances"] == 2 and "scored by 2 verifiers: 2 of 3 utterances" in text
+        values = {each["name"]: (each["value"], each["n"]) for each in both["shared"]["chosen"]}
+        assert values["Seconds(), mean"] == values[f"{name}, mean"] == (1.0, 2)
+        assert "shared" in text.split("\n")[0]
+
+
+@pytest.mark.filterwarnings("ignore:.*has weight 0 and scores nothing")
+def test_what_a_verifier_of_weight_0_failed_on_is_scored_again(
+    manifest: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A judge that could not be loaded scores when the command is run again."""
+    path, reward = manifest([0.5], [1.0]), Seconds() + 0 * SomeOnly("load")
+    score_manifest(path, None, reward, tmp_path / "out")
+    monkeypatch.setattr(SomeOnly, "load", lambda self: None)
+    score_manifest(path, None, reward, tmp_path / "out")
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["failed"] == {} and summary["shared"]["utterances"] == 2

@@ -6,20 +6,21 @@ import logging
 import random
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from llasa_search.arrays import Audio
 from llasa_search.budget import Budget
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import ModelError
 from llasa_search.llasa.model import Llasa
 from llasa_search.result import SearchError, SearchResult
 from llasa_search.sampling import Sampling
-from llasa_search.search import Searcher
+from llasa_search.search import Searcher, select
 from llasa_search.verifiers import Verifier
 from llasa_search.voice import Prompt, Voice
 
@@ -227,6 +228,24 @@ def test_one_that_cannot_begin_is_named_before_anything_is_sampled(
     """Guards against a bare OSError, and against speech that is sampled for nothing."""
     with pytest.raises(ModelError, match=rf"Absent\(where='{where}'\) cannot {what}.*no weights"):
         search(llasa, Absent(where))
+
+
+@pytest.mark.parametrize(("where", "what"), [("load", "be loaded"), ("check", "check the prompt")])
+def test_one_of_weight_0_that_cannot_begin_fails_and_changes_no_choice(
+    where: str, what: str, llasa: Llasa, noise: Callable[..., Audio]
+) -> None:
+    """Such a verifier ended `generate`, `select` and `rerank`."""
+    alone, reward = search(llasa, Level()), Level() + 0 * Absent(where)
+    with pytest.warns(UserWarning, match=rf"Absent.*has weight 0 and scores nothing.*{what}"):
+        both = Searcher(llasa, reward, "best_of_n:n=3", gate=None).generate("a coin", sampling=SHORT)
+    with pytest.warns(UserWarning, match="scores nothing"):
+        again = alone.rerank(reward)
+    with pytest.warns(UserWarning, match="scores nothing"):
+        chosen = select([(noise(0.4), 16_000)], "a coin", verifiers=reward, gate=None)
+    for result in (both, again, chosen):
+        scores = [candidate.scores[f"Absent(where={where!r})"] for candidate in result.candidates]
+        assert {score.status for score in scores} == {"failed"} and "no weights" in scores[0].detail
+    assert both.best.index == again.best.index == alone.best.index and both.best.reward == alone.best.reward
 
 
 class Unlimited(Level):

@@ -57,6 +57,9 @@ def test_a_subset_larger_than_the_pool_is_refused(n: float) -> None:
         curves.subset_weights(np.array([1.0, 2.0, 3.0]), n)
 
 
+FAILED: ScoreRecord = {"value": None, "detail": "", "status": "failed"}
+
+
 def _row(case: str, index: int, reward: float | None, edits: int | None, **changed: Any) -> Row:
     record: ScoreRecord = {"value": None, "detail": "", "status": "failed"}
     if edits is not None:
@@ -251,3 +254,15 @@ def test_an_unknown_judge_is_refused_by_name() -> None:
         curves.best_of(POOL, "wrods", 2)
     with pytest.raises(InputError, match="there is no judge 'wrods'; did you mean 'words'"):
         curves.best_of(POOL, "words", 2, curves.oracle("wrods"))
+
+
+def test_judges_are_compared_over_the_texts_that_all_have_scored() -> None:
+    """A judge that has failed on everything is not asked."""
+    record = POOL[0]["judges"]["words"]
+    judges = [
+        {"words": record, "voice": FAILED if i == 1 else record, "none": FAILED} for i in range(len(POOL))
+    ]
+    rows: list[Any] = [{**row, "judges": each} for row, each in zip(POOL, judges, strict=True)]
+    kept = outcomes.shared(rows, ["words", "voice", "none"])
+    assert {row["case"] for row in kept} == {"b"} and len(kept) == 4
+    assert outcomes.shared(rows, ["words", "none"]) == rows

@@ -15,8 +15,8 @@ from llasa_search.study import Arm, Case, Study, read_cases, usable_cases
 from llasa_search.study.digests import fingerprint
 from llasa_search.study.plan import Row
 from llasa_search.verifiers.base import Verifier
-from llasa_search.voice import Voice
-from tests.helpers.verifiers import Interrupting
+from llasa_search.voice import Prompt, Voice
+from tests.helpers.verifiers import Frames, Interrupting
 
 CASES = [
     Case("one", "one", "en", None, "one"),
@@ -308,3 +308,19 @@ def test_a_source_that_is_not_there(source: str, message: str) -> None:
     """An empty study of a misspelt set."""
     with pytest.raises(InputError, match=message):
         read_cases(source)
+
+
+class Refusing(Frames):
+    """Refuses texts of two words."""
+
+    def check(self, prompt: Prompt) -> None:
+        if " " in prompt.text:
+            raise RuntimeError("too many words")
+
+
+def test_a_judge_that_refuses_a_text_fails_on_it(study: Study, tmp_path: Path) -> None:
+    """The study goes on, and the rows say why."""
+    arm = Arm("judged", "best_of_n:n=1", "lm_likelihood")
+    rows = Study(tmp_path, {"frames": Refusing()}, model=study.model).rows(CASES, [arm])
+    assert [row["judges"]["frames"]["status"] for row in rows] == ["scored", "failed"]
+    assert "too many words" in rows[1]["judges"]["frames"]["detail"]
