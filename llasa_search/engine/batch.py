@@ -14,7 +14,7 @@ from torch import Tensor
 from llasa_search.arrays import Codes
 from llasa_search.candidate import FinishReason
 from llasa_search.engine.cache import KeyValueCache, Prefix
-from llasa_search.engine.language_model import ROW_MULTIPLE, LanguageModel
+from llasa_search.engine.language_model import LanguageModel
 from llasa_search.engine.memory import is_out_of_memory
 from llasa_search.engine.token_sampling import draw, penalise, signed
 from llasa_search.sampling import Sampling
@@ -85,7 +85,7 @@ class Batch:
         self.task = task
         self.names = list(names)
         self.length = 0
-        slots = _round_up(len(self.names))
+        slots = _round_up(len(self.names), task.model.row_multiple)
         device = task.model.device
         self._keys = torch.zeros(slots, dtype=torch.int64, device=device)
         self._keys[: len(self.names)] = torch.tensor([signed(key) for key in keys], dtype=torch.int64)
@@ -108,7 +108,7 @@ class Batch:
 
         If the model is interrupted or runs out of memory, the batch is unchanged.
         """
-        rows = _round_up(len(self))
+        rows = _round_up(len(self), self.task.model.row_multiple)
         logits = self._next_logits(rows)
         logprobs = torch.log_softmax(logits, -1)
         tokens = draw(self._allowed(logits), self._keys[:rows], self.length, self.task.sampling)
@@ -139,7 +139,7 @@ class Batch:
                 targets.append(slot)
             seats.setdefault(parent, slot)
             order[slot] = child
-        self._reserve(_round_up(len(parents)))
+        self._reserve(_round_up(len(parents), self.task.model.row_multiple))
         self._copy(sources, targets)
         self.names = [names[child] for child in order]
         new_keys = [signed(keys[child]) for child in order]
@@ -284,5 +284,5 @@ def _grow(tensor: Tensor, slots: int) -> Tensor:
     return tensor if missing <= 0 else torch.cat((tensor, tensor.new_zeros(missing, *tensor.shape[1:])))
 
 
-def _round_up(rows: int) -> int:
-    return -(-rows // ROW_MULTIPLE) * ROW_MULTIPLE
+def _round_up(rows: int, multiple: int) -> int:
+    return -(-rows // multiple) * multiple

@@ -22,15 +22,20 @@ if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
 
 ROW_MULTIPLE = 4
-"""Rows are stepped in multiples of this: MKL's and oneDNN's matrix kernels then give a row the same bits
-in every batch (measured: with 1, 2 or 3 rows they round differently)."""
+"""Rows are stepped in multiples of this, because every matrix kernel rounds one row differently than several."""
+
+ROWS_PER_PASS = 12
+"""Rows of a pass where the kernels of this computer round a row differently in batches of different sizes.
+
+A multiple of 6, the rows that MKL's kernels with AVX2 compute at once: a row then has the same bits in every slot.
+"""
 
 _FIXED_ROPES = ("default", "linear", "llama3", "yarn")
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Weights of one layer, [out, in]; biases are None where the checkpoint has none."""
+    """Weights of one layer, [in, out]; biases are None where the checkpoint has none."""
 
     attention_norm: Tensor
     qkv: Tensor
@@ -52,6 +57,9 @@ class LanguageModel:
 
     Attributes:
         outputs: number of tokens that can be sampled: speech codes, then END.
+        row_multiple: rows are stepped in multiples of this.
+        rows_per_pass: rows are stepped together in groups of this many; None for all. So in float32 on a CPU a row
+            has the same bits in every batch.
         layers, heads, kv_heads, head_dim: the model's shape.
     """
 
@@ -79,13 +87,23 @@ class LanguageModel:
         self.device, self.dtype = self.embedding.device, self.embedding.dtype
         self.cache_dtype = torch.float32 if self.device.type == "cpu" else self.dtype
         self.output_ids = output_ids.to(self.device)
-        self.head = model.lm_head.weight.detach()[self.output_ids]
+        self.head = self._by_input(model.lm_head.weight.detach()[self.output_ids])
         self.norm = model.model.norm.weight.detach().float()
         self.rotations = self._rotations(model, max_length)
         self.layers = []
         while len(model.model.layers):
             self.layers.append(self._fuse(model.model.layers[0]))
             del model.model.layers[0]
+        weights = [self.head, *(part for part in vars(self.layers[0]).values() if part is not None)]
+        matrices = [weight for weight in weights if weight.ndim == 2]
+        exact = not self._exact_type or all(map(rounds_rows_alike, matrices))
+        self.rows_per_pass = None if exact else ROWS_PER_PASS
+        self.row_multiple = self.rows_per_pass or ROW_MULTIPLE
+
+    @property
+    def _exact_type(self) -> bool:
+        """Whether the results of a row are meant to have the same bits in every batch."""
+        return bool(self.device.type == "cpu" and self.dtype == torch.float32)
 
     @property
     def outputs(self) -> int:
@@ -141,12 +159,20 @@ class LanguageModel:
         Returns:
             float32 [rows, outputs], the logits of the next token.
         """
-        rows, position = len(tokens), cache.length
+        rows = len(tokens)
+        size = self.rows_per_pass or rows
+        logits = [self._pass(tokens, cache, start, min(start + size, rows)) for start in range(0, rows, size)]
+        cache.length += 1
+        return torch.cat(logits)
+
+    def _pass(self, tokens: Tensor, cache: KeyValueCache, first: int, end: int) -> Tensor:
+        """Feeds its token to each row from `first` to before `end`."""
+        tokens, rows, position = tokens[first:end], end - first, cache.length
         x = self.embedding[self.output_ids[tokens]].float()
         rotation = self.rotations[len(cache.prefix) + position]
         for index, layer in enumerate(self.layers):
             query, key, value = self._query_key_value(x, layer, rotation)
-            keys, values = cache.keys[index][:rows], cache.values[index][:rows]
+            keys, values = cache.keys[index][first:end], cache.values[index][first:end]
             keys.select(2, position).copy_(key)
             values.select(2, position).copy_(value)
             attended = _attend(
@@ -157,7 +183,6 @@ class LanguageModel:
                 values.narrow(2, 0, position + 1),
             )
             x = self._feed_forward(x, attended, layer)
-        cache.length = position + 1
         return self._logits(x)
 
     def flops(self, tokens: int, context: float, outputs: int) -> float:
@@ -175,7 +200,7 @@ class LanguageModel:
     def _query_key_value(self, x: Tensor, layer: Layer, rotation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Query [tokens, heads, head_dim], and key and value [tokens, kv_heads, head_dim], rotated."""
         normed = F.rms_norm(x, x.shape[-1:], layer.attention_norm, self.epsilon).to(self.dtype)
-        qkv = F.linear(normed, layer.qkv, layer.qkv_bias).float().view(len(x), -1, self.head_dim)
+        qkv = _linear(normed, layer.qkv, layer.qkv_bias).float().view(len(x), -1, self.head_dim)
         rotated = self.heads + self.kv_heads
         pairs = qkv.view(len(x), -1, self.head_dim // 2, 2)
         torch.view_as_complex(pairs).narrow(1, 0, rotated).mul_(rotation)
@@ -183,14 +208,14 @@ class LanguageModel:
         return qkv[:, : self.heads], qkv[:, self.heads : rotated], qkv[:, rotated:]
 
     def _feed_forward(self, x: Tensor, attended: Tensor, layer: Layer) -> Tensor:
-        x = x + F.linear(attended.reshape(len(x), -1).to(self.dtype), layer.output, layer.output_bias)
+        x = x + _linear(attended.reshape(len(x), -1).to(self.dtype), layer.output, layer.output_bias)
         normed = F.rms_norm(x, x.shape[-1:], layer.mlp_norm, self.epsilon).to(self.dtype)
-        gate, up = F.linear(normed, layer.gate_up, layer.gate_up_bias).chunk(2, dim=-1)
-        return x + F.linear(F.silu(gate).mul_(up), layer.down, layer.down_bias)
+        gate, up = _linear(normed, layer.gate_up, layer.gate_up_bias).chunk(2, dim=-1)
+        return x + _linear(F.silu(gate).mul_(up), layer.down, layer.down_bias)
 
     def _logits(self, x: Tensor) -> Tensor:
         normed = F.rms_norm(x, x.shape[-1:], self.norm, self.epsilon).to(self.dtype)
-        return F.linear(normed, self.head).float()
+        return _linear(normed, self.head, None).float()
 
     def _rotations(self, model: LlamaForCausalLM, max_length: int) -> Tensor:
         """cos + i sin, complex64 [positions, heads + kv_heads, head_dim / 2]; queries are also scaled."""
@@ -208,16 +233,28 @@ class LanguageModel:
         value = (attention.v_proj.weight, attention.v_proj.bias)
         qkv, qkv_bias = _stack(query, key, value)
         gate_up, gate_up_bias = _stack(*((part.weight, part.bias) for part in (mlp.gate_proj, mlp.up_proj)))
+        output, output_bias = _stack((attention.o_proj.weight, attention.o_proj.bias))
+        down, down_bias = _stack((mlp.down_proj.weight, mlp.down_proj.bias))
         return Layer(
             layer.input_layernorm.weight.detach().float(),
-            qkv,
+            self._by_input(qkv),
             qkv_bias,
-            *_stack((attention.o_proj.weight, attention.o_proj.bias)),
+            self._by_input(output),
+            output_bias,
             layer.post_attention_layernorm.weight.detach().float(),
-            gate_up,
+            self._by_input(gate_up),
             gate_up_bias,
-            *_stack((mlp.down_proj.weight, mlp.down_proj.bias)),
+            self._by_input(down),
+            down_bias,
         )
+
+    def _by_input(self, weight: Tensor) -> Tensor:
+        """Returns a weight [out, in] as [in, out].
+
+        In float32 on a CPU it is also stored so: MKL's kernels are then faster for few rows, and those with AVX-512
+        round a row alike in all batches of two rows or more. Half precision is faster in the stored order.
+        """
+        return weight.t().contiguous() if self._exact_type else weight.t()
 
     def _interleave(self, linear: Any) -> tuple[Tensor, Tensor | None]:
         """Interleaves the two halves of each head's dimensions, as complex multiplication needs them."""
@@ -225,6 +262,21 @@ class LanguageModel:
         weight = linear.weight.unflatten(0, halves).transpose(1, 2).flatten(0, 2)
         bias = None if linear.bias is None else linear.bias.unflatten(0, halves).transpose(1, 2).flatten()
         return weight, bias
+
+
+def rounds_rows_alike(weight: Tensor) -> bool:
+    """Whether the product of a row and `weight` [in, out] has the same bits in batches of all sizes, on this computer.
+
+    The sizes tried are those at which MKL changes its kernel, with AVX2 and AVX-512.
+    """
+    rows = torch.randn(64, len(weight), generator=torch.Generator().manual_seed(0))
+    products = torch.mm(rows, weight)
+    return all(torch.equal(torch.mm(rows[:size], weight), products[:size]) for size in (4, 8, 12, 16, 20, 40))
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Returns x [rows, in] times weight [in, out], plus bias [out]."""
+    return torch.mm(x, weight) if bias is None else torch.addmm(bias, x, weight)
 
 
 def _stack(*parts: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor | None]:

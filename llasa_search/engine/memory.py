@@ -8,17 +8,16 @@ from pathlib import Path
 import psutil
 import torch
 
-from llasa_search.engine.language_model import ROW_MULTIPLE
 
-
-def rows_that_fit(bytes_per_row: int, device: torch.device) -> int:
-    """Returns the number of rows that memory has room for, a multiple of `ROW_MULTIPLE`.
+def rows_that_fit(bytes_per_row: int, multiple: int, device: torch.device) -> int:
+    """Returns the number of rows that memory has room for, a multiple of `multiple`.
 
     The room is nine tenths of the free memory of a GPU. On a CPU it is half of the available memory, or half of
     the limit of the process's container if that is lower.
 
     Args:
         bytes_per_row: memory that one row needs.
+        multiple: in which rows are stepped.
         device: of the language model.
     """
     if device.type == "cuda":
@@ -26,7 +25,7 @@ def rows_that_fit(bytes_per_row: int, device: torch.device) -> int:
     else:
         room = 0.5 * min(psutil.virtual_memory().available, _container_limit())
     rows = int(room // bytes_per_row)
-    return max(ROW_MULTIPLE, rows // ROW_MULTIPLE * ROW_MULTIPLE)
+    return max(multiple, rows // multiple * multiple)
 
 
 def _container_limit() -> float:

@@ -318,16 +318,9 @@ class Sampler:
             codes = self.decoder.context
             ids = (*self._text_ids, *self.llasa.format.speech_ids[codes].tolist())
             prefix = self._state.prefix(ids, self.llasa, self.tracker)
-            self._prepared = Task(
-                self.llasa.language_model,
-                prefix,
-                codes,
-                self.sampling,
-                self.minimum,
-                self.maximum,
-                self.tracker.require_time,
-            )
-            self._at_once = rows_that_fit(self._prepared.bytes_per_row, self.llasa.language_model.device)
+            model, clock = self.llasa.language_model, self.tracker.require_time
+            self._prepared = Task(model, prefix, codes, self.sampling, self.minimum, self.maximum, clock)
+            self._at_once = rows_that_fit(self._prepared.bytes_per_row, model.row_multiple, model.device)
         return self._prepared
 
     def _batches(self, roots: Sequence[Row]) -> list[Batch]:

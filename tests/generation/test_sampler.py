@@ -41,6 +41,18 @@ def test_the_first_candidates_are_the_same_whatever_n(make: Callable[..., Sample
     assert speech(stepwise) == sixteen
 
 
+def test_log_probabilities_have_the_same_bits_whatever_n() -> None:
+    """At real shapes: kernels that round by the number of rows changed a code in 1 of 64 candidates at near-ties."""
+    make = sampler_maker(Llasa.from_pretrained("tiny", device="cpu"))
+    sixteen = make()
+    expected = {each.index: each for each in sixteen.extend(sixteen.start(16))[1]}
+    for n in (1, 4, 6, 9):
+        few = make()
+        for candidate in few.extend(few.start(n))[1]:
+            assert candidate.codes.tolist() == expected[candidate.index].codes.tolist()
+            assert candidate.logprobs.tolist() == expected[candidate.index].logprobs.tolist()
+
+
 def test_another_seed_speaks_otherwise(make: Callable[..., Sampler]) -> None:
     """A seed that is not used."""
     first, second = make(seed=1), make(seed=2)

@@ -32,6 +32,7 @@ BUILT_IN = [
     DVTS(6, 3, step_tokens=5),
     Particle(6, temperature=0.01, step_tokens=5),
     SpeculativeRejection(6, alpha=0.4, step_tokens=5),
+    SpeculativeRejection(6, alpha=0.4, step_tokens=5, prefix_verifiers="lm_likelihood"),
     BestOfN(6),
     BestOfN(6, stop_at=MeanCode() >= 60),
     InContextSteps(6),
