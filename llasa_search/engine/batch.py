@@ -60,6 +60,11 @@ class Task:
         """Memory of a row's cache, and of about six copies of its logits and probabilities."""
         return KeyValueCache.bytes_per_row(self.prefix, self.capacity) + 6 * 4 * self.model.outputs
 
+    def slots(self, rows: int) -> int:
+        """Returns as how many rows a batch of `rows` is stepped."""
+        multiple = self.model.row_multiple
+        return -(-rows // multiple) * multiple
+
 
 class Finished(NamedTuple):
     """A row that has ended: its name, codes, log-probabilities and why."""
@@ -85,7 +90,7 @@ class Batch:
         self.task = task
         self.names = list(names)
         self.length = 0
-        slots = _round_up(len(self.names), task.model.row_multiple)
+        slots = task.slots(len(self.names))
         device = task.model.device
         self._keys = torch.zeros(slots, dtype=torch.int64, device=device)
         self._keys[: len(self.names)] = torch.tensor([signed(key) for key in keys], dtype=torch.int64)
@@ -108,7 +113,7 @@ class Batch:
 
         If the model is interrupted or runs out of memory, the batch is unchanged.
         """
-        rows = _round_up(len(self), self.task.model.row_multiple)
+        rows = self.task.slots(len(self))
         logits = self._next_logits(rows)
         logprobs = torch.log_softmax(logits, -1)
         tokens = draw(self._allowed(logits), self._keys[:rows], self.length, self.task.sampling)
@@ -139,7 +144,7 @@ class Batch:
                 targets.append(slot)
             seats.setdefault(parent, slot)
             order[slot] = child
-        self._reserve(_round_up(len(parents), self.task.model.row_multiple))
+        self._reserve(self.task.slots(len(parents)))
         self._copy(sources, targets)
         self.names = [names[child] for child in order]
         new_keys = [signed(keys[child]) for child in order]
@@ -157,8 +162,8 @@ class Batch:
     def split(self) -> tuple[Batch, Batch]:
         """Returns two halves, which share the memory of this batch's cache; this batch is used up."""
         middle = (len(self) + 1) // 2
-        if _round_up(middle) < len(self):
-            middle = _round_up(middle)
+        if self.task.slots(middle) < len(self):
+            middle = self.task.slots(middle)
         else:  # both would need the same slots
             self.release()
         return self._part(0, middle), self._part(middle, len(self))
@@ -273,7 +278,7 @@ class Batch:
         part.length = self.length
         part._tokens[: stop - start] = self._tokens[start:stop]
         part._logprobs[: stop - start] = self._logprobs[start:stop]
-        slots = slice(start, start + _round_up(stop - start))
+        slots = slice(start, start + self.task.slots(stop - start))
         part._cache = None if self._cache is None else self._cache.part(slots.start, slots.stop)
         part._seen = None if self._seen is None else self._seen[slots]
         return part
@@ -282,7 +287,3 @@ class Batch:
 def _grow(tensor: Tensor, slots: int) -> Tensor:
     missing = slots - len(tensor)
     return tensor if missing <= 0 else torch.cat((tensor, tensor.new_zeros(missing, *tensor.shape[1:])))
-
-
-def _round_up(rows: int, multiple: int) -> int:
-    return -(-rows // multiple) * multiple
