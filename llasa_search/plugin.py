@@ -8,6 +8,9 @@ A package adds one by listing it under an entry point; its name then works in ev
     [project.entry-points."llasa_search.strategies"]
     random_restart = "my_package:RandomRestart"
 
+    [project.entry-points."llasa_search.prompt_formats"]
+    yue = "my_package:YueFormat"
+
 **A verifier** subclasses `Verifier`, implements `score(utterances)` and declares its `scale`. `Verifier` has every
 other hook with its default. Test it with `llasa_search.verifiers.testing.VerifierContract`.
 
@@ -15,7 +18,8 @@ other hook with its default. Test it with `llasa_search.verifiers.testing.Verifi
 `Guided` adds the settings of strategies that score unfinished speech. Test it with
 `llasa_search.strategies.testing.StrategyContract`.
 
-**A prompt format** fulfils `PromptFormat`. Formats cannot be added by entry point yet.
+**A prompt format** fulfils `PromptFormat`; a subclass of `LlasaFormat` replaces some of Llasa's strings. Test it with
+`llasa_search.llasa.testing.PromptFormatContract`.
 
 `Sampler`, `Scorer` and `Rows` are types for annotations. Import them under `if TYPE_CHECKING:`, because they import
 torch; everything else here imports without it.
@@ -30,7 +34,7 @@ from llasa_search.arrays import Audio, Codes, FloatArray
 from llasa_search.audio import resampled
 from llasa_search.candidate import Candidate, Score, Span, Utterance
 from llasa_search.errors import InputError, ModelError
-from llasa_search.llasa.prompt_format import PromptFormat
+from llasa_search.llasa.prompt_format import LlasaFormat, PromptFormat
 from llasa_search.reward.base import Condition, Reward, ranking
 from llasa_search.strategies.base import Strategy, check_counts, check_number, complete
 from llasa_search.strategies.guided import Guided
@@ -51,6 +55,7 @@ __all__ = [
     "FloatArray",
     "Guided",
     "InputError",
+    "LlasaFormat",
     "ModelError",
     "Prompt",
     "PromptFormat",

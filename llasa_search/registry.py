@@ -1,7 +1,8 @@
-"""Finds verifiers and strategies by name, built-in or from any installed package, without importing them."""
+"""Finds verifiers, strategies and prompt formats by name, built-in or of any package, without importing them."""
 
 from __future__ import annotations
 
+import ast
 import difflib
 import inspect
 from collections.abc import Callable, Iterable
@@ -60,6 +61,46 @@ class Registry:
                 f"the {self.kind} {name!r} ({entry.value}) cannot be imported: {error}"
             ) from error
 
+    def make(self, spec: str, *given: object) -> Any:
+        """Returns what the object of a name makes of arguments.
+
+        Args:
+            spec: the name, with arguments if wanted, such as "beam:width=4,expand=2". A value that is not a literal
+                of Python stays text.
+            given: arguments before those.
+
+        Raises:
+            InputError: nothing has that name, or it does not take these arguments.
+        """
+        name, arguments = self._parsed(spec)
+        made = self.get(name)
+        try:
+            inspect.signature(made).bind(*given, **arguments)
+            return made(*given, **arguments)
+        except TypeError as error:
+            takes = taken(made, len(given))
+            raise InputError(f"{self.kind} {spec!r}: {error}; {name} takes {takes}") from error
+
+    def _parsed(self, spec: str) -> tuple[str, dict[str, Any]]:
+        """The name and the arguments of "name:argument=value,argument=value"."""
+        name, _, listed = spec.partition(":")
+        name = name.strip()
+        call = f"{name}({listed})"
+        try:
+            tree = ast.parse(call, mode="eval").body
+        except (SyntaxError, ValueError):
+            tree = None
+        if (
+            not isinstance(tree, ast.Call)
+            or tree.args
+            or any(keyword.arg is None for keyword in tree.keywords)
+        ):
+            raise InputError(f"{self.kind} {spec!r}: give its arguments as name=value, name=value, ...")
+        named = {str(keyword.arg): _value(keyword.value, call) for keyword in tree.keywords}
+        if len(named) < len(tree.keywords):
+            raise InputError(f"{self.kind} {spec!r}: an argument is given twice")
+        return name, named
+
     def _unknown(self, name: str) -> str:
         if not self.entries:
             return f"no {self.kind} is registered: install the package (`pip install -e .` in a checkout)"
@@ -79,9 +120,21 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(known)}"
 
 
-def taken(made: Callable[..., object]) -> str:
-    """Returns the arguments of a verifier or a strategy with their defaults, such as "n=16, alpha=0.25"."""
-    parameters = list(inspect.signature(made).parameters.values())
+def _value(node: ast.expr, call: str) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return ast.get_source_segment(call, node)
+
+
+def taken(made: Callable[..., object], given: int = 0) -> str:
+    """Returns the arguments of what is called with their defaults, such as "n=16, alpha=0.25".
+
+    Args:
+        made: a class or a function.
+        given: how many of its first arguments are left out.
+    """
+    parameters = list(inspect.signature(made).parameters.values())[given:]
     if [each.kind for each in parameters] == [inspect.Parameter.VAR_KEYWORD]:
         preset = made()  # a preset, such as `Beam.short`, takes what its class takes
         of_class = inspect.signature(type(preset)).parameters.values()
@@ -91,3 +144,4 @@ def taken(made: Callable[..., object]) -> str:
 
 verifiers = Registry("llasa_search.verifiers", kind="verifier")
 strategies = Registry("llasa_search.strategies", kind="strategy")
+prompt_formats = Registry("llasa_search.prompt_formats", kind="prompt format")

@@ -40,6 +40,7 @@ from llasa_search.verifiers.specification import DEFAULT_REWARD, RewardLike, as_
 from llasa_search.voice import Prompt
 
 if TYPE_CHECKING:
+    from llasa_search.llasa.choose_format import PromptFormatLike
     from llasa_search.llasa.model import Llasa
 
 __all__ = ["Progress", "Searcher", "generate", "rerank", "select", "unload"]
@@ -61,6 +62,8 @@ class Searcher:
             "cuda:1", "mps".
         dtype: of the language model: "auto" (bfloat16 on CUDA, else float32), "float32", "bfloat16" or "float16".
             With "float32" a Whisper on CUDA computes in float32 too. The codec and all other verifiers always do.
+        prompt_format: how prompts are laid out: "auto" for the only installed format that matches the tokenizer,
+            or a name with arguments, such as "llasa:assistant_prefix='Speaker kore '".
         check_prompt: whether to warn if a voice prompt does not say its transcript. The first verifier that
             transcribes does so once per voice; loading and this check do not count in a budget.
 
@@ -78,6 +81,7 @@ class Searcher:
         codec: str | os.PathLike[str] | None = None,
         device: str = "auto",
         dtype: str = "auto",
+        prompt_format: PromptFormatLike = "auto",
         check_prompt: bool = True,
     ) -> None:
         self.model = model
@@ -86,6 +90,7 @@ class Searcher:
         self.codec = codec
         self.device = device
         self.dtype = dtype
+        self.prompt_format = prompt_format
         self.llasa: Llasa | None = None
         self._unloadable: dict[str, str] = {}  # verifiers of weight 0, and why
         self.prompt_check = PromptCheck() if check_prompt else None
@@ -122,7 +127,13 @@ class Searcher:
             elif self.llasa is None:
                 codec = None if self.codec is None else _path_or_id(self.codec, "codec")
                 model = _path_or_id(self.model, "model")
-                self.llasa = Llasa.from_pretrained(model, codec=codec, device=self.device, dtype=self.dtype)
+                self.llasa = Llasa.from_pretrained(
+                    model,
+                    codec=codec,
+                    device=self.device,
+                    dtype=self.dtype,
+                    prompt_format=self.prompt_format,
+                )
         load_verifiers(self._deciding, self.device, self.dtype)
         reporting = [each for each in self._reporting if str(each) not in self._unloadable]
         self._unloadable |= failing(lambda one: load_verifiers(one, self.device, self.dtype), reporting)
@@ -226,6 +237,7 @@ def generate(
     codec: str | os.PathLike[str] | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    prompt_format: PromptFormatLike = "auto",
     check_prompt: bool = True,
     sampling: Sampling | None = None,
     language: str | None = None,
@@ -245,6 +257,7 @@ def generate(
         codec=codec,
         device=device,
         dtype=dtype,
+        prompt_format=prompt_format,
         check_prompt=check_prompt,
     )
     request = validated(
@@ -269,7 +282,7 @@ def _share_loaded(last: Searcher, new: Searcher) -> None:
     """Gives `new` what `last` has loaded and `new` needs too."""
     if (last.device, last.dtype) != (new.device, new.dtype):
         return
-    if (last.model, last.codec) == (new.model, new.codec):
+    if (last.model, last.codec, last.prompt_format) == (new.model, new.codec, new.prompt_format):
         new.llasa = last.llasa
     if last.reward == new.reward:
         new.reward = last.reward

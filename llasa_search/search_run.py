@@ -174,6 +174,7 @@ class SearchRun:
             stopped_by=stopped_by,
             settings={
                 "model": self._llasa.name,
+                "prompt_format": self._llasa.format_name,
                 "strategy": str(strategy),
                 "sampling": asdict(sampler.sampling),
                 "budget": asdict(sampler.budget),

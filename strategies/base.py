@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 from collections.abc import Callable, Iterator
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from llasa_search import registry
 from llasa_search.candidate import Candidate
@@ -54,15 +52,7 @@ def as_strategy(spec: StrategyLike) -> Strategy:
         return spec
     if not isinstance(spec, str):
         raise InputError(f"strategy={spec!r}: give a name such as 'best_of_n', or an object with run()")
-    name, _, listed = spec.partition(":")
-    name = name.strip()
-    made = registry.strategies.get(name)
-    arguments = _arguments(spec, f"{name}({listed})")
-    try:
-        inspect.signature(made).bind(**arguments)
-        strategy: Strategy = made(**arguments)
-    except TypeError as error:
-        raise InputError(f"strategy {spec!r}: {error}; {name} takes {registry.taken(made)}") from error
+    strategy: Strategy = registry.strategies.make(spec)
     return strategy
 
 
@@ -102,27 +92,3 @@ def complete(sampler: Sampler, rows: Rows) -> Iterator[Candidate]:
     while len(rows):
         rows, finished = sampler.extend(rows, STEP)
         yield from finished
-
-
-def _arguments(spec: str, call: str) -> dict[str, Any]:
-    """The values by name in a call such as "beam(width=4, prefix_verifiers=0.5 * wer + 0.5 * ctc)".
-
-    A value that is not a literal stays text.
-    """
-    try:
-        tree = ast.parse(call, mode="eval").body
-    except SyntaxError:
-        tree = None
-    if not isinstance(tree, ast.Call) or tree.args or any(keyword.arg is None for keyword in tree.keywords):
-        raise InputError(f"strategy {spec!r}: give its arguments as name=value, name=value, ...")
-    named = {str(keyword.arg): _value(keyword.value, call) for keyword in tree.keywords}
-    if len(named) < len(tree.keywords):
-        raise InputError(f"strategy {spec!r}: an argument is given twice")
-    return named
-
-
-def _value(node: ast.expr, call: str) -> Any:
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError):
-        return ast.get_source_segment(call, node)

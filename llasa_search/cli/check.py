@@ -14,7 +14,7 @@ import numpy as np
 import typer
 
 from llasa_search.arrays import Audio
-from llasa_search.cli.options import AsJson, Codec, Device, DType, Model
+from llasa_search.cli.options import AsJson, Codec, Device, DType, Model, PromptFormat
 from llasa_search.cli.terminal import write, write_json
 from llasa_search.errors import LlasaSearchError, format_error
 from llasa_search.search import Searcher
@@ -50,12 +50,13 @@ class Check:
 def check(
     model: Model = "tiny",
     codec: Codec = None,
+    prompt_format: PromptFormat = "auto",
     device: Device = "auto",
     dtype: DType = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Load a checkpoint and its codec, and try them."""
-    checks = run_checks(model, codec, device, dtype)
+    checks = run_checks(model, codec, device, dtype, prompt_format)
     if as_json:
         write_json([vars(each) for each in checks])
     else:
@@ -70,30 +71,35 @@ def run_checks(
     codec: str | PathLike[str] | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    prompt_format: str = "auto",
 ) -> list[Check]:
     """Checks the prompt format, loading, the codec and a short search, in this order, until one fails.
 
     It does not measure whether the speech is good.
 
     Args:
-        model, codec, device, dtype: as for `Llasa.from_pretrained`.
+        model, codec, device, dtype, prompt_format: as for `Llasa.from_pretrained`.
 
     Returns:
         The steps that ran; if one failed, it is the last.
 
     Raises:
-        InputError: there is no such model, codec, device or type.
+        InputError: there is no such model, codec, device, type or prompt format.
     """
     from llasa_search.checkpoints.loading import pick_device
+    from llasa_search.llasa.choose_format import require_known
     from llasa_search.llasa.loading import find_model, pick_dtype
 
     codec = None if codec is None else str(codec)
+    require_known(prompt_format)
     folder, _ = find_model(str(model), codec)
     pick_dtype(dtype, pick_device(device))
-    return list(_run(str(model), codec, folder, device, dtype))
+    return list(_run(str(model), codec, folder, device, dtype, prompt_format))
 
 
-def _run(model: str, codec: str | None, folder: str, device: str, dtype: str) -> Iterator[Check]:
+def _run(
+    model: str, codec: str | None, folder: str, device: str, dtype: str, prompt_format: str
+) -> Iterator[Check]:
     from llasa_search.llasa.model import Llasa
 
     packages = ("llasa-search", "torch", "transformers", "numpy")
@@ -102,12 +108,14 @@ def _run(model: str, codec: str | None, folder: str, device: str, dtype: str) ->
     loaded: list[Llasa] = []
 
     def load() -> str:
-        llasa = Llasa.from_pretrained(model, codec=codec, device=device, dtype=dtype)
+        llasa = Llasa.from_pretrained(
+            model, codec=codec, device=device, dtype=dtype, prompt_format=prompt_format
+        )
         loaded.append(llasa)
         return f"{llasa}: {len(llasa.language_model.layers)} layers, {llasa.language_model.outputs - 1} codes"
 
     steps: list[tuple[str, Callable[[], str]]] = [
-        ("markers and template", lambda: _prompt_format(folder)),
+        ("prompt format", lambda: _prompt_format(folder, prompt_format)),
         ("language model and codec", load),
         ("codec round trip", lambda: _round_trip(loaded[0])),
         ("short search", lambda: _short_search(loaded[0])),
@@ -121,22 +129,22 @@ def _run(model: str, codec: str | None, folder: str, device: str, dtype: str) ->
             return
 
 
-def _prompt_format(folder: str) -> str:
+def _prompt_format(folder: str, given: str) -> str:
+    """Finds the prompt format, and shows the prompt of a text."""
+    from llasa_search.llasa.choose_format import choose_format
     from llasa_search.llasa.loading import load_tokenizer
-    from llasa_search.llasa.prompt_format import LlasaFormat
 
     tokenizer = load_tokenizer(folder)
-    form = LlasaFormat(tokenizer)
-    ids = form.prompt_ids(TEXT, np.arange(2, dtype=np.int32))
-    expected = tokenizer.convert_tokens_to_ids(["<|SPEECH_GENERATION_START|>", "<|s_0|>", "<|s_1|>"])
-    if ids[-3:] != expected:
-        raise LlasaSearchError(
-            f"the template does not leave the assistant's turn open: ids end in {ids[-3:]}"
-        )
+    name, form = choose_format(given, tokenizer, folder)
+    ids = form.prompt_ids(TEXT, np.zeros(0, np.int32))
     unknown = form.unknown_characters(TEXT)
     if unknown:
         raise LlasaSearchError(f"the tokenizer cannot represent {unknown}")
-    return f"{form.codebook_size} codes, END is {form.end_id}, a prompt of {len(ids)} tokens"
+    languages = ", ".join(sorted(form.languages))
+    return (
+        f"{name}: {form.codebook_size} codes, END is {form.end_id}, languages {languages}, a prompt of {len(ids)} "
+        f"tokens: {tokenizer.decode(ids)!r}"
+    )
 
 
 def _round_trip(llasa: Llasa) -> str:

@@ -22,6 +22,12 @@ Model = Annotated[
 Codec = Annotated[
     str | None, typer.Option(help="The codec's id or folder; by default, the one that belongs to the model.")
 ]
+PromptFormat = Annotated[
+    str,
+    typer.Option(
+        help="Layout of the model's prompts: auto, or a format, such as \"llasa:assistant_prefix='Speaker kore '\"."
+    ),
+]
 Device = Annotated[str, typer.Option(help='Where models run: "auto", "cpu", "cuda", "cuda:1", ...')]
 DType = Annotated[
     str,

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from llasa_search.cli.options import Codec, Model
+from llasa_search.cli.options import Codec, Model, PromptFormat
 from llasa_search.cli.terminal import write, write_error
 
 
@@ -41,6 +41,7 @@ def study(
     ] = None,
     model: Model = "tiny",
     codec: Codec = None,
+    prompt_format: PromptFormat = "auto",
     processes: Annotated[int, typer.Option(help="Number of single-threaded processes.")] = 2,
     folder: Annotated[Path, typer.Option(help="Folder for all output.")] = Path("work-ablation"),
     quick: Annotated[
@@ -67,6 +68,7 @@ def study(
         judges=named_judges(judge or []),
         model=model,
         codec=codec,
+        prompt_format=prompt_format,
         processes=processes,
         folder=folder,
         command=shlex.join(["llasa-search", *sys.argv[1:]]),

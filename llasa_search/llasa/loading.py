@@ -20,13 +20,13 @@ from llasa_search.checkpoints.loading import (
 )
 from llasa_search.checkpoints.names import TINY
 from llasa_search.errors import InputError, ModelError, short_repr
+from llasa_search.llasa.layouts import CODEC, refuse_layout, refuse_quantised
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
     from llasa_search.llasa.codec import Codec
 
-CODEC = "HKUSTAudio/xcodec2-hf"
 EMBEDDED = "tiny"
 """The name of the package's own language model and codec."""
 EMBEDDED_CODEC = TINY / "codec"
@@ -45,15 +45,17 @@ def find_model(model: str, codec: str | None) -> tuple[str, str]:
 
     Raises:
         InputError: there is no such model or codec.
-        ModelError: the embedded model is missing.
+        ModelError: the embedded model is missing, or a checkpoint has another layout than that of transformers.
     """
     if codec is not None:
+        refuse_layout(codec)
         require_id(codec, "codec", [CODEC])
     if model == EMBEDDED:
         embedded = TINY / "language_model"
         if not embedded.is_dir():
             raise ModelError(f"the model {model!r} is missing from {TINY}: install the package again")
         return str(embedded), codec or str(EMBEDDED_CODEC)
+    refuse_layout(model)
     folder = Path(model).expanduser()
     if (folder / "language_model").is_dir():
         return str(folder / "language_model"), codec or str(folder / "codec")
@@ -130,6 +132,7 @@ def _config(where: str, what: str, model_type: str) -> Any:
     if config.model_type != model_type:
         wanted = f"an 'xcodec2'; try {CODEC}" if model_type == "xcodec2" else f"a {model_type!r}"
         raise ModelError(f"{what} {where} is a {config.model_type!r} model, not {wanted}")
+    refuse_quantised(config.to_dict(), where)
     forget_code(config)
     return config
 

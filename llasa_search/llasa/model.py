@@ -14,8 +14,9 @@ from llasa_search.checkpoints.locks import in_one_thread
 from llasa_search.engine.language_model import LanguageModel
 from llasa_search.errors import ModelError
 from llasa_search.llasa import loading
+from llasa_search.llasa.choose_format import AUTO, PromptFormatLike, choose_format, require_known
 from llasa_search.llasa.codec import Codec
-from llasa_search.llasa.prompt_format import LlasaFormat, PromptFormat
+from llasa_search.llasa.prompt_format import PromptFormat
 from llasa_search.voice import Voice
 
 WINDOW = 2048
@@ -28,6 +29,7 @@ class Llasa:
     Attributes:
         name: as it was given.
         format: the prompt format.
+        format_name: its name, with arguments, as it was given or found.
         language_model: the language model, ready for sampling.
         codec: encodes and decodes speech.
         max_length: most tokens of prompt and speech together.
@@ -42,6 +44,7 @@ class Llasa:
         codec: Codec,
         max_length: int,
         embedded: bool,
+        format_name: str,
     ) -> None:
         self.name = name
         self.format = format
@@ -49,6 +52,7 @@ class Llasa:
         self.codec = codec
         self.max_length = max_length
         self.embedded = embedded
+        self.format_name = format_name
         self._voices: dict[str, Codes] = {}
 
     @classmethod
@@ -60,6 +64,7 @@ class Llasa:
         codec: str | PathLike[str] | None = None,
         device: str = "auto",
         dtype: str = "auto",
+        prompt_format: PromptFormatLike = AUTO,
     ) -> Llasa:
         """Loads a language model and its codec.
 
@@ -70,29 +75,33 @@ class Llasa:
             codec: a hub id or folder; None for the model's own, else "HKUSTAudio/xcodec2-hf".
             device: "cpu", "cuda", ..., or "auto".
             dtype: of the language model's weights: "float32", "bfloat16", "float16", or "auto".
+            prompt_format: "auto" for the only registered format that matches the tokenizer; a name with arguments,
+                such as "llasa:assistant_prefix='Speaker kore '"; or a class or function of a tokenizer.
 
         Raises:
             InputError: no such model, device or dtype.
-            ModelError: a checkpoint cannot be found, lacks Llasa's markers, or does not fit the other.
+            ModelError: a checkpoint cannot be found, fits no prompt format, or does not fit the other.
         """
+        require_known(prompt_format)
         where, codec_where = loading.find_model(str(model), None if codec is None else str(codec))
         place = pick_device(device)
         weights = loading.pick_dtype(dtype, place)
-        prompt_format = LlasaFormat(loading.load_tokenizer(where))
+        format_name, form = choose_format(prompt_format, loading.load_tokenizer(where), where)
         loaded_codec = loading.load_codec(codec_where, place)
-        if loaded_codec.codebook_size != prompt_format.codebook_size:
+        if loaded_codec.codebook_size != form.codebook_size:
             raise ModelError(
-                f"{where} speaks {prompt_format.codebook_size} codes, but the codec {codec_where} has "
+                f"{where} speaks {form.codebook_size} codes, but the codec {codec_where} has "
                 f"{loaded_codec.codebook_size}; name the codec it was trained with: codec=..."
             )
         weights_on_device = loading.load_language_model(where, place, weights)
-        outputs = torch.tensor([*prompt_format.speech_ids.tolist(), prompt_format.end_id])
-        if int(outputs.max()) >= weights_on_device.config.vocab_size:
+        outputs = torch.tensor([*form.speech_ids.tolist(), form.end_id])
+        highest = max(int(outputs.max()), *form.prompt_ids("a", np.zeros(0, np.int32)))
+        if highest >= weights_on_device.config.vocab_size:
             raise ModelError(f"the tokenizer of {where} has more tokens than its model has embeddings")
         max_length = min(WINDOW, weights_on_device.config.max_position_embeddings)
         language_model = LanguageModel(weights_on_device, outputs, max_length)
         embedded = codec_where == str(loading.EMBEDDED_CODEC)
-        return cls(str(model), prompt_format, language_model, loaded_codec, max_length, embedded)
+        return cls(str(model), form, language_model, loaded_codec, max_length, embedded, format_name)
 
     @property
     def sample_rate(self) -> int:

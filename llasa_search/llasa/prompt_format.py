@@ -1,34 +1,36 @@
-"""Prompt formats: what each must offer, and that of Llasa with its chat template, markers and speech tokens."""
+"""Prompt formats: what each must offer, and that of Llasa, whose strings can be replaced."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llasa_search.arrays import Codes
-from llasa_search.errors import InputError, ModelError
+from llasa_search.checkpoints.hub import first_lines
+from llasa_search.errors import InputError, ModelError, short_repr
+from llasa_search.llasa.markers import LLASA_MARKERS, special_markers
+from llasa_search.text.language import LANGUAGES
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-INSTRUCTION = "Convert the text to speech:"
-TEXT_START, TEXT_END = "<|TEXT_UNDERSTANDING_START|>", "<|TEXT_UNDERSTANDING_END|>"
-SPEECH_START, SPEECH_END = "<|SPEECH_GENERATION_START|>", "<|SPEECH_GENERATION_END|>"
-MARKERS = (TEXT_START, TEXT_END, SPEECH_START, SPEECH_END)
-
 DATE = "26 Jul 2024"
 """The date in Llama 3's chat template: fixed to its own default, so that a seed keeps its speech."""
+
+PROBES = ("a", "b c")
+"""Texts that the template is tried on."""
 
 
 class PromptFormat(Protocol):
     """How a family of models lays out a prompt, and which token ids stand for speech.
 
-    Formats cannot be added by entry point yet: every model uses `LlasaFormat`. Loading them that way comes later,
-    with this interface.
+    A package adds one by listing a class, or a function, of a tokenizer under the entry point
+    `llasa_search.prompt_formats`. It takes further arguments by name. `LlasaFormat` covers formats that differ
+    from Llasa's in strings only.
 
     Attributes:
         languages: codes of the languages that models of this format speak, such as "en".
@@ -42,9 +44,9 @@ class PromptFormat(Protocol):
     speech_ids: NDArray[np.int64]
     end_id: int
 
-    @staticmethod
-    def matches(tokenizer: PreTrainedTokenizerBase) -> bool:
-        """Returns whether a tokenizer belongs to a model of this format."""
+    @classmethod
+    def matches(cls, tokenizer: PreTrainedTokenizerBase) -> bool:
+        """Returns whether a tokenizer can only belong to a model of this format."""
         ...
 
     def prompt_ids(self, text: str, codes: Codes) -> list[int]:
@@ -64,48 +66,84 @@ class PromptFormat(Protocol):
         ...
 
 
+@dataclass(eq=False)
 class LlasaFormat:
-    """The prompt format of Llasa, with token ids from the model's own tokenizer; a `PromptFormat`.
+    """The prompt format of Llasa, and of models that differ from it in some strings; a `PromptFormat`.
 
-    The user's turn is the instruction, then the text between two markers. The assistant's turn is left open after
-    the start of speech and the codes so far (arXiv 2502.04128 and the model cards).
+    The user's turn is the instruction, then the text between two markers. The assistant's turn is left open after a
+    prefix, the start of speech and the codes so far (arXiv 2502.04128 and the model cards). The model's own chat
+    template wraps the turns; it may add a system prompt or a prefix of its own.
+
+    A subclass with other defaults is a format of its own, such as one with other markers.
+
+    Args:
+        tokenizer: the model's own.
+        assistant_prefix: what stands before the start of speech, such as "Speaker kore ".
+        system: system prompt; "" for that of the chat template.
+        instruction: what stands before the text.
+        text_start, text_end: markers around the text.
+        speech_start, speech_end: markers before and after the speech codes.
+        speech_token: the token of a speech code; {} stands for its number, from 0.
+        languages: codes of the languages that the model speaks.
 
     Attributes:
-        codebook_size: number of speech codes; their tokens are `<|s_0|>`, `<|s_1|>`, ...
+        codebook_size: number of speech codes.
         speech_ids: int64 [codebook_size], the vocabulary id of each code.
         end_id: the vocabulary id that ends speech.
+
+    Raises:
+        InputError: an argument is not what it should be.
+        ModelError: the tokenizer does not have a marker, the speech tokens or a chat template, or its template
+            does not lay out such a prompt.
     """
 
-    languages = frozenset({"en", "zh"})
+    tokenizer: PreTrainedTokenizerBase = field(repr=False)
+    _: KW_ONLY
+    assistant_prefix: str = ""
+    system: str = ""
+    instruction: str = "Convert the text to speech:"
+    text_start: str = LLASA_MARKERS[2]
+    text_end: str = LLASA_MARKERS[3]
+    speech_start: str = LLASA_MARKERS[4]
+    speech_end: str = LLASA_MARKERS[5]
+    speech_token: str = "<|s_{}|>"
+    languages: frozenset[str] = frozenset({"en", "zh"})
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        """Looks up the markers.
-
-        Raises:
-            ModelError: the tokenizer does not have a marker, the speech tokens or a chat template.
-        """
-        vocabulary = tokenizer.get_vocab()
-        missing = _missing_markers(vocabulary)
+    def __post_init__(self) -> None:
+        self._check_arguments()
+        vocabulary = self.tokenizer.get_vocab()
+        missing = [marker for marker in _markers(self) if marker not in vocabulary]
         if missing:
             raise ModelError(
                 f"this is not a Llasa checkpoint: its tokenizer does not have {', '.join(missing)}"
             )
-        if not tokenizer.chat_template:
+        if not self.tokenizer.chat_template:
             raise ModelError("this is not a complete Llasa checkpoint: its tokenizer has no chat template")
-        self._tokenizer = tokenizer
         self.codebook_size = 0
-        while f"<|s_{self.codebook_size}|>" in vocabulary:
+        while _speech_token(self, self.codebook_size) in vocabulary:
             self.codebook_size += 1
-        self.speech_ids = np.array([vocabulary[f"<|s_{code}|>"] for code in range(self.codebook_size)])
-        self.end_id: int = vocabulary[SPEECH_END]
-        self._template = f"{{% macro strftime_now(format) %}}{DATE}{{% endmacro %}}{tokenizer.chat_template}"
-        special = map(re.escape, tokenizer.all_special_tokens)
-        self._marker = re.compile("|".join((r"<\|\w+\|>", *special)))
+        tokens = [_speech_token(self, code) for code in range(self.codebook_size)]
+        self.speech_ids: NDArray[np.int64] = np.array([vocabulary[token] for token in tokens])
+        self.end_id: int = vocabulary[self.speech_end]
+        self._template = (
+            f"{{% macro strftime_now(format) %}}{DATE}{{% endmacro %}}{self.tokenizer.chat_template}"
+        )
+        own = {*_markers(self), *self.tokenizer.all_special_tokens}
+        self._marker = re.compile("|".join((r"<\|\w+\|>", *map(re.escape, own))))
+        self._check_template()
 
-    @staticmethod
-    def matches(tokenizer: PreTrainedTokenizerBase) -> bool:
-        """Returns whether a tokenizer has Llasa's markers and speech tokens."""
-        return not _missing_markers(tokenizer.get_vocab())
+    @classmethod
+    def matches(cls, tokenizer: PreTrainedTokenizerBase) -> bool:
+        """Returns whether a tokenizer has this format's markers and speech tokens, and no other ones.
+
+        Markers that its chat template writes do not count. A subclass with Llasa's own markers matches nothing,
+        because a tokenizer cannot tell it from Llasa.
+        """
+        own = _markers(cls)
+        if cls is not LlasaFormat and own == _markers(LlasaFormat):
+            return False
+        known = {*(re.sub(r"\d+", "N", marker) for marker in own), *LLASA_MARKERS, "<|s_N|>"}
+        return not (set(own) - set(tokenizer.get_vocab()) or set(special_markers(tokenizer)) - known)
 
     def prompt_ids(self, text: str, codes: Codes) -> list[int]:
         """Returns the token ids of a prompt.
@@ -120,19 +158,8 @@ class LlasaFormat:
         marker = self._marker.search(text)
         if marker:
             raise InputError(f"the text contains the model's own marker {marker[0]!r}: remove it")
-        turns = [
-            {"role": "user", "content": f"{INSTRUCTION}{TEXT_START}{text}{TEXT_END}"},
-            {"role": "assistant", "content": SPEECH_START},
-        ]
-        rendered = self._tokenizer.apply_chat_template(
-            turns,
-            chat_template=self._template,
-            tokenize=False,
-            continue_final_message=True,
-            date_string=DATE,
-        )
         # `context_window.fit` checks the length; the tokenizer must not warn.
-        ids = self._tokenizer.encode(rendered, add_special_tokens=False, verbose=False)
+        ids = self.tokenizer.encode(self._rendered(text), add_special_tokens=False, verbose=False)
         return [*ids, *self.speech_ids[codes].tolist()]
 
     def unknown_characters(self, text: str) -> list[str]:
@@ -140,10 +167,101 @@ class LlasaFormat:
         return [char for char in dict.fromkeys(text) if not char.isspace() and not self._represents(char)]
 
     def _represents(self, char: str) -> bool:
-        ids = self._tokenizer.encode(char, add_special_tokens=False)
-        unknown = self._tokenizer.unk_token_id
+        ids = self.tokenizer.encode(char, add_special_tokens=False)
+        unknown = self.tokenizer.unk_token_id
         return bool(ids) and (unknown is None or unknown not in ids)
 
+    def _rendered(self, text: str) -> str:
+        """The prompt before the speech codes, in characters."""
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        turns = [
+            *system,
+            {"role": "user", "content": self._user_turn(text)},
+            {"role": "assistant", "content": self._assistant_turn()},
+        ]
+        return str(
+            self.tokenizer.apply_chat_template(
+                turns,
+                chat_template=self._template,
+                tokenize=False,
+                continue_final_message=True,
+                date_string=DATE,
+            )
+        )
 
-def _missing_markers(vocabulary: Container[str]) -> list[str]:
-    return [marker for marker in (*MARKERS, "<|s_0|>") if marker not in vocabulary]
+    def _user_turn(self, text: str) -> str:
+        return f"{self.instruction}{self.text_start}{text}{self.text_end}"
+
+    def _assistant_turn(self) -> str:
+        return self.assistant_prefix + self.speech_start
+
+    def _check_arguments(self) -> None:
+        for name in (each.name for each in fields(self) if each.name not in ("tokenizer", "languages")):
+            value = getattr(self, name)
+            if not isinstance(value, str) or not (
+                value or name in ("assistant_prefix", "system", "instruction")
+            ):
+                raise InputError(f"prompt format: {name}={short_repr(value)}: give a text")
+        if self.speech_token.count("{}") != 1:
+            raise InputError(f"prompt format: speech_token={self.speech_token!r}: write {{}} for the number")
+        given = self.languages
+        if (
+            not isinstance(given, list | tuple | set | frozenset)
+            or not given
+            or not set(given) <= set(LANGUAGES)
+        ):
+            raise InputError(
+                f"prompt format: languages={short_repr(given)}: give codes, such as ['en', 'zh']"
+            )
+        self.languages = frozenset(given)
+
+    def _check_template(self) -> None:
+        """Refuses a chat template that lays out another prompt than this format's.
+
+        Raises:
+            ModelError: it fails, changes or repeats a turn, or adds a marker.
+        """
+        try:
+            prompts = [self._rendered(text) for text in PROBES]
+        except Exception as error:  # a template can fail in any way
+            raise ModelError(f"the chat template of this checkpoint fails: {first_lines(error)}") from error
+        frames = {self._frame(text, prompt) for text, prompt in zip(PROBES, prompts, strict=True)}
+        frame = "".join(frames.pop())
+        if frames or any(marker in frame for marker in (*_markers(self), *LLASA_MARKERS)):
+            raise self._refusal(prompts[0], "adds markers, or text that depends on the turns")
+        if self.system and self.system not in prompts[0]:
+            raise self._refusal(prompts[0], "leaves out the system prompt")
+        ids = self.tokenizer.encode(prompts[0], add_special_tokens=False)
+        markers = [self.tokenizer.get_vocab()[marker] for marker in _markers(self)[:3]]
+        if [each for each in ids if each in markers] != markers or ids[-1] != markers[-1]:
+            raise self._refusal(prompts[0], "gives other tokens than the format's markers")
+
+    def _frame(self, text: str, prompt: str) -> tuple[str, str]:
+        """What the template writes before the user's turn, and between it and the assistant's."""
+        before, user, after = prompt.partition(self._user_turn(text))
+        between = after.removesuffix(self._assistant_turn())
+        if not user or between == after:
+            raise self._refusal(prompt, "changes a turn")
+        return before, between
+
+    def _refusal(self, prompt: str, what: str) -> ModelError:
+        return ModelError(
+            f"the chat template of this checkpoint {what}, so it does not fit the prompt format {self}; give the "
+            f"format it was trained with (--prompt-format). For the text {PROBES[0]!r} it writes {prompt!r:.300}"
+        )
+
+    def __str__(self) -> str:
+        changed = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "tokenizer"}
+        listed = [
+            f"{name}={value!r}" for name, value in changed.items() if value != getattr(type(self), name)
+        ]
+        return f"{type(self).__name__}({', '.join(listed)})"
+
+
+def _markers(form: LlasaFormat | type[LlasaFormat]) -> tuple[str, ...]:
+    """The four markers of a format, and its first speech token."""
+    return (form.text_start, form.text_end, form.speech_start, form.speech_end, _speech_token(form, 0))
+
+
+def _speech_token(form: LlasaFormat | type[LlasaFormat], code: int) -> str:
+    return form.speech_token.replace("{}", str(code))

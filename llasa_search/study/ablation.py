@@ -42,6 +42,7 @@ class Ablation:
         judges: verifiers by name; empty for the judges of the embedded model.
         model: as in `search.generate`.
         codec: as in `search.generate`.
+        prompt_format: as in `search.generate`.
         processes: how many searches run at once.
         folder: for all output.
         command: the command line, for the report.
@@ -59,6 +60,7 @@ class Ablation:
     judges: Mapping[str, str] = field(default_factory=dict)
     model: str = "tiny"
     codec: str | None = None
+    prompt_format: str = "auto"
     processes: int = 2
     folder: Path = Path("work-ablation")
     command: str = "llasa_search.study.ablation.run"
@@ -82,6 +84,7 @@ def run(ablation: Ablation) -> str:
         judges,
         model=ablation.model,
         codec=ablation.codec,
+        prompt_format=ablation.prompt_format,
         processes=ablation.processes,
     )
     sizes = sorted(set(ablation.ns))

@@ -47,6 +47,7 @@ class _Job:
     seed: int
     model: str
     codec: str | None
+    prompt_format: str
     judges: tuple[tuple[str, Verifier], ...]
     folder: Path
 
@@ -57,6 +58,7 @@ class _Loading:
 
     model: str
     codec: str | None
+    prompt_format: str
     arms: Sequence[Arm]
     judges: tuple[tuple[str, Verifier], ...]
 
@@ -84,6 +86,7 @@ class Study:
             a verifier of a search causes a warning.
         model: as in `search.generate`.
         codec: as in `search.generate`.
+        prompt_format: as in `search.generate`.
         processes: number of searches at once, each in one thread; 1 runs all in this process. Several
             processes import the script again, so its work must be inside
             `if __name__ == "__main__":`.
@@ -99,6 +102,7 @@ class Study:
         *,
         model: str = "tiny",
         codec: str | None = None,
+        prompt_format: str = "auto",
         processes: int = 1,
     ) -> None:
         if processes < 1:
@@ -107,6 +111,7 @@ class Study:
         self.judges = tuple((name, _single(judge)) for name, judge in judges.items())
         self.model = model
         self.codec = codec
+        self.prompt_format = prompt_format
         self.processes = processes
         self._loadable: set[tuple[str, ...]] = set()  # names of the verifiers that have been loaded
 
@@ -123,7 +128,7 @@ class Study:
             warn_same_family((judge for _, judge in self.judges), arm.all_verifiers())
         first = {tuple(map(str, arm.all_verifiers())): arm for arm in reversed(arms)}
         if new := {names: arm for names, arm in first.items() if names not in self._loadable}:
-            job = _Loading(self.model, self.codec, list(new.values()), self.judges)
+            job = _Loading(self.model, self.codec, self.prompt_format, list(new.values()), self.judges)
             (error,) = run_jobs(_load, [job], "models", self.processes)
             if error is not None:
                 raise error
@@ -141,7 +146,7 @@ class Study:
         """
         self.check(cases, arms)
         jobs = [
-            _Job(case, arm, seed, self.model, self.codec, self.judges, self.folder)
+            _Job(case, arm, seed, self.model, self.codec, self.prompt_format, self.judges, self.folder)
             for arm, case in product(arms, cases)
             for seed in arm.seeds
         ]
@@ -187,7 +192,7 @@ def _load(job: _Loading) -> LlasaSearchError | None:
     try:
         for arm in job.arms:
             loading = f"arm {arm.name!r}"
-            _searcher(job.model, job.codec, arm.verifiers, arm.strategy).load()
+            _searcher(job.model, job.codec, job.prompt_format, arm.verifiers, arm.strategy).load()
         for name, judge in job.judges:
             loading = f"judge {name!r}"
             load_verifiers([own(judge)])
@@ -220,7 +225,7 @@ def _perform(job: _Job) -> list[Row] | str:
     candidates = result.candidates if job.arm.pool else [result.best]
     case, rate = job.case, result.sample_rate
     if any("resynthesis" in judge.needs for _, judge in job.judges):
-        llasa, comparing = _llasa(job.model, job.codec), [judge for _, judge in job.judges]
+        llasa, comparing = _llasa(job.model, job.codec, job.prompt_format), [judge for _, judge in job.judges]
         case = replace(case, voice=with_resynthesis(case.voice, llasa, comparing))
     records_of = {name: judged(judge, case, candidates, rate, run) for name, judge in job.judges}
     rows = []
@@ -247,7 +252,7 @@ def _search(job: _Job, run: Path) -> SearchResult:
     """Runs one search and saves it."""
     arm, case = job.arm, job.case
     seed = int.from_bytes(hashlib.blake2b(f"{case.id} {job.seed}".encode(), digest_size=6).digest())
-    searcher = _searcher(job.model, job.codec, arm.verifiers, arm.strategy)
+    searcher = _searcher(job.model, job.codec, job.prompt_format, arm.verifiers, arm.strategy)
     result = searcher.generate(
         case.text,
         case.voice,
@@ -332,6 +337,8 @@ def _key(job: _Job) -> str:
     checkpoints = _fingerprints(job.model, job.codec), fingerprint(*models)
     settings = (arm.strategy, arm.verifiers, asdict(arm.budget), asdict(arm.sampling), arm.pool)
     content = repr((case.text, case.language, voice, job.seed, checkpoints, settings))
+    if job.prompt_format != "auto":
+        content += job.prompt_format
     return digest(content)
 
 
@@ -355,14 +362,14 @@ def _single(judge: RewardLike) -> Verifier:
 
 
 @cache
-def _searcher(model: str, codec: str | None, verifiers: str, strategy: str) -> Searcher:
+def _searcher(model: str, codec: str | None, prompt_format: str, verifiers: str, strategy: str) -> Searcher:
     from llasa_search.search import Searcher
 
-    return Searcher(_llasa(model, codec), verifiers, strategy)
+    return Searcher(_llasa(model, codec, prompt_format), verifiers, strategy)
 
 
 @cache
-def _llasa(model: str, codec: str | None) -> Llasa:
+def _llasa(model: str, codec: str | None, prompt_format: str) -> Llasa:
     from llasa_search.llasa.model import Llasa
 
-    return Llasa.from_pretrained(model, codec=codec)
+    return Llasa.from_pretrained(model, codec=codec, prompt_format=prompt_format)

@@ -60,7 +60,7 @@ def test_another_codecs_codebook_is_refused(tmp_path: Path, pair_path: Path) -> 
 def test_an_ordinary_llama_is_refused(tmp_path: Path, pair_path: Path) -> None:
     """Babble from a model that never learnt to speak."""
     write_language_model(tmp_path, 64, 0.1, MARKERS[:2], None, {})
-    with pytest.raises(ModelError, match="not a Llasa checkpoint"):
+    with pytest.raises(ModelError, match=r"does not have <\|TEXT_UNDERSTANDING_START\|>, "):
         Llasa.from_pretrained(tmp_path, codec=pair_path / "codec")
 
 
@@ -77,7 +77,7 @@ def test_other_architectures_are_refused(tmp_path: Path, pair_path: Path) -> Non
 
 def test_a_tokenizer_larger_than_its_model_is_refused(tmp_path: Path, pair_path: Path) -> None:
     """Speech tokens read from beyond the embeddings."""
-    write_language_model(tmp_path, 64, 0.1, MARKERS, "{{ messages[0]['content'] }}", {"vocab_size": 60})
+    write_language_model(tmp_path, 64, 0.1, MARKERS, TEMPLATE, {"vocab_size": 60})
     with pytest.raises(ModelError, match="more tokens than"):
         Llasa.from_pretrained(tmp_path, codec=pair_path / "codec")
 
@@ -156,7 +156,7 @@ def test_check_tries_everything() -> None:
     checks = run_checks("tiny")
     assert [each.name for each in checks] == [
         "versions",
-        "markers and template",
+        "prompt format",
         "language model and codec",
         "codec round trip",
         "short search",
@@ -186,7 +186,7 @@ def test_check_names_the_first_failure(tmp_path: Path, pair_path: Path) -> None:
     assert "16" in failed.detail
     write_language_model(tmp_path / "lm", 64, 0.1, MARKERS, "{{ messages[0]['content'] }}", {})
     failed = run_checks(tmp_path / "lm", codec=pair_path / "codec")[-1]
-    assert (failed.name, failed.passed) == ("markers and template", False)
+    assert (failed.name, failed.passed) == ("prompt format", False)
 
 
 def test_check_keeps_its_table_when_the_search_is_refused(tmp_path: Path) -> None:
