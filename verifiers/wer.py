@@ -42,9 +42,10 @@ class WER(Verifier):
     Args:
         model: the recogniser. "tiny" (embedded, English); one of openai-whisper's names, such as "large-v3", or
             the path of its `.pt` file (use that for openai-whisper's own "tiny"); a Whisper of transformers or a
-            Paraformer of funasr, by folder or hub id; "paraformer-zh". Of another model family, and without a
-            language model: "tiny-ctc", or a Wav2Vec2 with CTC of transformers, such as
-            "facebook/wav2vec2-base-960h".
+            Paraformer of funasr, by folder or hub id; "paraformer-zh"; with the extra faster-whisper, one of its
+            names, such as "faster-whisper:small", or the folder of a Whisper in CTranslate2's format. Of another
+            model family, and without a language model: "tiny-ctc", or a Wav2Vec2 with CTC of transformers, such
+            as "facebook/wav2vec2-base-960h".
         protocol: how text and transcript are normalised before the comparison, "whisper" or "seed-tts-eval"; see
             `normaliser`.
 

@@ -15,7 +15,13 @@ from llasa_search.checkpoints.locks import loading_lock
 from llasa_search.checkpoints.names import EMBEDDED, resolve_name
 from llasa_search.errors import InputError, ModelError
 from llasa_search.registry import suggest
-from llasa_search.verifiers.backends import ctc_model, openai_whisper, paraformer, transformers_whisper
+from llasa_search.verifiers.backends import (
+    ctc_model,
+    faster_whisper,
+    openai_whisper,
+    paraformer,
+    transformers_whisper,
+)
 
 FUNASR = {"paraformer-zh": "funasr/paraformer-zh", "paraformer-en": "funasr/paraformer-en"}
 """Hub ids by funasr's short names."""
@@ -67,7 +73,7 @@ def load_asr(model: str, device: str = "auto", dtype: str = "auto") -> ASR:
     Args:
         model: "tiny" or "tiny-ctc" (those in this package); one of openai-whisper's names, or the path of its
             `.pt` file; a Whisper or a Wav2Vec2 with CTC of transformers, or a Paraformer of funasr, by folder
-            or hub id; "paraformer-zh".
+            or hub id; "paraformer-zh"; "faster-whisper:small", or the folder of a Whisper in CTranslate2's format.
         device: "auto", "cpu", "cuda", ...
         dtype: "float32" for float32 on a GPU too, where a Whisper otherwise computes in float16.
 
@@ -84,6 +90,10 @@ def load_asr(model: str, device: str = "auto", dtype: str = "auto") -> ASR:
 
 
 def _load(model: str, device: str, dtype: str) -> ASR:
+    if model.startswith(faster_whisper.PREFIX):
+        return faster_whisper.FasterWhisper(model.removeprefix(faster_whisper.PREFIX), device, dtype)
+    if faster_whisper.is_converted(Path(model)):
+        return faster_whisper.FasterWhisper(model, device, dtype)
     names = openai_whisper.names()
     if model in names or Path(model).is_file():
         return openai_whisper.WhisperASR(model, device, dtype)
@@ -102,5 +112,5 @@ def _load(model: str, device: str, dtype: str) -> ASR:
     raise ModelError(
         f"{model} is not a speech recogniser: neither a Whisper nor a Wav2Vec2 with CTC of transformers "
         "(config.json with model_type 'whisper' or 'wav2vec2'), nor a Paraformer of funasr (config.yaml), "
-        "nor an openai-whisper .pt file"
+        "nor an openai-whisper .pt file, nor a Whisper in CTranslate2's format (model.bin)"
     )
