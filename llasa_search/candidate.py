@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from llasa_search.arrays import Audio, Codes
 from llasa_search.voice import Voice
 
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "loop", "silence"]
 Status = Literal["scored", "failed", "skipped", "abstained"]
 SpanKind = Literal["substituted", "deleted", "inserted"]
 
@@ -70,7 +70,8 @@ class Candidate:
         codes: speech codes [frames], 0-based (not vocabulary ids), 50 per second, without END.
         logprobs: log-probability of each code (and of END, when reached) under the model at
             temperature 1, float32 [frames] or [frames + 1].
-        finish_reason: "stop" if the model ended it, "length" if the limit did.
+        finish_reason: "stop" if the model ended it, "length" if a limit did, "loop" or "silence" if the guard did,
+            because it repeated itself or fell silent.
         parent: index of the candidate it was forked from, or None.
         history: candidates of the steps before it (in-context search).
         scores: by the verifier's printed expression.

@@ -23,6 +23,7 @@ class Sampling:
             occur in the voice prompt or in the row so far, 0.01 to 100; 1 changes nothing.
         min_seconds: END is not sampled before this; None derives it from the length of the text.
         max_seconds: speech is cut here; None derives it from the length of the text.
+        guard: ends rows that have repeated themselves, or been silent, for 2.5 s.
 
     Raises:
         InputError: a value is outside its range.
@@ -34,9 +35,13 @@ class Sampling:
     repetition_penalty: float = 1.0
     min_seconds: float | None = None
     max_seconds: float | None = None
+    guard: bool = True
 
     def __post_init__(self) -> None:
+        self._require("guard", isinstance(self.guard, bool), "True or False")
         for name, value in list(vars(self).items()):
+            if name == "guard":
+                continue
             if value is not None or name not in ("min_seconds", "max_seconds"):
                 kind, wanted = (Integral, "a whole number") if name == "top_k" else (Real, "a number")
                 self._require(name, isinstance(value, kind) and not isinstance(value, bool), wanted)

@@ -67,6 +67,9 @@ TopK = Annotated[int | None, typer.Option(help="Sample from this many of the mos
 RepetitionPenalty = Annotated[
     float | None, typer.Option(help="Above 1, makes speech codes that have occurred less probable.")
 ]
+Guard = Annotated[
+    bool, typer.Option("--guard/--no-guard", help="End rows that repeat themselves or are silent for 2.5 s.")
+]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same speech.")]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
@@ -101,7 +104,11 @@ def given_budget(n: int | None, tokens: int | None, seconds: float | None) -> Bu
 
 
 def given_sampling(
-    temperature: float | None, top_p: float | None, top_k: int | None, repetition_penalty: float | None
+    temperature: float | None,
+    top_p: float | None,
+    top_k: int | None,
+    repetition_penalty: float | None,
+    guard: bool,
 ) -> Sampling:
     """Returns the sampling of the options that were given; the others have the defaults of `Sampling`.
 
@@ -113,5 +120,6 @@ def given_sampling(
         "top_p": top_p,
         "top_k": top_k,
         "repetition_penalty": repetition_penalty,
+        "guard": guard,
     }
     return Sampling(**{name: value for name, value in options.items() if value is not None})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -168,10 +168,20 @@ class Batch:
             self.release()
         return self._part(0, middle), self._part(middle, len(self))
 
-    def cut(self) -> list[Finished]:
-        """Ends all rows where they are; none without a token."""
-        ended = zip(self.names, self.codes(), self.logprobs(), strict=True)
-        return [Finished(*row, "length") for row in ended] if self.length else []
+    def end(self, reasons: Mapping[int, FinishReason]) -> list[Finished]:
+        """Ends rows, which leave the batch.
+
+        Args:
+            reasons: why, by slot; the last token of a row that stops is END.
+        """
+        done = sorted(reasons)
+        codes, logprobs = self.codes()[done], self.logprobs()[done]
+        finished = [
+            Finished(self.names[slot], row[:-1] if reasons[slot] == "stop" else row, scores, reasons[slot])
+            for slot, row, scores in zip(done, codes, logprobs, strict=True)
+        ]
+        self._remove(done)
+        return finished
 
     def release(self) -> None:
         """Frees the cache."""
@@ -227,15 +237,7 @@ class Batch:
         if self.length < self.task.maximum and True not in ended:
             return []
         done = [slot for slot in range(live) if ended[slot] or self.length == self.task.maximum]
-        codes, logprobs = self.codes()[done], self.logprobs()[done]
-        finished = [
-            Finished(self.names[slot], row[:-1], scores, "stop")
-            if ended[slot]
-            else Finished(self.names[slot], row, scores, "length")
-            for slot, row, scores in zip(done, codes, logprobs, strict=True)
-        ]
-        self._remove(done)
-        return finished
+        return self.end({slot: "stop" if ended[slot] else "length" for slot in done})
 
     def _remove(self, done: Sequence[int]) -> None:
         """Moves the last live rows into the slots of finished rows."""

@@ -45,13 +45,13 @@ def joined(text: str, steps: Sequence[Candidate]) -> Candidate:
         text: what the steps should say together.
         steps: trimmed, in their order.
     """
-    cut = any(step.finish_reason == "length" for step in steps)
+    reasons = {step.finish_reason: None for step in steps if step.finish_reason != "stop"}
     return Candidate(
         index=steps[-1].index,
         key=steps[-1].key,
         text=text,
         codes=np.concatenate([step.codes for step in steps]),
         logprobs=np.concatenate([step.logprobs for step in steps]),
-        finish_reason="length" if cut else "stop",
+        finish_reason=next(iter(reasons), "stop"),
         history=tuple(steps),
     )

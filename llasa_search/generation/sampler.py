@@ -8,16 +8,18 @@ from contextlib import contextmanager
 from numbers import Integral
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from llasa_search.arrays import Audio
 from llasa_search.budget import NOTHING, Budget, BudgetSpent, BudgetTracker, Ledger, Need
 from llasa_search.candidate import Candidate
 from llasa_search.engine.batch import Batch, Finished, Task
-from llasa_search.engine.language_model import ROW_MULTIPLE
 from llasa_search.engine.memory import is_out_of_memory, memory_used, rows_that_fit
 from llasa_search.engine.token_sampling import mix
 from llasa_search.errors import InputError, ModelError, warn
+from llasa_search.generation.guard import CHECK_TOKENS, why_ended
 from llasa_search.generation.rows import Row, Rows, best_live_row, rearranged
 from llasa_search.generation.speech_decoder import SpeechDecoder
 from llasa_search.generation.state import FORWARD_PASS, SearchState
@@ -284,7 +286,8 @@ class Sampler:
                 while not finished:
                     finished = self._step([batch])
             except BudgetSpent:
-                finished = [self._finish(each) for each in batch.cut()]
+                cut = batch.end({0: "length"}) if batch.length else []
+                finished = [self._finish(each) for each in cut]
         return finished[0] if finished else None
 
     def finish_from_reserve(self) -> Candidate:
@@ -365,7 +368,7 @@ class Sampler:
         batch, start = queue[0], time.perf_counter()
         rows, length = len(batch), batch.length
         context = len(batch.task.prefix) + length
-        if rows > self.tracker.call_size(FORWARD_PASS, rows, first=ROW_MULTIPLE):
+        if rows > self.tracker.call_size(FORWARD_PASS, rows, first=self.llasa.language_model.row_multiple):
             queue[:1] = batch.split()
             return []
         ended = self._stepped(batch)
@@ -379,7 +382,21 @@ class Sampler:
         if length:  # the first token is sampled from the prefill's logits
             self.tracker.ledger.add_flops("decode", self.llasa.language_model.flops(rows, context, rows))
         self.tracker.reserve.note_step(rows, time.perf_counter() - start)
-        return [self._finish(each) for each in ended]
+        finished = [self._finish(each) for each in ended]
+        return finished + [self._finish(each) for each in self._guarded(batch)]
+
+    def _guarded(self, batch: Batch) -> list[Finished]:
+        """Ends the rows that repeat themselves or are silent."""
+        if not self.sampling.guard or batch.length % CHECK_TOKENS or not len(batch):
+            return []
+
+        def decode(row: NDArray[np.int32]) -> Audio:
+            return self.decoder.partial(row[None])[0]
+
+        try:
+            return batch.end(why_ended(batch.codes(), decode, self.llasa.codec))
+        except BudgetSpent:  # while decoding: the wall limit ends all rows
+            return []
 
     def _stepped(self, batch: Batch) -> list[Finished] | None:
         """Steps a batch; None where memory runs out. (Here the error no longer holds the memory.)"""

@@ -12,7 +12,6 @@ from llasa_search.budget import BudgetTracker
 from llasa_search.candidate import Candidate
 from llasa_search.engine.batch import Batch
 from llasa_search.engine.cache import Prefix
-from llasa_search.engine.language_model import ROW_MULTIPLE
 from llasa_search.engine.token_sampling import mix
 from llasa_search.generation.rows import Row
 from llasa_search.generation.trace import Trace
@@ -93,7 +92,7 @@ def _prefilled(ids: tuple[int, ...], llasa: Llasa, tracker: BudgetTracker) -> Pr
     prefix: Prefix | None = None
     done = 0
     while prefix is None or done < len(ids):
-        size = tracker.call_size(FORWARD_PASS, len(ids) - done, first=ROW_MULTIPLE)
+        size = tracker.call_size(FORWARD_PASS, len(ids) - done, first=llasa.language_model.row_multiple)
         part = ids[done : done + size]
         with tracker.call(FORWARD_PASS, len(part)):
             prefix = llasa.language_model.prefill(torch.tensor(part), prefix)

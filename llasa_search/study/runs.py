@@ -335,7 +335,10 @@ def _key(job: _Job) -> str:
     voice = None if case.voice is None else case.voice.id
     models = [model for verifier in arm.all_verifiers() for model in verifier.checkpoints()]
     checkpoints = _fingerprints(job.model, job.codec), fingerprint(*models)
-    settings = (arm.strategy, arm.verifiers, asdict(arm.budget), asdict(arm.sampling), arm.pool)
+    sampling = asdict(arm.sampling)
+    if sampling["guard"]:  # the default is left out, so that the searches of 0.1.0 are found
+        del sampling["guard"]
+    settings = (arm.strategy, arm.verifiers, asdict(arm.budget), sampling, arm.pool)
     content = repr((case.text, case.language, voice, job.seed, checkpoints, settings))
     if job.prompt_format != "auto":
         content += job.prompt_format
