@@ -10,11 +10,11 @@ import io
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from llasa_search.arrays import Audio
@@ -111,14 +111,14 @@ def write_bytes(path: Path, content: bytes) -> Path:
         OSError: it cannot be written.
     """
     _remove_abandoned(path)
-    handle, temporary = tempfile.mkstemp(TEMPORARY, f".{path.name}.", path.absolute().parent)
+    temporary = _temporary_name(path)
     try:
-        with open(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(content)
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
     return path
 
@@ -135,7 +135,6 @@ def new_folder(path: Path, overwrite: bool = False) -> Iterator[Path]:
     temporary = Path(_temporary_folder(path))
     try:
         yield temporary
-        temporary.chmod(0o777 & ~_umask())
         (_replace_folder if overwrite and path.is_dir() else os.replace)(temporary, path)
     except BaseException:
         shutil.rmtree(temporary)
@@ -155,7 +154,13 @@ def _replace_folder(new: Path, path: Path) -> None:
 
 
 def _temporary_folder(path: Path) -> str:
-    return tempfile.mkdtemp(TEMPORARY, f".{path.name}.", path.absolute().parent)
+    name = _temporary_name(path)
+    os.mkdir(name)
+    return name
+
+
+def _temporary_name(path: Path) -> str:
+    return os.path.join(path.absolute().parent, f".{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
 
 
 def _remove_abandoned(path: Path) -> None:
@@ -168,9 +173,3 @@ def _remove_abandoned(path: Path) -> None:
             if time.time() - entry.stat(follow_symlinks=False).st_mtime > ABANDONED_SECONDS:
                 remove = shutil.rmtree if entry.is_dir(follow_symlinks=False) else os.unlink
                 remove(entry.path)
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask

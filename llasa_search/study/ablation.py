@@ -17,6 +17,7 @@ from llasa_search.study.embedded_judges import embedded_judges
 from llasa_search.study.plan import Arm, Row, usable_cases
 from llasa_search.study.plots import plot
 from llasa_search.study.points import Point, arm_point, pool_points
+from llasa_search.study.processes import locked
 from llasa_search.study.report import MEASURE, VALUE, Setup, report, same_measure
 from llasa_search.study.runs import Study
 from llasa_search.study.tables import as_csv, as_jsonl, seconds_as_jsonl
@@ -73,9 +74,15 @@ def run(ablation: Ablation) -> str:
     `report.md`. Searches are kept in `runs/`, so a killed study resumes.
 
     Raises:
-        LlasaSearchError: as in `Study.rows`, or the folder cannot be created, or a temperature cannot be chosen.
+        LlasaSearchError: as in `Study.rows`, or another study is running in the folder, or the folder cannot be
+            created, or a temperature cannot be chosen.
     """
     make_folder(ablation.folder)
+    with locked(ablation.folder):
+        return _run(ablation)
+
+
+def _run(ablation: Ablation) -> str:
     judges = dict(ablation.judges) or {
         name: str(judge) for name, judge in embedded_judges(ablation.folder / "judges").items()
     }

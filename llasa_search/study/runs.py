@@ -7,8 +7,8 @@ import math
 import os
 import re
 import shutil
-import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from itertools import product
@@ -29,7 +29,7 @@ from llasa_search.study.cases import Case
 from llasa_search.study.digests import digest, fingerprint
 from llasa_search.study.judging import judged, own
 from llasa_search.study.plan import Arm, Row, refuse
-from llasa_search.study.processes import run_jobs
+from llasa_search.study.processes import locked, run_jobs
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.specification import RewardLike, as_reward
 
@@ -140,7 +140,7 @@ class Study:
         Rows are ordered by arm, case, seed and index, independently of the number of processes.
 
         Raises:
-            LlasaSearchError: as in `check`; no search has been run.
+            LlasaSearchError: as in `check`, or another study is running in the folder; no search has been run.
             SearchError: some searches were refused or have no result. The error names the case, arm and seed
                 of each, after all other searches have been run and stored.
         """
@@ -151,11 +151,14 @@ class Study:
             for seed in arm.seeds
         ]
         rows, failures = list[Row](), list[str]()
-        for rows_or_failure in run_jobs(_perform, jobs, "searches", self.processes):
-            if isinstance(rows_or_failure, str):
-                failures.append(rows_or_failure)
-            else:
-                rows += rows_or_failure
+        # A verifier of weight 0 in an arm is not a judge.
+        found = run_jobs(_perform, jobs, "searches", self.processes, hidden=".*flatter the search")
+        with self._locked():
+            for rows_or_failure in found:
+                if isinstance(rows_or_failure, str):
+                    failures.append(rows_or_failure)
+                else:
+                    rows += rows_or_failure
         if failures:
             listed = "\n".join(f"- {each}" for each in failures)
             raise SearchError(
@@ -183,7 +186,12 @@ class Study:
             InputError: a recording cannot be read.
         """
         jobs = [_Recording(name, case, wavs[case.id], self.judges, self.folder) for case in cases]
-        return list(run_jobs(_judge_recording, jobs, "recordings", self.processes))
+        with self._locked():
+            return list(run_jobs(_judge_recording, jobs, "recordings", self.processes))
+
+    def _locked(self) -> AbstractContextManager[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return locked(self.folder)
 
 
 def _load(job: _Loading) -> LlasaSearchError | None:
@@ -217,9 +225,7 @@ def _perform(job: _Job) -> list[Row] | str:
     """Returns the rows of one search, which is run if it is not stored; or the reason why there are none."""
     run = job.folder / _folder(job.arm.name) / f"{_folder(job.case.id)}-{job.seed}-{_key(job)}"
     try:
-        with warnings.catch_warnings():  # a verifier of weight 0 in an arm is not a judge
-            warnings.filterwarnings("ignore", ".*flatter the search")
-            result = _stored(run) or _search(job, run)
+        result = _stored(run) or _search(job, run)
     except (InputError, SearchError) as error:
         return f"case {job.case.id}, arm {job.arm.name!r}, seed {job.seed}: {error}"
     candidates = result.candidates if job.arm.pool else [result.best]
@@ -266,7 +272,12 @@ def _search(job: _Job, run: Path) -> SearchResult:
     if arm.pool:
         result = _fully_scored(result, searcher.reward)
     run.parent.mkdir(parents=True, exist_ok=True)
-    result.save_run(run)
+    try:
+        result.save_run(run)
+    except (InputError, OSError):
+        if (stored := _stored(run)) is None:
+            raise
+        return stored  # by a process of a study that was killed before this one began
     return result
 
 

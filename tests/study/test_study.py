@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
+import psutil
 import pytest
 
 from llasa_search import Budget, InputError, SearchError, SearchResult
-from llasa_search.candidate import Utterance
+from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import LlasaSearchError
 from llasa_search.study import Arm, Case, Study, read_cases, usable_cases
 from llasa_search.study.digests import fingerprint
 from llasa_search.study.plan import Row
+from llasa_search.study.processes import locked
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt, Voice
 from tests.helpers.verifiers import Frames, Interrupting
@@ -324,3 +332,64 @@ def test_a_judge_that_refuses_a_text_fails_on_it(study: Study, tmp_path: Path) -
     rows = Study(tmp_path, {"frames": Refusing()}, model=study.model).rows(CASES, [arm])
     assert [row["judges"]["frames"]["status"] for row in rows] == ["scored", "failed"]
     assert "too many words" in rows[1]["judges"]["frames"]["detail"]
+
+
+class Appearing(Frames):
+    """While it scores, the same search is stored by another process."""
+
+    stored: ClassVar[Path | None] = None
+    folder: ClassVar[Path | None] = None
+
+    def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
+        if self.stored is not None and self.folder is not None and not (self.folder / "arm").exists():
+            shutil.copytree(self.stored / "arm", self.folder / "arm")
+        return super().score(utterances)
+
+
+def test_a_search_that_has_been_stored_meanwhile_is_loaded(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended the study, because the folder exists."""
+    arm = Arm("arm", "best_of_n:n=2", Appearing())  # type: ignore[arg-type]
+    first = Study(tmp_path / "first", {}, model=study.model).rows(CASES[:1], [arm])
+    monkeypatch.setattr(Appearing, "stored", tmp_path / "first")
+    monkeypatch.setattr(Appearing, "folder", tmp_path / "second")
+    second = Study(tmp_path / "second", {}, model=study.model).rows(CASES[:1], [arm])
+    assert second == first and (tmp_path / "second" / "arm").exists()
+
+
+def test_two_studies_in_one_folder_are_refused(study: Study, tmp_path: Path) -> None:
+    """One line, before a search is run."""
+    arm = Arm("arm", "best_of_n:n=1", "lm_likelihood")
+    with locked(tmp_path), pytest.raises(InputError, match="another study is running in"):
+        Study(tmp_path, {}, model=study.model).rows(CASES[:1], [arm])
+    assert not (tmp_path / "arm").exists()
+
+
+KILLED = """
+import sys
+from llasa_search.study import Arm, Case, Study
+
+if __name__ == "__main__":
+    cases = [Case(str(i), "one coin", "en", None, "one coin") for i in range(8)]
+    Study("runs", {}, model=sys.argv[1], processes=2).rows(cases, [Arm("arm", "best_of_n:n=2", "lm_likelihood")])
+"""
+
+
+@pytest.mark.slow
+def test_a_study_whose_process_was_killed_resumes_at_once(pair_path: Path, tmp_path: Path) -> None:
+    """Its processes stayed, and a resumed study failed because a search exists."""
+    (tmp_path / "script.py").write_text(KILLED)
+    command = [sys.executable, "-W", "ignore", "script.py", str(pair_path)]
+    started = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob("runs/arm/*/run.json")):
+        assert started.poll() is None
+        time.sleep(0.05)
+    workers = psutil.Process(started.pid).children(recursive=True)
+    started.kill()
+    started.wait(30)
+    cases = [Case(str(i), "one coin", "en", None, "one coin") for i in range(8)]
+    arm = Arm("arm", "best_of_n:n=2", "lm_likelihood")
+    rows = Study(tmp_path / "runs", {}, model=str(pair_path)).rows(cases, [arm])
+    assert [row["case"] for row in rows] == [case.id for case in cases]
+    assert not psutil.wait_procs(workers, timeout=20)[1]
