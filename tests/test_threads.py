@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import random
 import subprocess
 import sys
@@ -113,6 +114,7 @@ def test_one_verifier_may_be_used_by_many_threads_without_a_search() -> None:
 
     several = at_once([scores] * THREADS)
     assert several == [scores()] * THREADS
+    assert [pickle.loads(pickle.dumps(each)) for each in (wer, ctc)] == [wer, ctc]  # for another process
     assert all(len(transcript.split()) > 4 for transcript in several[0][0])
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from llasa_search.arrays import Audio, FloatArray
 from llasa_search.candidate import Score, Span, Utterance
+from llasa_search.checkpoints.locks import loaded_once
 from llasa_search.checkpoints.names import EMBEDDED, resolve_name
 from llasa_search.errors import InputError, short_repr
 from llasa_search.reward.base import Leaf
@@ -175,6 +176,13 @@ class Verifier(Leaf):
             name: how the verifier is printed; None for the function's own name.
         """
         return FunctionVerifier(function, scale, name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns its attributes without loaded models: another process loads its own."""
+        state = vars(self).items()
+        return {
+            name: each for name, each in state if not isinstance(getattr(type(self), name, None), loaded_once)
+        }
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and str(self) == str(other)
