@@ -383,6 +383,8 @@ def rerank(
         InputError: the reward cannot be read, or needs what this run does not have.
         SearchError: no candidate could be scored.
     """
+    if not isinstance(result, SearchResult):
+        raise InputError(f"result={result!r:.80}: give a SearchResult, such as SearchResult.load_run(folder)")
     reward = as_reward(verifiers)
     prompt = Prompt(result.text, result.language, result.voice)
     # A function's name does not identify it: another function may have made the stored score.

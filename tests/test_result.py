@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from llasa_search import search
 from llasa_search.budget import Ledger
 from llasa_search.candidate import Candidate, Score, Utterance
 from llasa_search.errors import InputError
@@ -149,13 +150,13 @@ def test_a_damaged_run_folder_is_refused(
     """A traceback of whatever library met the damage first."""
     run = result.save_run(tmp_path / "run")
     (run / name).write_bytes(content)
-    with pytest.raises(InputError, match="is not a run folder"):
+    with pytest.raises(InputError, match=rf"{name} is (damaged|not audio)"):
         SearchResult.load_run(run)
 
 
 def test_a_run_that_is_not_there_is_named(tmp_path: Path) -> None:
     """The name of a Python exception instead of what is missing."""
-    with pytest.raises(InputError, match=r"nowhere is not a run folder: there is no .*run\.json"):
+    with pytest.raises(InputError, match=r"nowhere is not a run folder: .*run\.json does not exist"):
         SearchResult.load_run(tmp_path / "nowhere")
 
 
@@ -168,6 +169,12 @@ def test_rerank_scores_only_what_is_missing(result: SearchResult, tmp_path: Path
     assert "Quiet()" not in loaded.candidates[0].scores and loaded.best.index == 1
     assert again.reward == "0.2 * Loud() + 0.8 * Quiet()"
     assert again.rerank(Loud()).best.index == 1
+
+
+def test_rerank_takes_results_only() -> None:
+    """A folder's name in place of its result is refused with what to do."""
+    with pytest.raises(InputError, match=r"SearchResult\.load_run"):
+        search.rerank("run", "wer")  # type: ignore[arg-type]
 
 
 def test_rerank_leaves_out_what_was_never_decoded(result: SearchResult) -> None:

@@ -7,7 +7,7 @@ import inspect
 import math
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from functools import cache
 from numbers import Real
 from typing import Any, ClassVar
@@ -223,13 +223,22 @@ def check_declaration(verifier: Verifier) -> None:
     """Checks what a search relies on before the verifier is loaded; its scale is checked after that.
 
     Raises:
-        InputError: `needs` holds something that no utterance has, or an argument cannot be read back from the
-            printed form.
+        InputError: `needs`, `languages` or `window_seconds` cannot be used, or an argument cannot be read back from
+            the printed form.
     """
     name = type(verifier).__name__
-    if unknown := set(verifier.needs) - NEEDS:
+    needs, languages, window = verifier.needs, verifier.languages, verifier.window_seconds
+    if not isinstance(needs, Set) or set(needs) - NEEDS:
         raise InputError(
-            f"{name}: needs={short_repr(unknown)}: give a set of any of {', '.join(sorted(NEEDS))}"
+            f"{name}: needs={short_repr(needs)}: give a set of any of {', '.join(sorted(NEEDS))}"
+        )
+    if not (languages is None or isinstance(languages, Set)):
+        raise InputError(
+            f"{name}: languages={short_repr(languages)}: give a set of codes, such as {{'en'}}, or None"
+        )
+    if not (window is None or isinstance(window, Real)):
+        raise InputError(
+            f"{name}: window_seconds={short_repr(window)}: give a number, or None for all of the speech"
         )
     for argument, value in verifier._changed_arguments().items():
         try:

@@ -80,7 +80,10 @@ def parse_reward(text: str) -> Reward:
     """
     parsed = parse(text, _verifier)
     if not isinstance(parsed, Reward):
-        raise InputError(f"{text!r} is not a verifier or made of verifiers, such as '0.6 * wer'")
+        raise InputError(
+            f"{text!r} is not a verifier or made of verifiers, such as '0.6 * wer'; a condition goes with a reward, "
+            "as in 'speaker.given(wer <= 0.1)'"
+        )
     return parsed
 
 

@@ -49,6 +49,23 @@ def test_a_verifier_with_its_own_utility_needs_no_scale() -> None:
     load_verifiers([verifier])
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "cure"),
+    [
+        ("needs", "voice", "give a set"),
+        ("needs", None, "give a set"),
+        ("languages", "en", r"such as \{'en'\}"),
+        ("window_seconds", "all", "None for all"),
+    ],
+)
+def test_a_declaration_of_another_type_is_refused(name: str, value: object, cure: str) -> None:
+    """A text would be read letter by letter, or fail in the middle of a search."""
+    verifier = Constant()
+    setattr(verifier, name, value)
+    with pytest.raises(InputError, match=f"Constant: {name}=.*{cure}"):
+        load_verifiers([verifier])
+
+
 def test_an_unknown_need_is_refused() -> None:
     """`needs` holds only what an utterance can have."""
     verifier = Constant()
