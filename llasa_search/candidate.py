@@ -109,7 +109,7 @@ class Utterance:
 
     Attributes:
         text: what should be spoken.
-        language: "en" or "zh".
+        language: a code of Whisper's list, such as "en".
         audio: read-only float32 mono [samples], in [-1, 1].
         sample_rate: in Hz.
         codes: the speech codes it was decoded from, or None for recordings.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -18,7 +18,7 @@ from llasa_search.sampling import Sampling
 from llasa_search.scoring.isolation import isolated
 from llasa_search.scoring.prompt_check import PromptCheck
 from llasa_search.text.cleaning import clean_text
-from llasa_search.text.language import language_of
+from llasa_search.text.language import describe, language_of, listed, require_language
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import MAX_SECONDS, Prompt, Voice
 
@@ -71,12 +71,17 @@ def validated(
     if progress is not None and progress is not False and not callable(progress):
         raise InputError(f"progress={progress!r:.80}: give a function that takes a Progress, or None")
     text = clean_text(text)
-    language_of(text, language)  # refuses an unknown language
+    if language is not None:
+        require_language(language)
     return Request(text, language, as_voice(prompt), budget, sampling, _whole_number(seed), progress or None)
 
 
 def prepared(
-    request: Request, llasa: Llasa, verifiers: Sequence[Verifier], check: PromptCheck | None = None
+    request: Request,
+    llasa: Llasa,
+    verifiers: Sequence[Verifier],
+    check: PromptCheck | None = None,
+    known: Collection[str] | None = None,
 ) -> Prompt:
     """Returns the prompt of a request: what needs a model to be known.
 
@@ -88,17 +93,34 @@ def prepared(
         llasa: its tokenizer and codec are used.
         verifiers: loaded; the first that can transcribe does so for a voice prompt without a transcript.
         check: warns if the voice prompt does not say its transcript; None does not.
+        known: languages that the model and the verifiers know, see `known_languages`.
 
     Raises:
-        InputError: nothing is left to say, or the transcript is unknown and no verifier can transcribe.
+        InputError: nothing is left to say, the language is uncertain or the model does not speak it, or the
+            transcript is unknown and no verifier can transcribe.
     """
+    language = language_of(request.text, request.language, known)
+    _require_spoken(language, llasa)
     text = in_known_characters(request.text, "the text", llasa)
-    language = language_of(text, request.language)
     voice = _with_transcript(request.voice, language, verifiers, llasa)
     llasa.voice_codes(voice)  # encoded here, before the search's clock starts
     if check is not None and request.voice is not None and request.voice.text and voice is not None:
         check(voice, verifiers, llasa.embedded)
     return Prompt(text, language, with_resynthesis(voice, llasa, verifiers))
+
+
+def _require_spoken(language: str, llasa: Llasa) -> None:
+    """Refuses a language that the model does not speak.
+
+    Raises:
+        InputError: it does not.
+    """
+    spoken = llasa.format.languages
+    if spoken is not None and language not in spoken:
+        raise InputError(
+            f"the model {llasa.name!r} speaks {listed(spoken)}, and the text is {describe(language)}: "
+            "take a model of that language, or give the text's language if it is another one"
+        )
 
 
 def as_voice(prompt: VoiceLike | None, text: str | None = None) -> Voice | None:

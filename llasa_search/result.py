@@ -53,7 +53,7 @@ class SearchResult(Run):
 
     Attributes:
         text: what should be spoken.
-        language: "en" or "zh".
+        language: a code of Whisper's list, such as "en".
         voice: the voice prompt, or None.
         candidates: every finished candidate, by index, with scores, reward and audio.
         sample_rate: of all audio, in Hz.

@@ -25,6 +25,7 @@ from llasa_search.scoring.isolation import isolated
 from llasa_search.scoring.loading import (
     check_verifiers,
     failing,
+    known_languages,
     load_verifiers,
     refuse_codes,
     verifier_versions,
@@ -34,7 +35,7 @@ from llasa_search.scoring.score_all import unscored
 from llasa_search.scoring.scorer import Scorer, decoded, skip
 from llasa_search.strategies.base import StrategyLike, as_strategy, verifiers_of
 from llasa_search.text.cleaning import clean_text
-from llasa_search.text.language import language_of
+from llasa_search.text.language import language_of, require_language
 from llasa_search.verifiers.base import FunctionVerifier, Verifier
 from llasa_search.verifiers.specification import DEFAULT_REWARD, RewardLike, as_reward, default_reward
 from llasa_search.voice import Prompt
@@ -159,7 +160,7 @@ class Searcher:
                 name, or None for any. A recording without a transcript is transcribed, with a warning.
             budget: limits; the first one reached ends the search.
             sampling: how tokens are sampled.
-            language: "en" or "zh"; None decides by the text's letters.
+            language: a code of Whisper's list, such as "de"; None detects it, see `language_of`.
             seed: 0 to 2^64 - 1. Same seed, same result, unless a limit in seconds ends the search.
             progress: called as candidates finish and are scored; None or False for no calls.
 
@@ -189,7 +190,8 @@ class Searcher:
         if not llasa.embedded:
             warn_out_of_domain(self.verifiers)
         usable = [each for each in self.verifiers if str(each) not in self._unloadable]
-        prompt = prepared(request, llasa, usable, self.prompt_check)
+        known = known_languages(self._deciding, llasa.format.languages)
+        prompt = prepared(request, llasa, usable, self.prompt_check, known)
         check_verifiers(self._deciding, prompt)
         reporting = [each for each in self._reporting if each in usable]
         failures = self._unloadable | failing(lambda one: check_verifiers(one, prompt), reporting)
@@ -319,7 +321,7 @@ def select(
         verifiers: as for `Searcher`, except None; the default is the embedded recogniser, which only knows the speech
             of model "tiny".
         gate: as for `Searcher`.
-        language: "en" or "zh"; None decides by the text's letters.
+        language: a code of Whisper's list, such as "de"; None detects it, see `language_of`.
         budget: limits the time that verifiers take.
         device: of the verifiers, as for `Searcher`.
         dtype: likewise.
@@ -335,16 +337,23 @@ def select(
         raise InputError(f"wavs={wavs!r:.80}: give the recordings in a list, at least one")
     text, budget = clean_text(text), of_kind(budget, Budget, "budget")
     reward = gated(as_reward(verifiers), gate)
-    request = Prompt(text, language_of(text, language), as_voice(prompt))
+    voice = as_voice(prompt)
+    if language is not None:
+        require_language(language)
     candidates = [recorded(i, text, read_speech(wav, f"recording {i}")) for i, wav in enumerate(wavs)]
 
-    def prepare(verifiers: Sequence[Verifier]) -> None:
+    def load(verifiers: Sequence[Verifier]) -> None:
         refuse_codes(verifiers)
         load_verifiers(verifiers, device, dtype)
+
+    def check(verifiers: Sequence[Verifier]) -> None:
         check_verifiers(verifiers, request)
 
-    prepare(reward.required)
-    failures = failing(prepare, reward.reporting)
+    load(reward.required)
+    request = Prompt(text, language_of(text, language, known_languages(reward.required)), voice)
+    check(reward.required)
+    failures = failing(load, reward.reporting)
+    failures |= failing(check, [each for each in reward.reporting if str(each) not in failures])
     warn_same_family(reward.reporting, reward.required)
     warn_out_of_domain(reward.verifiers)
     tracker = BudgetTracker(budget)

@@ -206,7 +206,7 @@ class Prompt:
 
     Attributes:
         text: the text to speak.
-        language: "en" or "zh".
+        language: a code of Whisper's list, such as "en".
         voice: the voice prompt, or None to let the model choose a voice.
         history: steps spoken between the voice prompt and this text.
     """

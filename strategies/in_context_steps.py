@@ -71,7 +71,7 @@ class InContextSteps:
 
     def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
         whole = sampler.prompt
-        texts = [step.strip() for step in split(whole.text, typical_seconds)]
+        texts = [step.strip() for step in split(whole.text, typical_seconds, whole.language)]
         if len(texts) == 1:
             yield from BestOfN(self.n).run(sampler, scorer)
             return

@@ -20,6 +20,7 @@ from llasa_search.checkpoints.locks import loaded_once
 from llasa_search.checkpoints.names import EMBEDDED, resolve_name
 from llasa_search.errors import InputError, short_repr
 from llasa_search.reward.base import Leaf
+from llasa_search.text.language import describe, listed
 from llasa_search.voice import Prompt
 
 NEEDS = frozenset({"text", "voice", "resynthesis", "codes", "logprobs"})
@@ -40,7 +41,7 @@ class Verifier(Leaf):
         scale: (worst, best) in the verifier's unit, where its utility reaches 0 and 1.
         needs: what it reads beside the audio: any of "text"; "voice"; "resynthesis", which is the voice prompt
             encoded and decoded by the codec (`Voice.resynthesis`); "codes"; "logprobs".
-        languages: codes of the languages that it scores, such as "en"; None for any.
+        languages: codes of the languages that it scores, such as "en"; None for any. At the latest, `load` sets it.
         partial: whether it can score unfinished speech.
         min_seconds: unfinished speech that is shorter is not scored; the verifier abstains.
         window_seconds: how much of the end of unfinished speech it needs; None for all, 0 if it does not read the
@@ -95,8 +96,14 @@ class Verifier(Leaf):
                 f"{self} compares with a reference voice: give a prompt recording, or leave it out"
             )
         if self.languages is not None and prompt.language not in self.languages:
-            known = ", ".join(sorted(self.languages))
-            raise InputError(f"{self} scores {known} only, and the text is {prompt.language!r}: leave it out")
+            raise InputError(
+                f"{self} knows {listed(self.languages)}, and the text is {describe(prompt.language)}: "
+                f"{self._advice(prompt.language)}, or give the text's language if it is another one"
+            )
+
+    def _advice(self, language: str) -> str:
+        """Returns what to do about a text in a language that it does not know."""
+        return "leave it out"
 
     def utility(self, values: FloatArray) -> FloatArray:
         """Maps values in the verifier's unit to [0, 1], linear between the ends of `scale`; NaN stays NaN."""

@@ -12,15 +12,13 @@ from llasa_search.candidate import Score, Utterance
 from llasa_search.checkpoints.loading import stored_scale
 from llasa_search.checkpoints.locks import loaded_once
 from llasa_search.checkpoints.names import resolve_name
+from llasa_search.text.speech_rates import characters_per_second
 from llasa_search.verifiers.backends.batches import at_16k
 from llasa_search.verifiers.backends.ctc_model import CTCModel, characters
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.word_errors import errors
 from llasa_search.verifiers.word_errors.prefix import MIN_SECONDS, expected_units, units_per_second
 from llasa_search.voice import Prompt
-
-CHARACTERS_PER_SECOND = {"en": 17.0, "zh": 5.2}
-"""Pace without a voice prompt: in English three words (see `WER`) of 4.7 letters and a space per second."""
 
 
 class CTCAlignment(Verifier):
@@ -53,11 +51,14 @@ class CTCAlignment(Verifier):
         return CTCModel(self.model, self.device)
 
     def load(self) -> None:
-        _ = self._ctc
+        self.languages = self._ctc.languages
 
     def check(self, prompt: Prompt) -> None:
         super().check(prompt)
         self._ctc.spell(prompt.text, prompt.language)
+
+    def _advice(self, language: str) -> str:
+        return "take a CTC checkpoint of that language"
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         targets = [self._ctc.spell(each.text, each.language) for each in utterances]
@@ -83,7 +84,7 @@ class CTCAlignment(Verifier):
         def count(text: str) -> int:
             return len(characters(text, language))
 
-        pace = units_per_second(utterance.voice, language, count, CHARACTERS_PER_SECOND)
+        pace = units_per_second(utterance.voice, language, count, characters_per_second(language))
         length, value = partial_loss(losses, expected_units(utterance.seconds, pace), self.scale[0])
         per_frame = -losses[length] / max(1, frames)
         detail = f"{length} of {len(losses) - 1} characters, {per_frame:.2f} nats a frame"

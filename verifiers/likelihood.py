@@ -61,9 +61,12 @@ class TranscriptLikelihood(Verifier):
         _ = self._asr
 
     def check(self, prompt: Prompt) -> None:
-        super().check(prompt)
         self._asr.clear_cache()
-        self._require(prompt.text, prompt.language)
+        super().check(prompt)
+        self._require_words(prompt.text)
+
+    def _advice(self, language: str) -> str:
+        return "take a multilingual checkpoint, such as TranscriptLikelihood(model='large-v3')"
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         jobs = [job for i, utterance in enumerate(utterances) for job in self._jobs(i, utterance)]
@@ -87,7 +90,7 @@ class TranscriptLikelihood(Verifier):
 
     def _jobs(self, place: int, utterance: Utterance) -> list[_Job]:
         """Returns pieces of the speech no longer than the window, each with its part of the text."""
-        self._require(utterance.text, utterance.language)
+        self._require_words(utterance.text)
         audio = at_16k(utterance)
         pieces = list(windows(audio, self._asr.window, self._asr.piece)) or [audio]
         parts = [utterance.text]
@@ -126,12 +129,7 @@ class TranscriptLikelihood(Verifier):
             results.append(predicted[first : len(row)].gather(-1, targets[:, None])[:, 0].tolist())
         return results
 
-    def _require(self, text: str, language: str) -> None:
-        if not self._asr.supports(language):
-            raise InputError(
-                f"{self} reads English only and the text is {language!r}: "
-                "use a multilingual checkpoint, such as TranscriptLikelihood(model='large-v3')"
-            )
+    def _require_words(self, text: str) -> None:
         if not any(map(str.isalnum, text)):
             raise InputError(f"the text {text!r} has no words to score")
 

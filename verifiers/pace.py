@@ -10,6 +10,8 @@ import numpy as np
 from llasa_search.audio import FRAME_SECONDS, speech_seconds
 from llasa_search.candidate import Score, Utterance
 from llasa_search.errors import InputError
+from llasa_search.text.language import has_spaces
+from llasa_search.text.speech_rates import RATES, letters_per_second
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt, Voice
 
@@ -22,14 +24,17 @@ character per Mandarin syllable, that is 0.06 s per letter and 0.19 s per charac
 about half to two and a half times that; speech outside it was cut off, skips words, or loops.
 """
 
+SHORTEST, LONGEST = 0.5, 2.5
+"""The range of other languages, as factors of the usual seconds per letter."""
+
 TOLERANCE = 1.6
 """Largest plausible ratio to the pace of the voice prompt; our choice."""
 
 SLACK_SECONDS = 0.5
 """Added to the longest plausible length, because the shortest texts are spoken slowly."""
 
-LETTERS_OF_DIGIT = {"en": 4, "zh": 1}
-"""Letters of the word for a digit, on average."""
+LETTERS_OF_DIGIT = 4
+"""Letters of the word for a digit, on average, in English; in scripts without spaces, a digit is one character."""
 
 
 class Pace(Verifier):
@@ -95,17 +100,31 @@ def plausible_seconds(
         pace: shortest and longest seconds per character; None for those of read speech.
 
     Raises:
-        InputError: the text has no letters, or the pace of its language is not known.
+        InputError: the text has no letters.
     """
-    if pace is None and language not in PLAUSIBLE:
-        raise InputError(f"the pace of the language {language!r} is not known")
-    shortest, longest = pace or PLAUSIBLE[language]
+    shortest, longest = pace or plausible(language)
     length = characters(text, language)
     return max(shortest * length, FRAME_SECONDS), longest * length + SLACK_SECONDS
 
 
+def plausible(language: str) -> tuple[float, float]:
+    """Returns the plausible seconds per letter, (shortest, longest).
+
+    For languages other than English and Chinese they follow from `speech_rates`; for one without a figure, the range
+    is twice as wide on either side.
+
+    >>> plausible("en")
+    (0.035, 0.16)
+    """
+    if language in PLAUSIBLE:
+        return PLAUSIBLE[language]
+    unknown = 1 if language in RATES else 2
+    rate = letters_per_second(language)
+    return SHORTEST / unknown / rate, LONGEST * unknown / rate
+
+
 def characters(text: str, language: str) -> int:
-    """Returns the number of letters of `text`, without spaces and punctuation; an English digit counts as four.
+    """Returns the number of letters of `text`, without spaces and punctuation; a digit counts as its word.
 
     Raises:
         InputError: there are none.
@@ -114,7 +133,10 @@ def characters(text: str, language: str) -> int:
     (13, 4)
     """
     digits = sum(character.isdigit() for character in text)
-    count = sum(character.isalpha() for character in text) + LETTERS_OF_DIGIT[language] * digits
+    count = (
+        sum(character.isalpha() for character in text)
+        + (LETTERS_OF_DIGIT if has_spaces(language) else 1) * digits
+    )
     if not count:
         raise InputError(f"the text {text!r} has no letters to count")
     return count

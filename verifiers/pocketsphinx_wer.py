@@ -17,6 +17,7 @@ from llasa_search.audio import is_silent, resampled
 from llasa_search.candidate import Score, Utterance
 from llasa_search.checkpoints.imports import import_from_extra
 from llasa_search.errors import InputError, ModelError, warn
+from llasa_search.text.language import describe
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt
 
@@ -64,6 +65,7 @@ class PocketsphinxWER(Verifier):
     requires = ("pocketsphinx",)
     cost = 0.3
     scale = (1.0, 0.0)
+    languages = frozenset({"en"})
 
     def __init__(self, language_model: str | None = None, dictionary: str | None = None) -> None:
         self.language_model = None if language_model is None else str(language_model)
@@ -74,7 +76,6 @@ class PocketsphinxWER(Verifier):
 
     def check(self, prompt: Prompt) -> None:
         super().check(prompt)
-        self._require_english(prompt.language)
         unknown = [word for word in _words(prompt.text) if self._sound(word) is None]
         if unknown:
             message = f"{self} has no pronunciation of {', '.join(map(repr, unknown))}: they count as errors"
@@ -146,8 +147,11 @@ class PocketsphinxWER(Verifier):
     def _require_english(self, language: str) -> None:
         if language != "en":
             raise InputError(
-                f"{self} transcribes English only, and the text is {language!r}: take another judge"
+                f"{self} knows en, and the text is {describe(language)}: {self._advice(language)}"
             )
+
+    def _advice(self, language: str) -> str:
+        return "take another judge"
 
 
 def _words(text: str) -> list[str]:

@@ -9,7 +9,7 @@ from llasa_search.arrays import Audio
 from llasa_search.audio import resampled
 from llasa_search.candidate import Score, Utterance
 from llasa_search.checkpoints.locks import loaded_once
-from llasa_search.errors import InputError
+from llasa_search.text.speech_rates import words_per_second
 from llasa_search.verifiers.backends.asr import ASR, family_of, load_asr
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.word_errors import errors
@@ -21,13 +21,6 @@ from llasa_search.verifiers.word_errors.prefix import (
     units_per_second,
 )
 from llasa_search.voice import Prompt, Voice
-
-WORDS_PER_SECOND = {"en": 3.0, "zh": 5.2}
-"""Pace without a voice prompt, in words (Chinese: characters) per second.
-
-English is read aloud at 183 words per minute (Brysbaert 2019, "How many words do we read per minute?"). Mandarin
-is spoken at 5.2 syllables per second (Pellegrino, Coupé and Marsico 2011), and a character is one syllable.
-"""
 
 
 class WER(Verifier):
@@ -68,22 +61,19 @@ class WER(Verifier):
     @loaded_once
     def _asr(self) -> ASR:
         asr = load_asr(self.model, self.device, self.dtype)
-        self.family = asr.family
+        self.family, self.languages = asr.family, asr.languages
         return asr
 
     def load(self) -> None:
         _ = self._asr
 
     def check(self, prompt: Prompt) -> None:
-        super().check(prompt)
         self._asr.clear_cache()
-        if not self._asr.supports(prompt.language):
-            only, other = ("English", "paraformer-zh") if prompt.language == "zh" else ("Chinese", "large-v3")
-            raise InputError(
-                f"{self} transcribes {only} only and the text is {prompt.language!r}: "
-                f"use another checkpoint, such as WER(model={other!r})"
-            )
+        super().check(prompt)
         errors(prompt.text, "", prompt.language, self.protocol)  # refuses a text without words
+
+    def _advice(self, language: str) -> str:
+        return f"take another checkpoint, such as WER(model={'paraformer-zh' if language == 'zh' else 'large-v3'!r})"
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         scores = [Score(math.nan, f"shorter than {MIN_SECONDS:g} s", "abstained")] * len(utterances)
@@ -109,7 +99,7 @@ class WER(Verifier):
         Args:
             audios: float32 mono [samples], each of its own length.
             sample_rates: in Hz.
-            language: "en" or "zh".
+            language: that is spoken, one of `languages`.
 
         Raises:
             InputError: a recording has NaN or infinite samples.
@@ -129,7 +119,7 @@ class WER(Verifier):
         def count(text: str) -> int:
             return len(normaliser(text, language, self.protocol)(text))
 
-        return units_per_second(voice, language, count, WORDS_PER_SECOND)
+        return units_per_second(voice, language, count, words_per_second(language))
 
 
 def _long_enough(utterance: Utterance) -> bool:

@@ -44,6 +44,7 @@ from llasa_search.cli.terminal import write, write_json
 from llasa_search.cli.text_input import given_text
 from llasa_search.result import Progress, SearchResult
 from llasa_search.storage.run_folder import run_to_json
+from llasa_search.text.language import describe
 from llasa_search.verifiers.specification import parse_options
 
 STAGE_LABELS = {"decode": "sampling", "verify": "scoring"}
@@ -117,7 +118,9 @@ def _report(result: SearchResult, out: Path) -> str:
     seconds = ", ".join(f"{STAGE_LABELS.get(stage, stage)} {spent:.1f} s" for stage, spent in stages)
     early = result.stopped_by not in (None, "candidates")
     stopped = f"; stopped by {result.stopped_by}" if early else ""
-    chosen = f"candidate {result.best.index}, the best of {len(result.candidates)}"
+    chosen = (
+        f"candidate {result.best.index}, the best of {len(result.candidates)}; {describe(result.language)}"
+    )
     return f"{result.table()}\n{out}: {chosen} ({seconds}{stopped})"
 
 

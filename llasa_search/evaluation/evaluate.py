@@ -2,7 +2,7 @@
 
 A record is a line of `scores.jsonl`, which `llasa-search score` writes. Unknown values are null:
 
-- `id`, `text`, `language`, `prompt` (a path or null), `fingerprint` (see `fingerprint`);
+- `id`, `text`, `language` (given or detected), `prompt` (a path or null), `fingerprint` (see `fingerprint`);
 - `best`: the position of the chosen recording, or null if no reward is known;
 - `recordings`: for each its `wav`; `status`, which is "scored" if its reward is known, "missing" if the file
   does not exist, else "failed"; `error`, the reason, or ""; `seconds`; `reward`; and `scores` by printed
@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -25,10 +25,11 @@ from llasa_search.candidate import Candidate, Score, Utterance, recorded, why_un
 from llasa_search.errors import InputError, LlasaSearchError, format_error
 from llasa_search.evaluation.manifest import Entry
 from llasa_search.reward.base import Reward, ranking
-from llasa_search.scoring.loading import check_verifiers
+from llasa_search.scoring.loading import check_verifiers, known_languages
 from llasa_search.scoring.rewards import rewards
 from llasa_search.scoring.score_all import BATCH, score_all
 from llasa_search.scoring.score_record import ScoreRecord, record_to_score, score_to_record
+from llasa_search.text.language import language_of
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt, Voice
 
@@ -51,7 +52,7 @@ class Record(TypedDict):
 
     id: str
     text: str
-    language: str
+    language: str | None
     prompt: str | None
     fingerprint: str
     best: int | None
@@ -73,8 +74,9 @@ def evaluate(
     Raises:
         ModelError: a verifier's own `utility` failed.
     """
+    known = known_languages(reward.required)
     for batch in _batches(entries):
-        items = [_Item(entry) for entry in batch]
+        items = [_Item(entry, known) for entry in batch]
         _score(items, reward.verifiers, failures or {})
         for item in items:
             yield item.record(reward)
@@ -123,16 +125,22 @@ def _score(items: Sequence[_Item], verifiers: Sequence[Verifier], failures: Mapp
 
 
 class _Item:
-    """An entry of the manifest, its voice, and its recordings as candidates.
+    """An entry of the manifest, its language and voice, and its recordings as candidates.
+
+    Args:
+        entry: of the manifest.
+        known: languages that the verifiers know, None for any.
 
     Attributes:
         readable: the candidates whose files can be read.
     """
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: Entry, known: Collection[str] | None) -> None:
         self._entry = entry
         self._fingerprint = fingerprint(entry)
-        self._voice, self._voice_error = _voice(entry)
+        self._language, language_error = _language(entry, known)
+        self._voice, voice_error = _voice(entry)
+        self._error = language_error or voice_error
         audios = [_audio(wav) for wav in entry.wavs]
         self._errors = [error for _, error in audios]
         self._candidates = [recorded(i, entry.text, audio) for i, (audio, _) in enumerate(audios)]
@@ -143,20 +151,20 @@ class _Item:
         """Marks the recordings as failed if the verifier could not be loaded or refuses this text or voice."""
         if not self.readable:
             return
-        if failure is None:
+        if self._language is None:
+            failure = self._error
+        elif failure is None:
             try:
-                check_verifiers([verifier], Prompt(self._entry.text, self._entry.language, self._voice))
+                check_verifiers([verifier], Prompt(self._entry.text, self._language, self._voice))
             except LlasaSearchError as error:
-                failure = self._voice_error or str(error)
+                failure = self._error or str(error)
         if failure is not None:
             for candidate in self.readable:
                 candidate.scores[str(verifier)] = Score(math.nan, failure, "failed")
 
     def utterance(self, candidate: Candidate) -> Utterance:
-        assert candidate.audio is not None
-        return Utterance(
-            self._entry.text, self._entry.language, candidate.audio, SAMPLE_RATE, voice=self._voice
-        )
+        assert candidate.audio is not None and self._language is not None
+        return Utterance(self._entry.text, self._language, candidate.audio, SAMPLE_RATE, voice=self._voice)
 
     def add_counts(self, verifiers: Sequence[Verifier]) -> None:
         """Adds to each score the counts behind it; a score whose counts fail has failed."""
@@ -164,7 +172,7 @@ class _Item:
             name = str(verifier)
             for candidate in self.readable:
                 score = candidate.scores[name]
-                record = score_to_record(verifier, self._entry.text, self._entry.language, score)
+                record = score_to_record(verifier, self._entry.text, self._language or "", score)
                 self._score_records[candidate.index, name] = record
                 candidate.scores[name] = record_to_score(record)
 
@@ -177,7 +185,7 @@ class _Item:
         return {
             "id": self._entry.id,
             "text": self._entry.text,
-            "language": self._entry.language,
+            "language": self._language,
             "prompt": None if self._entry.prompt is None else str(self._entry.prompt),
             "fingerprint": self._fingerprint,
             "best": None if math.isnan(known[best]) else best,
@@ -215,6 +223,14 @@ def _audio(wav: Path) -> tuple[Audio | None, str]:
         return read_speech(wav, "the recording"), ""
     except (InputError, OSError, MemoryError) as error:  # MemoryError: a header that claims a huge length
         return None, _message(error)
+
+
+def _language(entry: Entry, known: Collection[str] | None) -> tuple[str | None, str]:
+    """Returns the language of an entry and "", or None and the error."""
+    try:
+        return language_of(entry.text, entry.language, known), ""
+    except InputError as error:
+        return None, str(error)
 
 
 def _voice(entry: Entry) -> tuple[Voice | None, str]:

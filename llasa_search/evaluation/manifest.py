@@ -13,7 +13,7 @@ from pathlib import Path
 from llasa_search.errors import InputError, short_repr
 from llasa_search.evaluation.list_formats import Fields, parser_of, read_lines
 from llasa_search.text.cleaning import clean_text
-from llasa_search.text.language import language_of
+from llasa_search.text.language import require_language
 
 BESIDE = (".wav", ".flac", ".ogg", ".mp3")
 """Endings, in any case, of recordings that are found by an id."""
@@ -31,7 +31,7 @@ class Entry:
     Attributes:
         id: unique in the manifest.
         text: what the recordings should say.
-        language: "en" or "zh".
+        language: as given; None to detect it once the verifiers are known.
         wavs: paths of the recordings: one, several candidates, or none yet. The files need not exist.
         prompt: a recording of the voice that they should have, or None.
         prompt_text: the transcript of the prompt, or None.
@@ -39,7 +39,7 @@ class Entry:
 
     id: str
     text: str
-    language: str
+    language: str | None
     wavs: tuple[Path, ...]
     prompt: Path | None = None
     prompt_text: str | None = None
@@ -54,15 +54,15 @@ def read_manifest(
     """Reads a manifest. Paths in it are relative to its folder; blank lines are ignored.
 
     JSON lines hold one object each: `id` and `text`; `wav` (a path) or `wavs` (a list of paths); and optionally
-    `prompt` (a path), `prompt_text` and `language` ("en" or "zh"). Other fields are ignored. NeMo's manifests,
-    seed-tts-eval's lists and Kaldi's `text` with `wav.scp` are also read.
+    `prompt` (a path), `prompt_text` and `language` (a code of Whisper's list). Other fields are ignored. NeMo's
+    manifests, seed-tts-eval's lists and Kaldi's `text` with `wav.scp` are also read.
 
     Args:
         path: the manifest, in UTF-8.
         wavs: a folder that holds the recording of each entry as `<id>.wav`, `.flac`, `.ogg` or `.mp3`. None: the
             manifest names the recordings.
         recorded: whether each entry must have recordings.
-        language: of lines without one; None detects it.
+        language: of lines without one.
 
     Raises:
         InputError: the manifest cannot be read, or a line is invalid; the message names the file and line.
@@ -143,10 +143,12 @@ def _entry(fields: Fields, parent: Path, folder: _Folder | None, language: str |
     if not name or not text:
         raise InputError(f"no {'text' if name else 'id'}")
     prompt, text = _string(fields, "prompt"), clean_text(text)
+    if given := _string(fields, "language") or language:
+        require_language(given)
     return Entry(
         id=name,
         text=text,
-        language=language_of(text, _string(fields, "language") or language),
+        language=given,
         wavs=tuple(_own_wavs(fields, parent)) if folder is None else (folder.recording(name),),
         prompt=_path(parent, prompt) if prompt else None,
         prompt_text=_string(fields, "prompt_text"),

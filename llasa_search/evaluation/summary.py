@@ -50,6 +50,7 @@ class Summary(TypedDict):
         settings: of the run.
         utterances: their number by status. An utterance is "scored" if one of its recordings was chosen,
             "missing" if none of its files exists, "pending" if an interrupted run has not reached it.
+        languages: the number of utterances by language, the most frequent first; "unknown" where it is uncertain.
         recordings: their number by status.
         errors: the number of recordings by error, the most frequent first; also of verifiers of weight 0, with
             their names.
@@ -63,6 +64,7 @@ class Summary(TypedDict):
 
     settings: Mapping[str, Any]
     utterances: dict[str, int]
+    languages: dict[str, int]
     recordings: dict[str, int]
     errors: dict[str, int]
     failed: dict[str, int]
@@ -89,6 +91,7 @@ def summarise(records: Sequence[Record], pending: int, settings: Mapping[str, An
     return {
         "settings": settings,
         "utterances": {**_counts(map(_status, records)), **({"pending": pending} if pending else {})},
+        "languages": dict(Counter(record["language"] or "unknown" for record in records).most_common()),
         "recordings": _counts(recording["status"] for recording in recordings),
         "errors": dict(Counter(error for each in recordings for error in _errors(each)).most_common()),
         "failed": _by_verifier(recordings, "failed"),
@@ -115,6 +118,7 @@ def summary_table(summary: Summary) -> str:
             row += _cells(next((each for each in measures if each["name"] == measure["name"]), None))
         rows.append(row)
     lines = [text_table(rows), "", f"utterances: {_listed(summary['utterances'])}"]
+    lines.append(f"languages: {_listed(summary['languages'])}")
     if several:
         lines.append(f"recordings: {_listed(summary['recordings'])}")
     errors = list(summary["errors"].items())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.versions import versions
 from llasa_search.errors import InputError, LlasaSearchError, ModelError, format_error, short_repr, warn
 from llasa_search.scoring.isolation import isolated
+from llasa_search.text.language import listed
 from llasa_search.verifiers.base import FunctionVerifier, Verifier, check_declaration, require_width
 from llasa_search.voice import Prompt
 
@@ -66,6 +67,30 @@ def failing(prepare: Callable[[list[Verifier]], object], reporting: Iterable[Ver
             failures[str(verifier)] = str(error)
             warn(f"{verifier} has weight 0 and scores nothing: {error}")
     return failures
+
+
+def known_languages(
+    verifiers: Sequence[Verifier], spoken: Collection[str] | None = None
+) -> frozenset[str] | None:
+    """Returns the languages that all know, among which the language of a text is detected; None for any.
+
+    Args:
+        verifiers: loaded, those that decide.
+        spoken: languages of the model; None for any, and for recordings.
+
+    Raises:
+        InputError: no language is known to all.
+    """
+    declared = [(str(each), each.languages) for each in verifiers if each.languages is not None]
+    if spoken is not None:
+        declared.insert(0, ("the model", frozenset(spoken)))
+    if not declared:
+        return None
+    common = frozenset.intersection(*(languages for _, languages in declared))
+    if not common:
+        each = "; ".join(f"{name}: {listed(languages)}" for name, languages in declared)
+        raise InputError(f"no language is known to all ({each}): take others, or leave one out")
+    return common
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from llasa_search.audio import speech_seconds
 from llasa_search.errors import InputError, warn
 from llasa_search.scoring.isolation import isolated
+from llasa_search.scoring.loading import known_languages
 from llasa_search.text.language import language_of
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.pace import plausible_seconds
@@ -47,7 +48,7 @@ class PromptCheck:
             return
         self._checked.add(key)
         try:
-            language = language_of(voice.text)
+            language = language_of(voice.text, known=known_languages(recognisers[:1]))
         except InputError:  # a transcript too short to tell
             return
         for recogniser in recognisers:

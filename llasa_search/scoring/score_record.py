@@ -32,7 +32,7 @@ def score_to_record(verifier: Verifier, text: str, language: str, score: Score) 
     Args:
         verifier: whose score it is.
         text: what should be spoken.
-        language: "en" or "zh".
+        language: a code of Whisper's list, such as "en".
         score: to record.
     """
     value = None if math.isnan(score.value) else score.value

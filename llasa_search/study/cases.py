@@ -20,6 +20,9 @@ from llasa_search.text.language import language_of
 from llasa_search.voice import Voice
 
 TEXTS = TINY / "texts"
+LLASA = ("en", "zh")
+"""Languages of Llasa, among which that of a text without one is detected, unless it is clearly in another."""
+
 SETS = ("dev", "standard", "hard")
 
 
@@ -30,7 +33,7 @@ class Case:
     Attributes:
         id: unique within a study.
         text: as it is written.
-        language: "en" or "zh".
+        language: of the text.
         voice: the voice prompt, or None for speech in any voice.
         spoken: the words that are spoken, with numbers spelt out; the judges compare with these.
         kind: of text, such as "numbers"; "" if unknown.
@@ -72,7 +75,13 @@ def read_cases(source: str | os.PathLike[str] | Sequence[str], limit: int | None
             raise InputError(f"{path} is empty: give one text per line")
         return found
     return [
-        Case(entry.id, entry.text, entry.language, _voice(entry, path), spoken=entry.text)
+        Case(
+            entry.id,
+            entry.text,
+            language_of(entry.text, entry.language, LLASA),
+            _voice(entry, path),
+            spoken=entry.text,
+        )
         for entry in read_manifest(path, recorded=False)[:limit]
     ]
 
@@ -109,4 +118,4 @@ def _texts(texts: Iterable[tuple[str, str]]) -> Iterator[Case]:
     """Yields cases without a voice prompt, from pairs of a name for messages and a text."""
     for i, (what, given) in enumerate(texts):
         text = clean_text(given, what)
-        yield Case(f"{i:04d}", text, language_of(text), None, text)
+        yield Case(f"{i:04d}", text, language_of(text, known=LLASA), None, text)

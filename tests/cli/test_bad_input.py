@@ -17,7 +17,6 @@ from llasa_search.llasa.model import Llasa
 from llasa_search.request import as_voice, in_known_characters
 from llasa_search.strategies.base import as_strategy
 from llasa_search.text.cleaning import clean_text
-from llasa_search.text.language import language_of
 from llasa_search.verifiers.specification import as_reward
 from llasa_search.voice import Voice
 
@@ -294,10 +293,14 @@ def test_escape_sequences_are_left_out_with_a_warning() -> None:
         assert clean_text("hello \x07\x1b[31m world\x1b[0m") == "hello world"
 
 
-@pytest.mark.parametrize("language", ["fr", "EN", ""])
-def test_other_languages_are_refused(language: str) -> None:
-    with pytest.raises(InputError, match="en and zh"):
-        language_of("bonjour", language)
+@pytest.mark.parametrize("language", ["english", "EN", "", "xx", 3])
+def test_a_language_that_is_no_code_of_the_list_is_refused(language: Any) -> None:
+    for call in (
+        lambda: search.generate("bonjour", language=language),
+        lambda: search.select([(np.ones(16_000), 16_000)], "bonjour", language=language),
+    ):
+        with pytest.raises(InputError, match=r"give a code of Whisper's list, such as '(en|af)'"):
+            call()
 
 
 @pytest.mark.parametrize("text", [None, 3, b"bytes"])

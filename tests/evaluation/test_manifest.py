@@ -76,9 +76,9 @@ def test_a_given_folder_takes_precedence_over_recordings_in_the_manifest(tmp_pat
 
 def test_blank_lines_and_a_byte_order_mark_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "meta.lst").write_bytes("\ufeffa|Say this.\r\n\r\nb|今天\u2028天气。".encode())
-    assert [(each.id, each.language) for each in read_manifest(tmp_path / "meta.lst", tmp_path)] == [
-        ("a", "en"),
-        ("b", "zh"),
+    assert [(each.id, each.text) for each in read_manifest(tmp_path / "meta.lst", tmp_path)] == [
+        ("a", "Say this."),
+        ("b", "今天天气。"),
     ]
 
 
@@ -101,7 +101,7 @@ def test_blank_lines_and_a_byte_order_mark_are_ignored(tmp_path: Path) -> None:
         ("m.jsonl", {"id": "a", "text": "Say this.", "wavs": "a.wav"}, "not a list of paths"),
         ("m.jsonl", {"id": "a", "text": "Say this.", "wavs": [1]}, "not a list of paths"),
         ("m.jsonl", {"id": "a", "text": "Say this.", "wav": "a.wav", "wavs": ["b.wav"]}, "both wav and wavs"),
-        ("m.jsonl", {"id": "a", "text": "Say this.", "wav": "a.wav", "language": "fr"}, "'fr'"),
+        ("m.jsonl", {"id": "a", "text": "Say this.", "wav": "a.wav", "language": "xx"}, "'xx'"),
     ],
 )
 def test_the_error_names_the_invalid_line(tmp_path: Path, name: str, line: object, complaint: str) -> None:

@@ -116,7 +116,9 @@ def test_a_verifier_of_some_languages_refuses_the_others() -> None:
     verifier.check(Prompt("你好", "zh"))
     verifier.languages = frozenset({"en"})
     verifier.check(Prompt("hello", "en"))
-    with pytest.raises(InputError, match=r"Constant\(\) scores en only, and the text is 'zh'"):
+    with pytest.raises(
+        InputError, match=r"Constant\(\) knows en, and the text is Chinese \('zh'\): leave it out"
+    ):
         verifier.check(Prompt("你好", "zh"))
 
 

@@ -41,12 +41,11 @@ class ASR(Protocol):
 
     Attributes:
         family: of the model, as a verifier's.
+        languages: codes of the languages that it can write.
     """
 
     family: str
-
-    def supports(self, language: str) -> bool:
-        """Whether it can write `language` ("en" or "zh")."""
+    languages: frozenset[str]
 
     def flops(self, seconds: float) -> float:
         """Returns the FLOPs for one recording of this length."""
@@ -56,7 +55,7 @@ class ASR(Protocol):
 
         Args:
             audios: float32 mono [samples] at 16 kHz, each of any length.
-            language: "en" or "zh".
+            language: that is spoken, one of `languages`.
         """
 
     def clear_cache(self) -> None:

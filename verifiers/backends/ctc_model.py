@@ -16,6 +16,7 @@ from llasa_search.checkpoints.loading import loading, pick_device, pretrained, r
 from llasa_search.checkpoints.names import resolve_name
 from llasa_search.errors import InputError
 from llasa_search.text.spoken_form import letters
+from llasa_search.verifiers.backends.alphabets import languages_of
 from llasa_search.verifiers.backends.batches import equal_length_batches
 from llasa_search.verifiers.backends.flops import LinearFlops
 
@@ -33,6 +34,9 @@ FILES = (
 
 class CTCModel:
     """A loaded checkpoint and its characters. By its greedy transcripts it is also a recogniser (`asr.ASR`).
+
+    Attributes:
+        languages: those that it can write.
 
     Args:
         model: "tiny" for the embedded one, a folder or a hub id.
@@ -60,6 +64,8 @@ class CTCModel:
         self.name = model
         self.flops = LinearFlops(lambda audio: self._logprobs(audio[None]))
         self.vocabulary: dict[str, int] = self.tokenizer.get_vocab()
+        embedded = str(folder) == resolve_name("tiny", "ctc")
+        self.languages = frozenset({"en"}) if embedded else languages_of(self.vocabulary)
         # The tokenizer's padding is CTC's blank.
         self.blank = int(self.tokenizer.pad_token_id)
 
@@ -98,11 +104,6 @@ class CTCModel:
 
     def clear_cache(self) -> None:
         """Does nothing: it caches no speech."""
-
-    def supports(self, language: str) -> bool:
-        """Whether it can write letters of `language` ("en" or "zh")."""
-        frequent = "eE" if language == "en" else "的"
-        return any(letter in self.vocabulary for letter in frequent)
 
     def transcribe(self, audios: Sequence[Audio], language: str) -> list[str]:
         """Returns the greedy transcripts of recordings, "" for one without speech."""

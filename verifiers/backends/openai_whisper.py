@@ -17,6 +17,7 @@ from llasa_search.checkpoints.hub import HUB_SECONDS, announce_download
 from llasa_search.checkpoints.loading import pick_device, use_half
 from llasa_search.checkpoints.names import TINY
 from llasa_search.errors import ModelError
+from llasa_search.text.language import LANGUAGES
 from llasa_search.text.spoken_form import letters
 from llasa_search.verifiers.backends.batches import HOP, transcribe_windows
 from llasa_search.verifiers.backends.flops import LETTERS_PER_SECOND, TOKENS, TOKENS_PER_SECOND, WindowFlops
@@ -49,6 +50,7 @@ class WhisperASR:
         window: samples that it encodes at once.
         piece: samples of the longest piece that longer speech is cut into.
         lock: held while the decoder runs: `whisper.decode` adds hooks to the model.
+        languages: those that it can write.
 
     Raises:
         ModelError: the checkpoint cannot be read or downloaded.
@@ -62,6 +64,8 @@ class WhisperASR:
         self.device = pick_device(device)
         self.model, self.spells = _load(model, self.device)
         self.tokenizer = get_tokenizer(self.model.is_multilingual, num_languages=self.model.num_languages)
+        count = self.model.num_languages if self.model.is_multilingual else 1  # 99, or 100 with Cantonese
+        self.languages = frozenset(list(LANGUAGES)[:count])
         # The encoder halves the number of mel frames.
         self.window = 2 * self.model.dims.n_audio_ctx * HOP
         self.piece = int(SPELLING_SHARE * self.window) if self.spells else self.window
@@ -79,10 +83,6 @@ class WhisperASR:
     def clear_cache(self) -> None:
         """Drops the encoded speech of the last batch."""
         self._batch.encoded = {}
-
-    def supports(self, language: str) -> bool:
-        """Whether it can write `language` ("en" or "zh")."""
-        return language == "en" or bool(self.model.is_multilingual)
 
     def tokenizer_of(self, language: str) -> Any:
         """Returns openai-whisper's tokenizer whose prefix asks for a transcript in `language`."""
@@ -102,7 +102,7 @@ class WhisperASR:
 
         Args:
             audios: float32 mono [samples] at 16 kHz, each of its own length.
-            language: "en" or "zh".
+            language: that is spoken.
         """
         return transcribe_windows(
             audios, language, self.window, lambda pieces: self._transcribe(pieces, language), self.piece

@@ -33,6 +33,9 @@ TOKENIZER_OPTIONS = ("unk_symbol", "split_with_space", "space_symbol")
 """Options of the tokenizer that are not paths of files."""
 
 CHINESE = "[\u4e00-\u9fff]"
+TOKENS = {"en": "^[a-z]+(@@)?$", "zh": CHINESE}
+"""A pattern of tokens by language: there are checkpoints for either, and for both."""
+
 WINDOW_SECONDS = 30
 """It accepts longer speech, but is trained on utterances, and its memory grows with the square of the length."""
 
@@ -42,6 +45,9 @@ FRAME = 400
 
 class Paraformer:
     """A loaded checkpoint, used without a language model or hot words.
+
+    Attributes:
+        languages: those of "en" and "zh" that it has tokens of.
 
     Args:
         folder: in funasr's layout: config.yaml, model.pt, tokens.json and am.mvn.
@@ -82,16 +88,14 @@ class Paraformer:
                 input_size=self._frontend.output_size(),
             )
             load_weights(model, folder / "model.pt", config)
+        self.languages = frozenset(
+            code for code, token in TOKENS.items() if any(re.search(token, each) for each in self.tokens)
+        )
         self._model = model.to(self.device).eval()
         self.flops = LinearFlops(lambda audio: self._transcribe([audio]))
 
     def clear_cache(self) -> None:
         """Does nothing: it caches no speech."""
-
-    def supports(self, language: str) -> bool:
-        """Whether it has tokens of `language` ("en" or "zh")."""
-        letter = CHINESE if language == "zh" else "^[a-z]+(@@)?$"
-        return any(re.search(letter, token) for token in self.tokens)
 
     def transcribe(self, audios: Sequence[Audio], language: str) -> list[str]:
         """Returns the transcripts of recordings, "" for one without speech.
@@ -100,7 +104,7 @@ class Paraformer:
 
         Args:
             audios: float32 mono [samples] at 16 kHz, each of its own length.
-            language: "en" or "zh"; the checkpoint has one vocabulary for both.
+            language: that is spoken; the checkpoint has one vocabulary for all.
         """
         return transcribe_windows(audios, language, WINDOW_SECONDS * SAMPLE_RATE, self._transcribe)
 

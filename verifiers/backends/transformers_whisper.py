@@ -11,6 +11,7 @@ from llasa_search.arrays import Audio
 from llasa_search.audio import SAMPLE_RATE
 from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.loading import loading, pick_device, pretrained, use_half
+from llasa_search.text.language import LANGUAGES
 from llasa_search.verifiers.backends.batches import HOP, transcribe_windows
 from llasa_search.verifiers.backends.flops import TOKENS, TOKENS_PER_SECOND, WindowFlops
 from llasa_search.verifiers.backends.openai_whisper import MAX_TOKENS_PER_SECOND
@@ -38,6 +39,9 @@ MULTILINGUAL_VOCABULARY = 51_865
 
 class TransformersWhisper:
     """A loaded `WhisperForConditionalGeneration`, which transcribes greedily.
+
+    Attributes:
+        languages: those that it can write.
 
     Args:
         folder: with config.json, weights, tokenizer and feature extractor, as `save_pretrained` writes them.
@@ -74,6 +78,9 @@ class TransformersWhisper:
         )
         vocabulary = self.model.config.vocab_size
         self.multilingual = bool(getattr(stored, "is_multilingual", vocabulary >= MULTILINGUAL_VOCABULARY))
+        known = self.tokenizer.get_vocab()
+        several = {code for code in LANGUAGES if f"<|{code}|>" in known}
+        self.languages = frozenset(several if self.multilingual else {"en"})
         # Without `begin_suppress_tokens`, which would forbid an empty transcript of silence.
         settings: Any = GenerationConfig  # has no types
         self.model.generation_config = settings(
@@ -86,10 +93,6 @@ class TransformersWhisper:
     def clear_cache(self) -> None:
         """Does nothing: it caches no speech."""
 
-    def supports(self, language: str) -> bool:
-        """Whether it can write `language` ("en" or "zh")."""
-        return language == "en" or self.multilingual
-
     def transcribe(self, audios: Sequence[Audio], language: str) -> list[str]:
         """Returns the transcripts of recordings, "" for one without speech.
 
@@ -98,7 +101,7 @@ class TransformersWhisper:
 
         Args:
             audios: float32 mono [samples] at 16 kHz, each of its own length.
-            language: "en" or "zh".
+            language: that is spoken.
         """
         return transcribe_windows(
             audios, language, self.window, lambda pieces: self._transcribe(pieces, language)

@@ -38,7 +38,7 @@ def errors(text: str, transcript: str, language: str, protocol: ProtocolName = "
     Args:
         text: what should be said.
         transcript: what a recogniser wrote.
-        language: "en" or "zh".
+        language: a code of Whisper's list, such as "en".
         protocol: how both are normalised, see `normaliser`.
 
     Raises:

@@ -29,7 +29,7 @@ def normaliser(text: str, language: str, protocol: ProtocolName = "whisper") -> 
 
     Args:
         text: the text that should be spoken, which decides whether Whisper's normaliser can be used.
-        language: "en" or "zh".
+        language: a code of Whisper's list, such as "en".
         protocol: "whisper" or "seed-tts-eval".
 
     Raises:

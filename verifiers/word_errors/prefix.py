@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from llasa_search.text.language import language_of
+from llasa_search.text.language import may_be
 from llasa_search.voice import Voice
 
 MIN_SECONDS = 0.5
@@ -16,7 +16,7 @@ EXPECTED_SHARE = 0.5
 
 
 def units_per_second(
-    voice: Voice | None, language: str, count: Callable[[str], int], default: dict[str, float]
+    voice: Voice | None, language: str, count: Callable[[str], int], default: float
 ) -> float:
     """Returns the pace of the voice prompt by its transcript, in words or characters per second.
 
@@ -24,11 +24,11 @@ def units_per_second(
         voice: the voice prompt.
         language: of the text to be spoken; a prompt in another language is ignored.
         count: returns the number of units in a text.
-        default: pace by language, for speech without such a prompt.
+        default: pace of speech without such a prompt.
     """
-    if voice is None or not voice.text or language_of(voice.text) != language:
-        return default[language]
-    return count(voice.text) / voice.seconds or default[language]
+    if voice is None or not voice.text or not may_be(voice.text, language):
+        return default
+    return count(voice.text) / voice.seconds or default
 
 
 def expected_units(seconds: float, units_per_second: float) -> int:
