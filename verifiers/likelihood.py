@@ -55,6 +55,7 @@ class TranscriptLikelihood(Verifier):
             raise InputError(
                 f"{self} reads openai-whisper checkpoints only: give a name, such as 'large-v3', or a .pt"
             )
+        self.languages = asr.languages
         return asr
 
     def load(self) -> None:

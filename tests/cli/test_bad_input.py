@@ -179,8 +179,10 @@ def test_an_existing_run_folder_is_refused(refused: Callable[..., str], tmp_path
 
 
 def test_a_text_of_unknown_letters_only_is_refused(refused: Callable[..., str]) -> None:
+    """Texts in another script are refused by their language, and as English by their letters."""
+    assert "speaks en and zh, and the text is Russian ('ru')" in refused("Привет, мир!")
+    assert "no letter or digit that the model" in refused("Привет, мир!", language="en")
     assert "no letter or digit that the model" in refused("今天天气好")
-    assert "no letter or digit that the model" in refused("Привет, мир!")
 
 
 def test_unknown_letters_are_left_out_with_a_warning(llasa: Llasa) -> None:

@@ -38,7 +38,7 @@ def test_published_lists_are_read(
     """Fields come in seed-tts-eval's order; paths are relative to the manifest's folder."""
     read = only(write(tmp_path / "meta.lst", line), tmp_path)
     expected = None if prompt is None else tmp_path / prompt
-    assert read == Entry("a1", "Say this.", "en", (tmp_path / "a1.wav",), expected, prompt_text)
+    assert read == Entry("a1", "Say this.", None, (tmp_path / "a1.wav",), expected, prompt_text)
 
 
 def test_without_a_folder_the_manifest_names_the_recordings(tmp_path: Path) -> None:
@@ -61,11 +61,11 @@ def test_json_lines_are_read(tmp_path: Path) -> None:
         },
     ]
     a, b, c = read_manifest(write(tmp_path / "m.jsonl", *lines))
-    assert a == Entry("a", "Say this.", "en", (tmp_path / "a.wav",))
+    assert a == Entry("a", "Say this.", None, (tmp_path / "a.wav",))
     assert b == Entry(
         "b", "OK", "zh", (tmp_path / "x/b0.wav", tmp_path / "x/b1.wav"), tmp_path / "p.wav", None
     )
-    assert c == Entry("c", "今天天气好。", "zh", (Path("/c.wav"),), tmp_path / "p.wav", "Hi.")
+    assert c == Entry("c", "今天天气好。", None, (Path("/c.wav"),), tmp_path / "p.wav", "Hi.")
 
 
 def test_a_given_folder_takes_precedence_over_recordings_in_the_manifest(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_two_recordings_of_one_id_are_refused(tmp_path: Path) -> None:
 def test_nemo_manifests_are_read(tmp_path: Path) -> None:
     line = {"audio_filepath": "wavs/a1.wav", "text": "Say this.", "duration": 1.5}
     assert only(write(tmp_path / "manifest.json", line)) == Entry(
-        "a1", "Say this.", "en", (tmp_path / "wavs/a1.wav",)
+        "a1", "Say this.", None, (tmp_path / "wavs/a1.wav",)
     )
     with pytest.raises(InputError, match=r"line 1: offset=3\.5"):
         read_manifest(write(tmp_path / "manifest.json", {**line, "offset": 3.5}))
@@ -185,8 +185,8 @@ def test_kaldi_lists_are_read(tmp_path: Path) -> None:
     ]
     write(tmp_path / "wav.scp", "a2 /there/a2.flac", "a1 here.wav")
     first, second = read_manifest(path)
-    assert first == Entry("a1", "Say this.", "en", (tmp_path / "here.wav",))
-    assert second == Entry("a2", "That too.", "en", (Path("/there/a2.flac"),))
+    assert first == Entry("a1", "Say this.", None, (tmp_path / "here.wav",))
+    assert second == Entry("a2", "That too.", None, (Path("/there/a2.flac"),))
 
 
 def test_commands_and_segments_of_kaldi_are_refused(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_the_rate_is_0_only_for_a_long_enough_prefix(text: list[str], said: list
 
 
 def voice(text: str | None, seconds: float = 2.0) -> Voice:
-    return Voice(np.full(int(seconds * 16_000), 0.1, np.float32), text, sample_rate=16_000)
+    return Voice(np.resize([0.1, -0.1], int(seconds * 16_000)).astype(np.float32), text, sample_rate=16_000)
 
 
 def test_the_pace_is_that_of_the_voice() -> None:
