@@ -180,7 +180,7 @@ def test_an_existing_run_folder_is_refused(refused: Callable[..., str], tmp_path
 
 def test_a_text_of_unknown_letters_only_is_refused(refused: Callable[..., str]) -> None:
     """Texts in another script are refused by their language, and as English by their letters."""
-    assert "speaks en and zh, and the text is Russian ('ru')" in refused("Привет, мир!")
+    assert "speaks en and zh, and the text is Russian ('ru')" in refused("Привет, как у тебя дела сегодня?")
     assert "no letter or digit that the model" in refused("Привет, мир!", language="en")
     assert "no letter or digit that the model" in refused("今天天气好")
 
