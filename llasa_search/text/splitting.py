@@ -17,7 +17,7 @@ SHORTEST_SECONDS = 1.0
 _OPENING = "\"'“‘„‚«»‹›([「『《〈（【¿¡"
 _CLOSING = "\"'”’»›)]」』》〉）】"
 _LATIN = ".!?…"
-_OTHER = "。！？｡؟۔।॥။។៕༎።፧"
+_OTHER = "。！？｡؟۔।॥။។៕༎።፧։"
 """Ends of sentences in scripts other than Latin, Greek and Cyrillic; none of them occurs inside a number."""
 
 _LOW_QUOTES = frozenset(re.split(" ", "de lb cs sk sl hr bs sr bg mk is fo lt lv et ka"))
@@ -70,7 +70,7 @@ def _rules(language: str) -> _Rules:
     # Latin marks end something only before a space or a Chinese character: not inside 3.14, 1,000 or 3:30.
     apart = r"(?:\s+|(?=[\u3400-\u9fff]))"
     marks = _LATIN + (";" if language == "el" else "")  # the Greek question mark
-    ended = rf"[;:!?]{closed}{apart}|[。！？｡؟۔।॥။។៕༎።፧；：…—؛፤]+{closed}\s*|–\s+"
+    ended = rf"[;:!?]{closed}{apart}|[{_OTHER}；：…—؛፤]+{closed}\s*|–\s+"
     return _Rules(
         re.compile(rf"(?P<mark>[{marks}]+){closed}{apart}"),
         re.compile(rf"(?P<mark>[{_OTHER}]+)(?P<closed>{closed})\s*"),

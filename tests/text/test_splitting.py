@@ -100,3 +100,46 @@ def test_long_sentences_are_halved_at_the_best_place() -> None:
     halves = steps(bare)
     assert " ".join(halves) == bare and max(map(len, halves)) < 1.1 * min(map(len, halves))
     assert len(steps("天" * 100)) > 1 and len(steps("a" * 1000)) > 1
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        (
+            "de",
+            [
+                "Am 3. Mai kam er z.B. mit Hrn. Maier.",
+                "„Wirklich?“ fragte sie.",
+                "Das kostet ca. 3,5 Mio. Euro.",
+            ],
+        ),
+        (
+            "fr",
+            [
+                "« Vraiment ? » demanda-t-elle alors.",
+                "M. Dupont est parti avec Mme. Petit.",
+                "Quelle belle journée !",
+            ],
+        ),
+        ("es", ["¡Hola, amigo mío!", "¿qué tal estás tú hoy?", "El Sr. Ruiz vive en EE.UU. desde mayo."]),
+        ("ru", ["Он живёт на ул. Ленина с 1999 г. и доволен.", "А где живёшь ты теперь?", "Я живу рядом."]),
+        ("ar", ["أين تذهب الآن يا صديقي؟", "أنا ذاهب إلى البحيرة.", "هل تأتي معي إلى هناك؟"]),
+        ("hi", ["कप्तान को सिक्का मिला।", "वह बहुत खुश हुआ।", "क्या तुम वहाँ गए थे?"]),
+        ("ur", ["کپتان کو جھیل کے پاس سکہ ملا۔", "کیا تم وہاں گئے تھے؟", "ہاں، میں وہاں گیا تھا۔"]),
+        ("ja", ["今日はいい天気です。", "「行こう。」と彼は言った。", "どこへ行きますか？"]),
+        ("my", ["ကပ္ပတိန်က ဒင်္ဂါးကို တွေ့ခဲ့သည်။", "သူ အလွန် ပျော်ခဲ့သည်။"]),
+        ("hy", ["Նավապետը մետաղադրամ գտավ։", "Նա շատ ուրախացավ լճի մոտ։"]),
+        ("el", ["Πού πας τώρα, φίλε μου;", "Πηγαίνω στη λίμνη με τον κ. Παππά."]),
+    ],
+)
+def test_sentences_of_other_languages(language: str, expected: list[str]) -> None:
+    """Ordinals, abbreviations, quotation marks and full stops of each language."""
+    text, pace = " ".join(expected), 4 if language == "ja" else 12
+    assert [step.strip() for step in split(text, lambda each: len(each) / pace, language)] == expected
+
+
+def test_a_script_without_spaces_and_full_stops_is_halved() -> None:
+    """Thai has spaces between sentences or phrases only."""
+    text = "กัปตันพบเหรียญเงินใกล้ทะเลสาบ " * 8
+    parts = split(text, lambda each: len(each) / 12, "th")
+    assert "".join(parts) == text and len(parts) > 2 and all(part.endswith(" ") for part in parts)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.errors import InputError
+from llasa_search.text.language import has_spaces
 
 ProtocolName = Literal["whisper", "seed-tts-eval"]
 PROTOCOLS: tuple[ProtocolName, ...] = ("whisper", "seed-tts-eval")
@@ -22,7 +23,9 @@ def normaliser(text: str, language: str, protocol: ProtocolName = "whisper") -> 
     - "whisper": Whisper's English normaliser (arXiv 2212.04356, appendix C), which gives variants of spellings,
       numbers and contractions one form. It removes all of some texts, such as "Hmm."; only their case and
       punctuation are normalised. Chinese: letters and digits, with full-width forms and traditional characters
-      folded.
+      folded. Other languages: as by Whisper's basic normaliser, case and punctuation are normalised and numbers
+      stay as written; but accents and vowel signs, which distinguish words, and words in brackets are kept.
+      Scripts without spaces are split into characters, each with its marks.
     - "seed-tts-eval": as in that benchmark's run_wer.py. Punctuation except the apostrophe is deleted, English
       is put in lower case, and numbers stay as written. Chinese: characters, traditional ones folded; here
       also those of the text, which the benchmark expects to be simplified.
@@ -38,8 +41,10 @@ def normaliser(text: str, language: str, protocol: ProtocolName = "whisper") -> 
     require_protocol(protocol)
     if protocol == "seed-tts-eval":
         return _unpunctuated_characters if language == "zh" else _unpunctuated_words
-    if language == "zh":
+    if language in ("zh", "yue"):
         return _characters
+    if language != "en":
+        return _marked_words if has_spaces(language) else _marked_characters
     return _english_words if _english_words(text) else _plain_words
 
 
@@ -64,6 +69,22 @@ def _unpunctuated_characters(text: str) -> list[str]:
 def _characters(text: str) -> list[str]:
     folded = _simplified(unicodedata.normalize("NFKC", text)).lower()
     return [character for character in folded if unicodedata.category(character)[0] in "LN"]
+
+
+def _marked_words(text: str) -> list[str]:
+    lower = unicodedata.normalize("NFKC", text).lower()
+    visible = [char for char in lower if unicodedata.category(char) != "Cf"]
+    return "".join(char if unicodedata.category(char)[0] in "LMN" else " " for char in visible).split()
+
+
+def _marked_characters(text: str) -> list[str]:
+    characters: list[str] = []
+    for char in "".join(_marked_words(text)):
+        if characters and unicodedata.category(char)[0] == "M":
+            characters[-1] += char
+        else:
+            characters.append(char)
+    return characters
 
 
 def _plain_words(text: str) -> list[str]:
