@@ -33,6 +33,9 @@ def is_converted(folder: Path) -> bool:
 class FasterWhisper:
     """A loaded checkpoint, which transcribes greedily in float32, or in float16 on CUDA.
 
+    Attributes:
+        languages: those that it can write.
+
     Args:
         model: one of faster-whisper's names, such as "small"; or a folder or hub id of a converted checkpoint.
         device: "auto", "cpu", "cuda", ...; on MPS, which CTranslate2 does not support, the CPU is used.
@@ -67,6 +70,12 @@ class FasterWhisper:
                 local_files_only=True,
             )
         self.window = self.model.feature_extractor.n_samples
+        # Its list has Cantonese, which checkpoints before large-v3 do not know.
+        self.languages = frozenset(
+            code
+            for code in self.model.supported_languages
+            if code == "en" or self.model.hf_tokenizer.token_to_id(f"<|{code}|>") is not None
+        )
 
     def clear_cache(self) -> None:
         """Does nothing: it caches no speech."""
@@ -74,10 +83,6 @@ class FasterWhisper:
     def flops(self, seconds: float) -> float:
         """Returns NaN: CTranslate2 does not count its FLOPs."""
         return math.nan
-
-    def supports(self, language: str) -> bool:
-        """Whether it can write `language`, a code of Whisper's."""
-        return language in self.model.supported_languages
 
     def transcribe(self, audios: Sequence[Audio], language: str) -> list[str]:
         """Returns the transcripts of recordings, "" for one without speech.
