@@ -11,6 +11,7 @@ import pytest
 from llasa_search import search
 from llasa_search.checkpoints.names import TINY
 from llasa_search.errors import InputError
+from llasa_search.result import SearchResult
 from llasa_search.text.language import LANGUAGES, has_spaces, language_of, may_be
 from llasa_search.text.scripts import languages_in, script_of
 from llasa_search.text.speech_rates import RATES, characters_per_second, letters_per_second, words_per_second
@@ -176,7 +177,7 @@ def test_the_language_is_in_the_result(tmp_path: Path) -> None:
     given = search.select([recording()], "Ok.", verifiers="pace", language="sv")
     assert given.language == "sv"
     given.save_run(tmp_path / "run")
-    assert search.SearchResult.load_run(tmp_path / "run").language == "sv"
+    assert SearchResult.load_run(tmp_path / "run").language == "sv"
     assert search.select([recording()], SENTENCES["ko"], verifiers="pace").language == "ko"
 
 
