@@ -1,6 +1,6 @@
-"""Spend compute at inference time to make Llasa speak better: sample candidates, score them, search.
+"""Spends compute at inference time to improve Llasa's speech: samples candidates, scores them, and searches.
 
-Everything here loads on first use, so that importing the package costs nothing.
+All names are imported on first use, so that importing the package is fast.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m llasa_search` is `llasa-search`."""
+"""Runs `llasa-search`, as `python -m llasa_search`."""
 
 from llasa_search.cli.main import main
 

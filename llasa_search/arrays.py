@@ -1,4 +1,4 @@
-"""Types of the arrays that the library passes around, and conversion of numpy's numbers."""
+"""Types of arrays, and conversion of NumPy's numbers."""
 
 from __future__ import annotations
 

@@ -30,13 +30,13 @@ RANGE_DB = 40.0
 """Frames this far below the loudest one are pauses: speech at one distance has about this dynamic range."""
 
 OPPOSITE = 0.5
-"""Channels whose mean has less power than this share of what unrelated channels would give cancel each other."""
+"""Channels cancel each other if the power of their mean is below this share of that of unrelated channels."""
 
 OFFSET_SHARE = 0.05
 """Share of the level that an offset must exceed to be removed. Clean synthesised speech has up to 0.035."""
 
 DRIFT_SHARE = 0.15
-"""The same for an offset that varies: the RMS of what is slower than about 10 Hz. Clean speech has up to 0.09."""
+"""The same for an offset that varies: the RMS below about 10 Hz. Clean speech has up to 0.09."""
 
 BLOCK_SECONDS = 0.01
 OFFSET_SECONDS = 0.1
@@ -97,8 +97,8 @@ def read_file(path: str | os.PathLike[str], name: str, seconds: float | None = N
     Args:
         path: of a regular file.
         name: what messages call the recording.
-        seconds: are read at most. None reads all, and refuses more than 2 hours, or than 134 million samples of
-            all channels together.
+        seconds: maximum to read. None reads all, and refuses more than 2 hours, or more than 134 million samples
+            of all channels together.
 
     Raises:
         InputError: it is missing, not a regular file, not audio, or too long.
@@ -115,7 +115,7 @@ def read_file(path: str | os.PathLike[str], name: str, seconds: float | None = N
 
 
 def _read_blocks(sound: Any, name: str, seconds: float | None) -> Audio:
-    """Returns the samples of an open file; what its header states about their number is not believed."""
+    """Returns the samples of an open file; the number that its header states is not used."""
     rate, channels = _require_rate(sound.samplerate, name), sound.channels
     most = min(int(rate * min(seconds or MAX_SECONDS, MAX_SECONDS)), MAX_VALUES // channels)
     if seconds is None and sound.frames > most:
@@ -206,7 +206,7 @@ def one_channel(samples: Audio, rate: int, name: str) -> Audio:
 
 
 def _mixed(samples: Audio) -> Audio:
-    """The mean of the channels of [samples, channels], or the loudest one if they cancel each other."""
+    """Returns the mean of the channels of [samples, channels], or the loudest one if they cancel each other."""
     mean = samples.mean(axis=1)
     powers = samples.var(axis=0, dtype=np.float64)
     unrelated = powers.sum() / samples.shape[1] ** 2
@@ -216,7 +216,7 @@ def _mixed(samples: Audio) -> Audio:
 def without_offset(audio: Audio, sample_rate: int) -> Audio:
     """Returns audio [samples] without a significant offset, constant or slowly varying; other audio is unchanged.
 
-    Recognisers, and all that measures a level, take an offset for sound. The offset is a mean over 0.2 s with
+    Recognisers and measurements of level treat an offset as sound. The offset is a mean over 0.2 s with
     triangular weights, so what remains of speech is above about 10 Hz.
     """
     if not len(audio):
@@ -236,7 +236,7 @@ def without_offset(audio: Audio, sample_rate: int) -> Audio:
 
 
 def _smoothed(values: NDArray[np.float64], distance: int) -> NDArray[np.float64]:
-    """Means of the values within a distance, with triangular weights."""
+    """Returns means of the values within a distance, with triangular weights."""
     weights = np.bartlett(2 * distance + 1)
     sums, totals = (np.convolve(each, weights)[distance:-distance] for each in (values, np.ones_like(values)))
     return np.asarray(sums / totals)
@@ -298,7 +298,7 @@ def speech_seconds(audio: Audio, sample_rate: int) -> float:
 def shortened_silences(audio: Audio, sample_rate: int) -> Audio:
     """Returns speech [samples] with at most 0.5 s of silence at each end and between two sounds.
 
-    Silent are frames that are 40 dB below the loudest one. Audio without longer silences is unchanged.
+    Frames 40 dB below the loudest one are silent. Audio without longer silences is unchanged.
     """
     peak = float(np.abs(audio).max(initial=0.0))
     audible = audible_frames(audio / np.float32(peak), sample_rate) if peak else np.zeros(0, np.bool_)
@@ -327,7 +327,7 @@ def clipped_share(samples: Audio) -> float:
 
 
 def high_band_db(audio: Audio, sample_rate: int) -> float:
-    """Returns the power of speech [samples] from 6.2 to 7.5 kHz, in dB of all its power; -inf if it has none."""
+    """Returns the power of speech [samples] from 6.2 to 7.5 kHz, in dB of all its power; -inf for no power."""
     spectrum = np.square(np.abs(np.fft.rfft(audio)))
     hertz = np.fft.rfftfreq(len(audio), 1 / sample_rate)
     low, high = HIGH_BAND_HZ

@@ -1,4 +1,4 @@
-"""Limits of a search (`Budget`), what it spent (`Ledger`), and what compares the two (`BudgetTracker`)."""
+"""The limits of a search (`Budget`), its costs (`Ledger`), and their comparison (`BudgetTracker`)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from llasa_search.errors import InputError
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits of one search; None is no limit. The first limit reached ends it.
+    """Limits of one search; None means no limit. The first limit reached ends the search.
 
     Attributes:
         candidates: finished whole utterances; rows that end in the same step all count and are kept.
-        tokens: row-steps, that is every sampled speech token of every row, kept or cut.
+        tokens: row-steps, that is every sampled speech token of every row, including pruned rows.
         codec_seconds: seconds spent decoding speech codes to audio.
         verifier_seconds: seconds spent in verifiers.
         seconds: wall seconds after loading. Once they have passed, no token is sampled and no verifier is called.
@@ -50,19 +50,19 @@ class Budget:
 
 @dataclass
 class Ledger:
-    """What a search spent.
+    """The costs of a search.
 
     Attributes:
         prefills: calls that prefilled a prompt.
         prefill_tokens: prompt tokens run through the model.
-        row_steps: sampled speech tokens over all rows, kept or cut, END included.
+        row_steps: sampled speech tokens over all rows, including pruned rows and END.
         finished: whole candidates finished.
         verifier_calls: utterances scored, by verifier.
         verifier_seconds: seconds, by verifier.
-        verifier_skipped: utterances not scored because they could no longer win, by verifier.
+        verifier_skipped: utterances not scored because they could not become the best candidate, by verifier.
         stage_seconds: wall seconds by stage ("prefill", "decode", "codec", "verify").
         flops: analytic FLOPs by stage ("prefill", "decode", "codec", "verifiers"); NaN where a verifier does
-            not know its own (`Verifier.flops`).
+            not know them (`Verifier.flops`).
         peak_memory_bytes: on a GPU the peak; on a CPU the largest resident memory sampled after a call to `extend`.
     """
 
@@ -173,7 +173,7 @@ class Reserve:
 
     def candidate_cost(self, tokens: int, usual: int) -> dict[str, float]:
         """Returns the cost, by limit, of another candidate: the most tokens, and the usual time."""
-        # By a row's mean share of a step: the last row of a batch, alone, costs several times as much.
+        # Uses a row's mean share of a step: the last row of a batch alone costs several times as much.
         return self._costs(tokens, usual * self.decode_seconds / max(1, self.row_steps))
 
     def _costs(self, tokens: int, seconds: float) -> dict[str, float]:
@@ -191,7 +191,7 @@ SHARE_OF_LIMIT = 0.1
 
 
 class CallTimes:
-    """How long calls have taken, by kind: what the next ones are sized by.
+    """The durations of calls, by kind, which determine the sizes of the next calls.
 
     A large call takes at most as long per unit of work as a small one. So the largest call of a kind is kept, and any
     that took too long.
@@ -207,21 +207,21 @@ class CallTimes:
             self._known[kind] = (units, seconds)
 
     def units(self, kind: str, allowed: float) -> float:
-        """Returns how many units of work take `allowed` seconds; 0 where none has been measured."""
+        """Returns how many units of work take `allowed` seconds; 0 before a call has been measured."""
         units, seconds = self._known.get(kind, (0, 1.0))
         return units * allowed / seconds if seconds else math.inf
 
 
 class BudgetTracker:
-    """Compares what a search has spent with its budget; sampler and scorer ask it before they spend.
+    """Compares the costs of a search with its budget; sampler and scorer check it before each call.
 
     The clock starts when the tracker is made, so make it after the models are loaded; `restart_clock`
     sets it back to zero.
 
     Attributes:
         budget: the limits.
-        ledger: what was spent.
-        reserve: what is kept for finishing and scoring one candidate.
+        ledger: the costs so far.
+        reserve: the part of the budget that is kept for finishing and scoring one candidate.
         stopped_by: name of the limit that ended the search, or None.
         short_of: name of the first limit that did not allow another candidate when one was wanted, or None.
     """
@@ -260,7 +260,7 @@ class BudgetTracker:
         return sum(self.ledger.verifier_seconds.values())
 
     def left(self) -> dict[str, float]:
-        """What each given limit still allows, by its name; below 0 where it was exceeded."""
+        """What remains of each given limit, by its name; below 0 where it was exceeded."""
         spent = {
             "candidates": self.ledger.finished,
             "tokens": self.ledger.row_steps,
@@ -345,7 +345,7 @@ class BudgetTracker:
     def affordable(self, tokens: int, usual: int) -> int:
         """Returns how many more candidates the budget allows, after scoring what has finished.
 
-        Costs in seconds are 0 until measured. Without a limit, `sys.maxsize`. Where none is affordable,
+        Costs in seconds are 0 until measured. Without a limit, it is `sys.maxsize`. If it is 0,
         `short_of` names the limit.
 
         Args:

@@ -24,8 +24,8 @@ class Score:
     Attributes:
         value: in the verifier's own unit (a WER, a cosine); NaN unless `status` is "scored".
         detail: a transcript, for example; the error's text when it failed.
-        status: "scored"; "failed" (ranks last); "skipped" (could no longer win);
-            "abstained" (unfinished speech shorter than the verifier's minimum, on which no row is cut, or
+        status: "scored"; "failed" (ranks last); "skipped" (cannot become the best candidate);
+            "abstained" (unfinished speech shorter than the verifier's minimum, for which no row is pruned, or
             speech that the verifier itself declined to score).
     """
 
@@ -36,13 +36,13 @@ class Score:
 
 @dataclass(frozen=True)
 class Span:
-    """A place in an utterance where it does not say what it should.
+    """A part of an utterance that differs from its text.
 
     Attributes:
-        start_seconds, end_seconds: from the beginning of the audio; equal where nothing was said.
+        start_seconds, end_seconds: from the beginning of the audio; equal for deleted words.
         kind: "substituted", "deleted" or "inserted".
         expected: words of the text, "" if inserted.
-        said: words that were said instead, "" if deleted.
+        said: words that were spoken instead, "" if deleted.
     """
 
     start_seconds: float
@@ -61,12 +61,12 @@ def why_unscored(scores: Mapping[str, Score]) -> str:
 
 @dataclass(eq=False)
 class Candidate:
-    """One sampled utterance; after an in-context search, its steps joined. It is equal to itself only.
+    """One sampled utterance, or the joined steps of an in-context search. It is equal to itself only.
 
     Attributes:
         index: its number in the search; with the same seed, it always has the same speech.
         key: the seed key of its row.
-        text: what it should say.
+        text: the text to speak.
         codes: speech codes [frames], 0-based (not vocabulary ids), 50 per second, without END.
         logprobs: log-probability of each code (and of END, when reached) under the model at
             temperature 1, float32 [frames] or [frames + 1].

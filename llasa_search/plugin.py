@@ -1,4 +1,4 @@
-"""What authors of verifiers, strategies and prompt formats import.
+"""The imports for authors of verifiers, strategies and prompt formats.
 
 A package adds one by listing it under an entry point; its name then works in every command and in Python:
 

@@ -17,17 +17,17 @@ from llasa_search.errors import InputError
 class Registry:
     """The objects that installed packages offer under one entry-point group.
 
-    A package joins by listing its object in its `pyproject.toml`, as this one does::
+    A package registers an object in its `pyproject.toml`, as this one does::
 
         [project.entry-points."llasa_search.verifiers"]
         loudness = "my_package.loudness:Loudness"
 
     The name (`loudness`) then finds it, and so does the object's own name (`Loudness`) if no other package
-    offers one that is called the same.
+    offers one with the same name.
 
     Args:
         group: the entry-point group.
-        kind: what it holds, in one word, for messages.
+        kind: of its objects, in one word, for messages.
     """
 
     def __init__(self, group: str, kind: str) -> None:
@@ -36,7 +36,7 @@ class Registry:
 
     @cached_property
     def entries(self) -> dict[str, EntryPoint]:
-        """Entry points by name, sorted; one of them if two packages claim a name."""
+        """Entry points by name, sorted; one of them if two packages use the same name."""
         return {entry.name: entry for entry in sorted(entry_points(group=self.group), key=lambda e: e.name)}
 
     def get(self, name: str) -> Any:
@@ -62,7 +62,7 @@ class Registry:
             ) from error
 
     def make(self, spec: str, *given: object) -> Any:
-        """Returns what the object of a name makes of arguments.
+        """Calls the object of a name with arguments, and returns the result.
 
         Args:
             spec: the name, with arguments if wanted, such as "beam:width=4,expand=2". A value that is not a literal
@@ -82,7 +82,7 @@ class Registry:
             raise InputError(f"{self.kind} {spec!r}: {error}; {name} takes {takes}") from error
 
     def _parsed(self, spec: str) -> tuple[str, dict[str, Any]]:
-        """The name and the arguments of "name:argument=value,argument=value"."""
+        """Returns the name and the arguments of "name:argument=value,argument=value"."""
         name, _, listed = spec.partition(":")
         name = name.strip()
         call = f"{name}({listed})"
@@ -128,7 +128,7 @@ def _value(node: ast.expr, call: str) -> Any:
 
 
 def taken(made: Callable[..., object], given: int = 0) -> str:
-    """Returns the arguments of what is called with their defaults, such as "n=16, alpha=0.25".
+    """Returns the arguments of a class or function with their defaults, such as "n=16, alpha=0.25".
 
     Args:
         made: a class or a function.

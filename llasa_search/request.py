@@ -83,10 +83,10 @@ def prepared(
     check: PromptCheck | None = None,
     known: Collection[str] | None = None,
 ) -> Prompt:
-    """Returns the prompt of a request: what needs a model to be known.
+    """Returns the prompt of a request.
 
-    That is: the text in characters that the model knows, its language, the voice prompt's transcript, and its
-    resynthesis where a verifier compares with it.
+    It has the text in characters that the model knows, its language, and the voice prompt with its transcript and,
+    if a verifier compares with it, its resynthesis.
 
     Args:
         request: validated.
@@ -124,7 +124,7 @@ def _require_spoken(language: str, llasa: Llasa) -> None:
 
 
 def as_voice(prompt: VoiceLike | None, text: str | None = None) -> Voice | None:
-    """Returns the voice that a caller means.
+    """Returns the voice that a caller gives in any form.
 
     Args:
         prompt: a `Voice`; a built-in voice's name, with a style if wanted ("slt", "slt:sad"); a recording's
@@ -213,7 +213,7 @@ def in_known_characters(text: str, what: str, llasa: Llasa) -> str:
 
 
 def _plain(character: str) -> str:
-    """A letter or ligature without its marks; another character's replacement, or itself."""
+    """Returns a letter or ligature without its marks; another character's replacement, or itself."""
     letters = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
     return letters if letters.isalpha() else _REPLACEMENTS.get(character, character)
 
@@ -221,7 +221,7 @@ def _plain(character: str) -> str:
 def _with_transcript(
     voice: Voice | None, language: str, verifiers: Sequence[Verifier], llasa: Llasa
 ) -> Voice | None:
-    """The voice with its transcript in characters that the model knows.
+    """Returns the voice with its transcript in characters that the model knows.
 
     Raises:
         InputError: the transcript is unknown and no verifier can transcribe, or it has nothing to say.

@@ -1,4 +1,4 @@
-"""What a search returns: the speech, every candidate with its scores, and what it cost."""
+"""The result of a search: the speech, every candidate with its scores, and the costs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from llasa_search.verifiers.specification import RewardLike
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a search is.
+    """The progress of a search.
 
     Attributes:
         finished: whole candidates so far.
@@ -58,10 +58,10 @@ class SearchResult(Run):
         candidates: every finished candidate, by index, with scores, reward and audio.
         sample_rate: of all audio, in Hz.
         reward: the printed expression of the reward.
-        ledger: what was spent.
+        ledger: the costs.
         stopped_by: the limit that ended the search ("candidates", "tokens", "seconds", ...), "interrupt", or
-            None when the strategy came to its own end.
-        settings: how it was called: model, strategy, sampling, budget, seed, versions.
+            None if the strategy ended by itself.
+        settings: model, strategy, sampling, budget, seed, versions.
         trace: every row of the search, finished or not; empty where nothing was sampled.
     """
 
@@ -98,11 +98,11 @@ class SearchResult(Run):
         return audio
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the chosen speech as a 16-bit PCM wav file, whole or not at all.
+        """Writes the chosen speech as a 16-bit PCM wav file, atomically.
 
         Raises:
             InputError: the file cannot be written there.
-            OSError: the disk is full, or the like.
+            OSError: writing fails, for example because the disk is full.
         """
         return write_wav(check_wav(path), self.audio, self.sample_rate)
 
@@ -115,7 +115,7 @@ class SearchResult(Run):
 
         Raises:
             InputError: the folder exists, or cannot be written.
-            OSError: the disk is full, or the like.
+            OSError: writing fails, for example because the disk is full.
         """
         return save_run(self, self.best.index if self.candidates else None, folder, overwrite)
 

@@ -12,7 +12,7 @@ from llasa_search.errors import InputError
 
 @dataclass(frozen=True)
 class Sampling:
-    """How each speech token is sampled. The names are those of transformers' `generate`.
+    """The settings with which each speech token is sampled. The names are those of transformers' `generate`.
 
     Attributes:
         temperature: divides the logits, 0.01 to 100. 0 takes the most probable token (greedy), so all
@@ -22,7 +22,7 @@ class Sampling:
         repetition_penalty: divides the positive and multiplies the negative logits of speech codes that
             occur in the voice prompt or in the row so far, 0.01 to 100; 1 changes nothing.
         min_seconds: END is not sampled before this; None derives it from the length of the text.
-        max_seconds: speech is cut here; None derives it from the length of the text.
+        max_seconds: speech ends here at the latest; None derives it from the length of the text.
         guard: ends rows that have repeated themselves, or been silent, for 2.5 s.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The main flow: text in, searched speech out."""
+"""The main flow: searches for the speech of a text, chooses among recordings, and reranks results."""
 
 from __future__ import annotations
 
@@ -155,8 +155,8 @@ class Searcher:
         returns the best of what has been scored.
 
         Args:
-            text: what to say.
-            prompt: whose voice: a `Voice`, a recording's path, (samples, sample rate), a built-in voice's
+            text: the text to speak.
+            prompt: the voice: a `Voice`, a recording's path, (samples, sample rate), a built-in voice's
                 name, or None for any. A recording without a transcript is transcribed, with a warning.
             budget: limits; the first one reached ends the search.
             sampling: how tokens are sampled.
@@ -271,17 +271,17 @@ def generate(
         seed=seed,
         progress=progress,
     )
-    # Of threads that start at once, one loads, and the others take over what it has loaded.
+    # Of threads that start together, one loads, and the others use what it has loaded.
     with third_party_lock:
         if _kept is not None:
             _share_loaded(_kept, searcher)
-        _kept = searcher  # frees what it did not take over, before anything is loaded
+        _kept = searcher  # frees the models that it does not need, before anything is loaded
         searcher.load()
     return searcher._search(request)
 
 
 def _share_loaded(last: Searcher, new: Searcher) -> None:
-    """Gives `new` what `last` has loaded and `new` needs too."""
+    """Moves the loaded models that `new` also needs from `last` to `new`."""
     if (last.device, last.dtype) != (new.device, new.dtype):
         return
     if (last.model, last.codec, last.prompt_format) == (new.model, new.codec, new.prompt_format):
@@ -295,7 +295,7 @@ def _share_loaded(last: Searcher, new: Searcher) -> None:
 
 
 def unload() -> None:
-    """Frees the models that the last `generate` has kept."""
+    """Frees the models that the last `generate` has loaded."""
     global _kept
     _kept = None
 
@@ -324,7 +324,7 @@ def select(
         language: a code of Whisper's list, such as "de"; None detects it, see `language_of`.
         budget: limits the time that verifiers take.
         device: of the verifiers, as for `Searcher`.
-        dtype: likewise.
+        dtype: of the verifiers, as for `Searcher`.
 
     Returns:
         A result whose candidates are in the order of `wavs`, resampled to 16 kHz.
@@ -383,7 +383,7 @@ def rerank(
         result: of a search, or loaded from a run folder.
         verifiers: as for `Searcher`, except None.
         device: of the verifiers, as for `Searcher`.
-        dtype: likewise.
+        dtype: of the verifiers, as for `Searcher`.
 
     Returns:
         A new result; the given one is unchanged. Its ledger counts the new verifiers only.
@@ -421,7 +421,7 @@ def rerank(
 
 
 def _warn_of_judges(result: SearchResult, reward: Reward) -> None:
-    """Warns where a judge in `reward` shares a family with a verifier that has chosen, or chooses now."""
+    """Warns if a judge in `reward` shares a family with a verifier that has chosen, or chooses now."""
     try:
         searched = as_reward(result.reward).required
     except InputError:  # it names a function that is not registered
@@ -442,7 +442,7 @@ def _path_or_id(given: object, name: str) -> str:
 
 
 def _arguments(item: object) -> dict[str, Any]:
-    """The arguments of `generate` for one item of `map`."""
+    """Returns the arguments of `generate` for one item of `map`."""
     arguments = {"text": item} if isinstance(item, str) else item
     if not isinstance(arguments, Mapping):
         raise InputError(f"item {item!r:.80}: give a text, or the arguments of generate by name")

@@ -1,4 +1,4 @@
-"""One search: runs a strategy to its end, scores what finishes, and returns the result, whatever ends it."""
+"""One search: runs a strategy, scores the candidates that finish, and returns the result, however it ends."""
 
 from __future__ import annotations
 

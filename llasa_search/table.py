@@ -20,7 +20,7 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2
 
 
 def printable(text: str, *, lines: bool = False, json: bool = False) -> str:
-    """Returns text whose control characters are escaped: a terminal shows them and does not obey them.
+    """Returns text whose control characters are escaped, so that a terminal shows them.
 
     Args:
         text: to show.
@@ -73,7 +73,7 @@ def candidate_table(ranked: Sequence[Candidate], sample_rate: int, reward: str) 
     """Returns candidates as a text table.
 
     Its columns are rank, index, seconds, finish reason, each verifier's value, reward, and the details of the
-    scores, such as a transcript. Candidates of equal reward share their rank; one of unknown reward has none.
+    scores, such as a transcript. Candidates of equal reward share a rank; unknown rewards have no rank.
     A reward that compares candidates carries no more information than the rank, and is left out.
 
     Args:

@@ -1,4 +1,4 @@
-"""The voice prompt (`Voice`), and what one search conditions the language model on (`Prompt`)."""
+"""The voice prompt (`Voice`), and the prompt of the language model in one search (`Prompt`)."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from llasa_search.storage.reading import read_text, require_regular
 from llasa_search.text.joining import join_texts
 
 MAX_SECONDS = 15.0
-"""Longer references are cut: they would leave too few of Llasa's 2,048 tokens for new speech."""
+"""Longer references are cropped: they would leave too few of Llasa's 2,048 tokens for new speech."""
 
 READ_SECONDS = 120.0
-"""No more is read of a recording, silences included."""
+"""Seconds of a recording that are read at most, including silences."""
 
 MIN_SECONDS = 0.1
 """Shorter references are refused."""
@@ -53,7 +53,7 @@ VOICES = TINY / "voices"
 
 
 class Voice:
-    """A reference recording, whose voice and speaking style the model continues.
+    """A reference recording; the model continues in its voice and speaking style.
 
     Attributes:
         audio: read-only float32 mono [samples] at 16 kHz, at most 15 s.
@@ -84,7 +84,7 @@ class Voice:
                 transcript of a recording longer than 15 s is dropped, because the model would speak the part
                 that was cut off.
             sample_rate: in Hz; only for samples.
-            name: what tables call it.
+            name: its name in tables.
 
         Raises:
             InputError: the recording is missing, empty, not audio, silent, shorter than 0.1 s, or has NaN
@@ -194,7 +194,7 @@ class Voice:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One in-context step: a part of the text and the speech codes that were accepted for it."""
+    """One in-context step: a part of the text, and its accepted speech codes."""
 
     text: str
     codes: Codes
@@ -202,7 +202,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What one search conditions the language model on.
+    """The text, voice and history on which one search conditions the language model.
 
     Attributes:
         text: the text to speak.
@@ -238,7 +238,7 @@ def _read(path: Path) -> tuple[Audio, int]:
 
 
 def _prepare(samples: Audio, rate: int, where: str) -> Audio:
-    """Returns the recording at 16 kHz, without offset and long silences; refuses what is too short or silent."""
+    """Returns the recording at 16 kHz, without offset and long silences; refuses short and silent ones."""
     mono = one_channel(samples, rate, where)
     if len(mono) < MIN_SECONDS * rate:
         raise InputError(f"{where} lasts {len(mono) / rate:.3g} s; give at least {MIN_SECONDS:g} s")
@@ -259,7 +259,7 @@ def _prepare(samples: Audio, rate: int, where: str) -> Audio:
 
 
 def _at_most_15_seconds(audio: Audio, text: str | None, where: str) -> tuple[Audio, str | None]:
-    """Returns the audio [samples] at 16 kHz, cut if it is longer, and the transcript, dropped if so."""
+    """Returns the audio [samples] at 16 kHz, and its transcript; longer audio is cropped, without its transcript."""
     if len(audio) <= MAX_SECONDS * SAMPLE_RATE:
         return audio, text
     message = f"{where} lasts {len(audio) / SAMPLE_RATE:.1f} s; only its first {MAX_SECONDS:g} s are used"

@@ -1,4 +1,4 @@
-"""Strategies: how a search spends its budget. One algorithm a file."""
+"""Strategies, which decide how a search uses its budget; one algorithm per file."""
 
 from llasa_search.strategies.base import Strategy, as_strategy
 from llasa_search.strategies.beam import Beam

@@ -22,7 +22,7 @@ STEP = 25
 
 @runtime_checkable
 class Strategy(Protocol):
-    """Decides what to sample, keep and cut. The search chooses among what it yields, by the final reward."""
+    """Decides which rows to sample, keep and prune. The search chooses among its candidates by the final reward."""
 
     def run(self, sampler: Sampler, scorer: Scorer) -> Iterator[Candidate]:
         """Yields each finished candidate. The search may stop iterating at any time."""
@@ -57,7 +57,7 @@ def as_strategy(spec: StrategyLike) -> Strategy:
 
 
 def verifiers_of(strategy: Strategy) -> tuple[Verifier, ...]:
-    """Returns the verifiers of a strategy's own; none unless it is a `UsesVerifiers`."""
+    """Returns the strategy's own verifiers; none unless it is a `UsesVerifiers`."""
     return strategy.verifiers if isinstance(strategy, UsesVerifiers) else ()
 
 

@@ -26,7 +26,7 @@ PREFIXES = ("prefix_seconds", "prefix_share")
 
 @dataclass(frozen=True)
 class Beam(Guided):
-    """Grows `width` beams by `expand` continuations each, and keeps the best `width` at every step.
+    """Extends `width` beams by `expand` continuations each, and keeps the best `width` at every step.
 
     A step of 25 tokens and 16 beams of 16 are those of the Llasa paper (arXiv 2502.04128). There are
     `width * expand` rows at the start, and a finished row is not replaced, so a beam search never has more
@@ -62,7 +62,7 @@ class Beam(Guided):
 
     @classmethod
     def short(cls, **changes: Any) -> Beam:
-        """For short speech on CPUs: 4 beams of 4, 10 tokens a step, a quarter of the text. Our choice."""
+        """For short speech on CPUs: 4 beams of 4, 10 tokens per step, a quarter of the text. Our choice."""
         prefix = _prefix(changes, prefix_share=0.25)
         return cls(**{"width": 4, "expand": 4, "step_tokens": 10, **prefix, **changes})
 

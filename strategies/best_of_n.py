@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 DEFAULT_N = 4
 MOST_BY_CONDITION = 64
-"""Candidates after which a search with `stop_at` gives up. Our choice."""
+"""Maximum number of candidates of a search with `stop_at`. Our choice."""
 FIRST_ROUND = 2
 ROUND_BY_CLOCK = 16
-"""Candidates of the first round under a limit in seconds: the cost of one is not known before."""
+"""Candidates of the first round under a limit in seconds, which measures the cost of one."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Diverse verifier tree search: independent trees, so that one early row does not fill all places."""
+"""Diverse verifier tree search: independent trees, so that the rows do not all descend from one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DVTS(Guided):
-    """`width / expand` trees, of which each keeps its best row at every step and grows it `expand` times.
+    """Searches `width / expand` trees; each keeps its best row at every step and continues it `expand` times.
 
     After Hugging Face's search-and-learn ("Scaling test-time compute", 2024). A finished row leaves its tree.
 

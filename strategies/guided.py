@@ -1,4 +1,4 @@
-"""What strategies share that score unfinished speech."""
+"""The base class of strategies that score unfinished speech."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Speculative rejection: best-of-N that cuts the worst rows early."""
+"""Speculative rejection: best-of-N that prunes the worst rows early."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SpeculativeRejection(Guided):
-    """Starts `n` rows at once and cuts the worst share `alpha` of those that live at every step.
+    """Starts `n` rows and prunes the worst share `alpha` of the live rows at every step.
 
-    After Sun et al. 2024 (arXiv 2410.20290), who cut when memory is full. The surviving rows are the
-    candidates of the same index in best-of-N. A fraction of a row is not cut, so about 1 / alpha rows finish.
+    After Sun et al. 2024 (arXiv 2410.20290), who prune when memory is full. The rows that finish are the candidates
+    of the same index in best-of-N. The number to prune is rounded down, so about 1 / alpha rows finish.
 
     Args:
         n: rows at the start.
-        alpha: share to cut, in [0, 1). The default is our choice.
+        alpha: share to prune, in [0, 1). The default is our choice.
     """
 
     n: int = 16

@@ -62,7 +62,7 @@ class MeanPower(Verifier):
 
 
 class Failing(MeanCode):
-    """Raises on everything."""
+    """Raises an error on every call."""
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         raise RuntimeError("out of order")
@@ -130,7 +130,7 @@ class StrategyContract:
         seed: int = 0,
         progress: Callable[[Progress], None] | None = None,
     ) -> SearchResult:
-        """Runs one search; for tests of your own."""
+        """Runs one search; also for additional tests."""
         searcher = Searcher(self.model(), reward or MeanCode(), strategy or self.make(), gate=None)
         return searcher.generate(
             self.text, budget=budget, sampling=sampling or self.sampling, seed=seed, progress=progress
@@ -181,7 +181,7 @@ class StrategyContract:
         assert _codes(first) != _codes(self.search(seed=4)), "another seed gives the same speech"
 
     def test_every_finished_row_is_yielded(self) -> None:
-        """The finished rows are the candidates of the result; each other row is cut, with a reason."""
+        """The finished rows are the candidates of the result; each other row is pruned, with a reason."""
         result = self.search()
         nodes = result.trace.nodes
         finished = {index for index, node in nodes.items() if node.end == "finished"}

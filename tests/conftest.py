@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
 
 @pytest.fixture(scope="session")
 def asr_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An English-only openai-whisper checkpoint with random weights and windows of 2 seconds."""
+    """Writes an English-only openai-whisper checkpoint with random weights and windows of 2 seconds."""
     import torch
     from whisper.model import ModelDimensions, Whisper
 
@@ -68,13 +68,13 @@ def asr_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def pair_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a language model and a codec, both with random weights."""
+    """Writes a folder with a language model and a codec, both with random weights."""
     return write_pair(tmp_path_factory.mktemp("pair"))
 
 
 @pytest.fixture(scope="session")
 def llasa(pair_path: Path) -> Llasa:
-    """The language model and codec of `pair_path`, loaded."""
+    """Loads the language model and the codec of `pair_path`."""
     from llasa_search.llasa.model import Llasa
 
     return Llasa.from_pretrained(pair_path, device="cpu")

@@ -1,4 +1,4 @@
-"""Recordings as they are read for scoring: an offset, opposite channels, and silence."""
+"""Recordings that are read for scoring: offsets, opposite channels, and silence."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def wer() -> WER:
 
 
 @pytest.mark.parametrize("change", [constant, negative, drift, of_one_channel])
-def test_an_offset_does_not_change_the_words(wer: WER, change: Change) -> None:
-    """The embedded recogniser read 0.56 of the words wrong with an offset of 0.05."""
+def test_an_offset_does_not_change_the_transcript(wer: WER, change: Change) -> None:
+    """An offset does not change the word error rate (it was 0.56 with an offset of 0.05)."""
     assert value(wer, change(Voice.builtin("slt").audio)) == 0
 
 
 def test_opposite_channels_do_not_cancel(wer: WER) -> None:
-    """Channels of opposite sign, with an offset too, gave silence; a quiet opposite one takes nothing away."""
+    """Channels of opposite sign do not give silence, and a quiet opposite channel does not lower the level."""
     audio = Voice.builtin("slt").audio
     for channels in ([audio, -audio], [constant(audio), constant(-audio)], [audio, np.float32(-0.8) * audio]):
         assert value(wer, np.stack(channels, axis=1)) == 0
@@ -64,7 +64,7 @@ def test_opposite_channels_do_not_cancel(wer: WER) -> None:
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 @pytest.mark.parametrize("level", [0.001, -0.3])
 def test_a_constant_is_silence(rate: int, level: float) -> None:
-    """Two seconds of 0.001 passed both verifiers, so the gate took them for speech."""
+    """A constant fails the gate like silence (two seconds of 0.001 passed it)."""
     audio = np.full(2 * rate, level, np.float32)
     assert value(Signal(), audio, rate) == 1
     assert value(Pace(), audio, rate) > 1
@@ -75,14 +75,14 @@ def test_a_constant_is_silence(rate: int, level: float) -> None:
 
 
 def test_speech_with_an_offset_has_the_length_of_its_sound() -> None:
-    """The silence at both ends, which the offset lifts above the threshold, does not count."""
+    """Silence at both ends does not count, although the offset lifts it above the threshold."""
     silence = np.zeros(16_000, np.float32)
     audio = np.concatenate([silence, Voice.builtin("slt").audio, silence])
     assert value(Pace(), np.concatenate([audio, silence]) + np.float32(0.05)) == 0
 
 
-def test_clean_speech_is_not_touched() -> None:
-    """The same seeds give the same scores: no sample of a built-in voice changes."""
+def test_clean_speech_is_unchanged() -> None:
+    """No sample of a built-in voice changes, so scores stay the same."""
     for name in Voice.builtins():
         for style in Voice.styles(name):
             audio = Voice.builtin(name, style).audio

@@ -1,4 +1,4 @@
-"""Budgets and what they forbid."""
+"""Budgets: limits, the reserve for finishing one candidate, and how many candidates are affordable."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def spend(tracker: BudgetTracker, limit: str, amount: float) -> None:
 
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("value", [0, -1, math.nan])
-def test_a_limit_of_nothing_is_refused(limit: str, value: float) -> None:
-    """A budget of 0 taken for no limit."""
+def test_a_limit_that_is_not_above_0_is_refused(limit: str, value: float) -> None:
+    """A limit of 0, below 0 or NaN raises an error that names it."""
     with pytest.raises(InputError, match=limit):
         Budget(**{limit: value})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("limit", LIMITS)
 def test_each_limit_ends_the_search_and_is_named(limit: str) -> None:
-    """A limit that is stated but never looked at."""
+    """A search ends when any one limit is reached, and `stopped_by` names it."""
     tracker = BudgetTracker(Budget(**{limit: 100}))
     tracker.ledger.finished += 1
     spend(tracker, limit, 90)
@@ -50,8 +50,8 @@ def test_each_limit_ends_the_search_and_is_named(limit: str) -> None:
     assert tracker.stopped_by == limit
 
 
-def test_the_first_limit_is_the_one_that_is_named() -> None:
-    """`stopped_by` overwritten by a limit that was passed later."""
+def test_stopped_by_names_the_first_limit() -> None:
+    """A limit that is reached later does not change `stopped_by`."""
     tracker = BudgetTracker(Budget(tokens=10, candidates=1))
     spend(tracker, "tokens", 10)
     tracker.reached()
@@ -60,8 +60,8 @@ def test_the_first_limit_is_the_one_that_is_named() -> None:
     assert tracker.stopped_by == "tokens"
 
 
-def test_without_limits_nothing_is_forbidden() -> None:
-    """A default that limits what nobody limited."""
+def test_without_limits_a_search_is_not_restricted() -> None:
+    """Without limits, no amount ends a search."""
     tracker = BudgetTracker()
     for limit in LIMITS:
         spend(tracker, limit, 10_000)
@@ -71,10 +71,10 @@ def test_without_limits_nothing_is_forbidden() -> None:
 
 
 @given(st.integers(1, 500), st.integers(0, 500), st.integers(0, 64), st.integers(0, 300))
-def test_the_price_of_finishing_one_row_is_kept_back(
+def test_the_tokens_for_finishing_one_row_are_reserved(
     total: int, spent: int, rows: int, to_finish: int
 ) -> None:
-    """Everything spent on growing, nothing left to finish; or the reserve held back when it is not needed."""
+    """Until a candidate has finished, tokens to finish one row are reserved; afterwards none are."""
     tracker = BudgetTracker(Budget(tokens=total))
     spend(tracker, "tokens", spent)
     left = total - spent
@@ -83,32 +83,32 @@ def test_the_price_of_finishing_one_row_is_kept_back(
     assert (tracker.reached(rows, to_finish) is None) == (left > 0 and left >= rows)
 
 
-def test_the_clock_is_looked_at_only_when_asked() -> None:
-    """Results that depend on time where only tokens were limited by the caller's step."""
+def test_limits_in_seconds_are_checked_on_request() -> None:
+    """With `clock=False`, limits in seconds are not checked."""
     tracker = BudgetTracker(Budget(seconds=5, tokens=100))
     spend(tracker, "seconds", 6)
     assert tracker.reached(rows=1, clock=False) is None
     assert tracker.reached(rows=1) == "seconds"
 
 
-def test_the_clock_can_be_set_back() -> None:
-    """Loading counted as searching."""
+def test_the_clock_can_be_restarted() -> None:
+    """Seconds before `restart_clock` do not count."""
     tracker = BudgetTracker(Budget(seconds=5))
     spend(tracker, "seconds", 6)
     tracker.restart_clock()
     assert tracker.reached() is None
 
 
-def test_seconds_to_finish_are_kept_back_too() -> None:
-    """A wall-clock limit that ends in the middle of the only candidate."""
+def test_seconds_to_finish_one_row_are_reserved() -> None:
+    """The reserve includes the seconds to sample, decode and score one row."""
     tracker = BudgetTracker(Budget(seconds=10))
     tracker.reserve.step_seconds, tracker.reserve.codec_seconds, tracker.reserve.verifier_seconds = 0.01, 1, 2
     assert tracker.reached(rows=4, to_finish=2000, usual=600) is None  # 6 + 1 + 2 seconds
     assert tracker.reached(rows=4, to_finish=2000, usual=750) == "seconds"
 
 
-def test_seconds_to_score_what_has_finished_are_kept_back() -> None:
-    """Time that runs out before anything has been scored, so that the first to finish is chosen."""
+def test_seconds_to_score_finished_candidates_are_reserved() -> None:
+    """A search stops early enough to score the candidates that have finished."""
     tracker = BudgetTracker(Budget(seconds=10, verifier_seconds=7))
     tracker.reserve.codec_seconds, tracker.reserve.verifier_seconds = 1, 2
     tracker.ledger.finished = 3
@@ -119,8 +119,8 @@ def test_seconds_to_score_what_has_finished_are_kept_back() -> None:
     assert tracker.reached(rows=4, usual=750) == "verifier_seconds"
 
 
-def test_affordable_is_what_the_scarcest_limit_buys() -> None:
-    """More candidates started than can be finished."""
+def test_affordable_is_the_minimum_over_all_limits() -> None:
+    """`affordable` is the lowest number that any limit allows, and `short_of` names a limit that allows none."""
     tracker = BudgetTracker(Budget(candidates=20, tokens=1000, verifier_seconds=9))
     assert tracker.affordable(70, usual=30) == 14
     tracker.reserve.verifier_seconds = 1.0
@@ -133,23 +133,23 @@ def test_affordable_is_what_the_scarcest_limit_buys() -> None:
     assert tracker.short_of == "tokens"
 
 
-def test_time_buys_rows_at_their_share_of_a_step_after_what_waits_to_be_scored() -> None:
-    """A whole batch's time asked of every candidate, so that a limit of seconds bought one."""
+def test_seconds_per_candidate_are_its_share_of_a_step() -> None:
+    """A candidate costs its share of a batch's step, and the cost of scoring waiting candidates is reserved."""
     tracker = BudgetTracker(Budget(seconds=10))
     tracker.reserve.note_step(16, 0.08)
     assert tracker.affordable(2000, usual=180) == 11  # of 0.9 seconds each
     tracker.reserve.verifier_seconds, tracker.reserve.waiting = 1.0, 4
-    assert tracker.affordable(2000, usual=180) == 3  # of 1.9 seconds each, when 4 have been kept back
+    assert tracker.affordable(2000, usual=180) == 3  # of 1.9 seconds each, after a reserve of 4 seconds
 
 
-def test_a_budget_below_the_price_names_it() -> None:
-    """A budget that can end in nothing but an empty result."""
+def test_a_budget_below_the_cost_of_one_candidate_is_refused() -> None:
+    """The error states the tokens that one candidate needs."""
     with pytest.raises(InputError, match=r"tokens=50.*at least 70"):
         BudgetTracker(Budget(tokens=50)).require(tokens=70)
 
 
-def test_stages_add_up_even_when_one_fails() -> None:
-    """Seconds of a stage that raised, or of its second run, left out."""
+def test_seconds_of_a_stage_add_up() -> None:
+    """All runs of a stage count, also those that raise."""
     ledger = Ledger()
     with ledger.stage("decode"):
         pass

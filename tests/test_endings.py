@@ -1,4 +1,4 @@
-"""However a search ends, by Ctrl-C, a limit, or an error, what has been sampled is not lost."""
+"""A search keeps its candidates when Ctrl-C, a limit or an error ends it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ SHORT = Sampling(min_seconds=0.1, max_seconds=0.6)
 
 
 class InterruptedAfter(BestOfN):
-    """Best-of-N whose user presses Ctrl-C once `patience` candidates have finished."""
+    """Best-of-N that is interrupted after `interrupt_after` candidates have been yielded."""
 
-    patience = 2
+    interrupt_after = 2
 
     def run(self, sampler: Any, scorer: Any) -> Iterator[Candidate]:
         for count, candidate in enumerate(super().run(sampler, scorer)):
-            if count == self.patience:
+            if count == self.interrupt_after:
                 raise KeyboardInterrupt
             yield candidate
 
 
 def test_ctrl_c_returns_the_best_of_what_has_finished(searcher: Callable[..., Searcher]) -> None:
-    """A choice among the shortest alone, because the others were not yielded, or never scored."""
+    """All finished candidates are scored, including those that were not yielded before Ctrl-C."""
     result = searcher(strategy=InterruptedAfter(n=5)).generate(TEXT, sampling=SHORT)
     assert result.stopped_by == "interrupt" and len(result.candidates) == 5
     assert not any(np.isnan(candidate.reward) for candidate in result.candidates)
@@ -49,8 +49,8 @@ class Slow(Frames):
         return super().score(utterances)
 
 
-def test_what_has_finished_in_time_is_also_scored_in_time(searcher: Callable[..., Searcher]) -> None:
-    """Rounds that go on until no time is left to score what they have made."""
+def test_finished_candidates_are_scored_within_the_limit(searcher: Callable[..., Searcher]) -> None:
+    """Sampling stops early enough that most finished candidates can be scored."""
     rounds = BestOfN(n=10_000, stop_at=Frames() >= 1e9)
     result = searcher(Slow(), rounds).generate(TEXT, sampling=SHORT, budget=Budget(seconds=2))
     statuses = [candidate.scores["Slow()"].status for candidate in result.candidates]
@@ -58,13 +58,13 @@ def test_what_has_finished_in_time_is_also_scored_in_time(searcher: Callable[...
     assert statuses.count("scored") > 0.7 * len(statuses)
 
 
-def test_a_budget_that_buys_nothing_is_an_error_that_names_it(searcher: Callable[..., Searcher]) -> None:
+def test_the_error_of_a_budget_without_a_candidate_names_the_limit(searcher: Callable[..., Searcher]) -> None:
     with pytest.raises(SearchError, match="budget of seconds"):
         searcher().generate(TEXT, budget=Budget(seconds=1e-9))
 
 
 class InterruptedEarly(BestOfN):
-    """Best-of-N whose user presses Ctrl-C while all rows are alive, or before there are any."""
+    """Best-of-N that is interrupted while all rows are live, or before there are rows."""
 
     tokens: int | None = 3
 
@@ -75,14 +75,14 @@ class InterruptedEarly(BestOfN):
         yield
 
 
-def test_ctrl_c_before_anything_finished_completes_one(searcher: Callable[..., Searcher]) -> None:
-    """Guards against an interrupted search that throws its live rows away."""
+def test_ctrl_c_before_a_candidate_has_finished_finishes_one(searcher: Callable[..., Searcher]) -> None:
+    """One live row is finished and scored."""
     result = searcher(strategy=InterruptedEarly()).generate(TEXT, sampling=SHORT)
     assert result.stopped_by == "interrupt" and len(result.candidates) == 1
     assert not np.isnan(result.best.reward)
 
 
-def test_ctrl_c_before_anything_began_is_passed_on(searcher: Callable[..., Searcher]) -> None:
+def test_ctrl_c_before_sampling_is_raised_again(searcher: Callable[..., Searcher]) -> None:
     strategy = InterruptedEarly()
     object.__setattr__(strategy, "tokens", None)
     with pytest.raises(KeyboardInterrupt):
@@ -90,7 +90,7 @@ def test_ctrl_c_before_anything_began_is_passed_on(searcher: Callable[..., Searc
 
 
 class Faulty(BestOfN):
-    """Best-of-N with an error after the second candidate."""
+    """Best-of-N that raises an error after the second candidate."""
 
     error: Exception = ValueError("a bug")
 
@@ -114,7 +114,7 @@ class Twice(BestOfN):
 
 
 def test_an_error_in_a_strategy_loses_no_candidate(searcher: Callable[..., Searcher]) -> None:
-    """An hour of sampling thrown away by a bug in someone's strategy, or in what shows progress."""
+    """If a strategy or the progress function raises, the error has the scored candidates."""
     for strategy, kind, says, count in (
         (Faulty(), ValueError, "Faulty.* raised ValueError: a bug", 2),
         (FullMemory(), ModelError, "raised ModelError: not even one", 2),
@@ -139,7 +139,7 @@ def test_an_error_in_a_strategy_loses_no_candidate(searcher: Callable[..., Searc
 
 
 class Empty(BestOfN):
-    """Yields what is no candidate, or raises, before anything is sampled."""
+    """Yields something else than a candidate, or raises, before anything is sampled."""
 
     what: object = None
 
@@ -149,8 +149,8 @@ class Empty(BestOfN):
         yield self.what  # type: ignore[misc]
 
 
-def test_a_strategy_that_gives_no_candidate_is_named(searcher: Callable[..., Searcher]) -> None:
-    """A traceback from the midst of the library for somebody's first strategy."""
+def test_the_error_of_a_strategy_without_candidates_names_it(searcher: Callable[..., Searcher]) -> None:
+    """The error says what the strategy yielded or raised."""
     for what, kind, says in (
         (None, InputError, "it yielded None: a strategy yields the candidates"),
         ("speech", InputError, "it yielded 'speech'"),

@@ -57,7 +57,7 @@ EXCEPTIONS = {
 CONVENIENCE_METHODS = {"rerank", "page", "plot", "_repr_html_"}
 """Methods of SearchResult that call a function of a higher layer: an import and one more line."""
 TEMPORARY_EXCEPTIONS: set[tuple[str, str]] = set()
-"""Imports that must go; empty once the packages stand."""
+"""Imports that are wrong and have to be removed."""
 ALLOWED = EXCEPTIONS | TEMPORARY_EXCEPTIONS
 
 

@@ -1,4 +1,4 @@
-"""A missing model library: what does not need it works, and the error of what does names the install command."""
+"""Without a model library, functions that do not need it work, and the errors of others name the install command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recordings: only regular files are opened, and memory follows what is read, not what a header states."""
+"""Recordings: only regular files are opened, and memory does not depend on what a header states."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SPEECH = Voice.builtin("slt").audio
 
 @pytest.fixture(params=["fifo", "folder", "socket", "zero", "full", "absent", "nul"])
 def not_a_file(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A path that leads to something else than a regular file."""
+    """Returns a path that is not a regular file."""
     monkeypatch.chdir(tmp_path)  # the path of a socket has at most 107 bytes
     match request.param:
         case "fifo":
@@ -58,7 +58,7 @@ def not_a_file(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
     ],
 )
 def test_only_regular_files_are_opened(not_a_file: str, read: Callable[[str], object]) -> None:
-    """A FIFO blocked for ever, and /dev/zero filled the memory."""
+    """Other files are refused at once (a FIFO blocked forever, and /dev/zero filled the memory)."""
     with pytest.raises(InputError, match=r"cannot be read|does not exist|not a path"):
         read(not_a_file)
 
@@ -77,8 +77,8 @@ def sparse_wav(path: Path, seconds: float, rate: int = 16_000, channels: int = 1
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_voice_is_read_in_part(tmp_path: Path) -> None:
-    """A sparse file of 2 GB was read whole."""
+def test_only_the_beginning_of_a_long_voice_is_read(tmp_path: Path) -> None:
+    """A voice prompt of 2 GB takes less than 200 MB of memory (the file was read completely)."""
     path = sparse_wav(tmp_path / "a.wav", 18 * 3600)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.monotonic()
@@ -107,8 +107,8 @@ def flac_that_states(path: Path, frames: int, noise: Noise) -> Path:
     return path
 
 
-def test_memory_does_not_follow_the_header(tmp_path: Path, noise: Noise) -> None:
-    """A FLAC that states 2^36 samples took 256 GiB of memory."""
+def test_memory_does_not_depend_on_the_header(tmp_path: Path, noise: Noise) -> None:
+    """A FLAC that states 2^36 samples takes less than 100 MB (it took 256 GiB)."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for frames in (2**36 - 1, MAX_VALUES // 2, 0):  # 0: unknown
         with pytest.raises(InputError, match="recording"):
@@ -123,8 +123,8 @@ def test_impossible_sample_rates_are_refused(tmp_path: Path, noise: Noise, rate:
         read_speech(tmp_path / "a.wav", "the recording")
 
 
-def test_score_fails_such_a_recording_alone(tmp_path: Path, noise: Noise) -> None:
-    """One line of a manifest must not end, block or starve the others."""
+def test_an_invalid_recording_of_a_manifest_fails_alone(tmp_path: Path, noise: Noise) -> None:
+    """Invalid files neither end nor block the run, and the other recordings are scored."""
     soundfile.write(tmp_path / "good.wav", noise(1.0), 16_000)
     os.mkfifo(tmp_path / "fifo.wav")
     sparse_wav(tmp_path / "long.wav", 18 * 3600)

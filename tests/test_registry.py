@@ -65,7 +65,7 @@ def test_empty_group_says_how_to_install() -> None:
 
 @dataclass
 class Walker:
-    """A strategy with presets, as a package might offer it."""
+    """A strategy with presets, such as another package could have."""
 
     steps: int
     pace: float = 1.0
@@ -79,7 +79,7 @@ class Walker:
         return cls(steps)
 
 
-def test_what_a_preset_takes_is_what_its_class_takes() -> None:
+def test_a_preset_takes_the_arguments_of_its_class() -> None:
     """A preset that passes on `**changes` has the arguments and defaults of its class."""
     assert registry.taken(Walker.slow) == "steps=3, pace=0.5"
     assert registry.taken(Walker.of) == "steps"

@@ -1,4 +1,4 @@
-"""Results: written whole or not at all, read back the same, ranked again without scoring anything twice."""
+"""Results: written completely or not at all, read back unchanged, and reranked with stored scores."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Loud(Verifier):
 
 
 class Quiet(Verifier):
-    """Mean square, less is better."""
+    """Scores the mean square; lower is better."""
 
     scale = (0.1, 0.0)
 
@@ -61,7 +61,7 @@ def result(candidates: Make) -> SearchResult:
     )
 
 
-def test_best_and_order(result: SearchResult) -> None:
+def test_candidates_are_ranked_by_reward(result: SearchResult) -> None:
     assert [candidate.index for candidate in result.ranked] == [1, 0, 2]
     assert result.best.index == 1
 
@@ -75,7 +75,7 @@ def test_save_is_16_bit_pcm(result: SearchResult, tmp_path: Path) -> None:
 
 
 def test_loud_speech_is_clipped_not_wrapped(result: SearchResult, tmp_path: Path) -> None:
-    """Guards against 16-bit overflow, which turns a loud sample into a crack."""
+    """Samples outside [-1, 1] are clipped, without integer overflow."""
     result.best.audio = np.array([1.5, -1.5, 0.0], np.float32)
     result.save(tmp_path / "a.wav")
     written = soundfile.read(tmp_path / "a.wav")[0]
@@ -83,7 +83,7 @@ def test_loud_speech_is_clipped_not_wrapped(result: SearchResult, tmp_path: Path
 
 
 def test_run_folder_reads_back_the_same(result: SearchResult, tmp_path: Path) -> None:
-    """Guards against a field, a NaN or a sample that is lost on disk."""
+    """All fields and arrays, including NaN, are equal after loading, and run.json is valid JSON."""
     result.save_run(tmp_path / "run")
     loaded = SearchResult.load_run(tmp_path / "run")
     for name in ("text", "language", "voice", "sample_rate", "reward", "ledger", "stopped_by", "settings"):
@@ -119,7 +119,7 @@ def test_run_folder_does_not_overwrite(result: SearchResult, tmp_path: Path) -> 
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    """Guards against half a run folder after a full disk or Ctrl-C."""
+    """An exception while a folder is written leaves neither the folder nor a temporary one."""
     with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "run") as new:
         (new / "run.json").write_text("{")
         raise KeyboardInterrupt
@@ -127,7 +127,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"format": 99}', '{"format": 1}'])
-def test_what_is_no_run_folder_is_refused(content: str | None, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_folder_is_refused(content: str | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "run.json").write_text(content)
     with pytest.raises(InputError):
@@ -154,14 +154,14 @@ def test_a_damaged_run_folder_is_refused(
         SearchResult.load_run(run)
 
 
-def test_a_run_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """The name of a Python exception instead of what is missing."""
+def test_the_error_names_a_missing_run_folder(tmp_path: Path) -> None:
+    """The error names the missing run.json."""
     with pytest.raises(InputError, match=r"nowhere is not a run folder: .*run\.json does not exist"):
         SearchResult.load_run(tmp_path / "nowhere")
 
 
-def test_rerank_scores_only_what_is_missing(result: SearchResult, tmp_path: Path) -> None:
-    """Guards against paying for stored scores again, and against a changed original."""
+def test_rerank_computes_missing_scores_only(result: SearchResult, tmp_path: Path) -> None:
+    """Stored scores are used, and the original result is unchanged."""
     result.save_run(tmp_path / "run")
     loaded = SearchResult.load_run(tmp_path / "run")
     again = loaded.rerank(0.2 * Loud() + 0.8 * Quiet())
@@ -177,68 +177,68 @@ def test_rerank_takes_results_only() -> None:
         search.rerank("run", "wer")  # type: ignore[arg-type]
 
 
-def test_rerank_leaves_out_what_was_never_decoded(result: SearchResult) -> None:
-    """A search whose verifiers ran out of time that cannot be ranked again."""
+def test_rerank_skips_candidates_without_audio(result: SearchResult) -> None:
+    """Candidates that were never decoded have no reward, and the others are ranked."""
     result.candidates[0].audio = None
     again = result.rerank(Quiet())
     assert again.candidates[0].scores["Quiet()"].status == "skipped"
     assert math.isnan(again.candidates[0].reward) and again.best.index != 0
 
 
-def test_rerank_by_a_function_does_not_take_another_ones_scores(result: SearchResult) -> None:
-    """Two functions of one name, of which the second is never called."""
+def test_rerank_by_a_function_does_not_use_scores_of_another(result: SearchResult) -> None:
+    """Two functions with the same name are both called."""
     first = result.rerank(lambda utterance: float(np.abs(utterance.audio).max() > 2))
     again = first.rerank(lambda utterance: 0.25)
     assert [candidate.reward for candidate in again.candidates] == [0.25] * 3
 
 
-def test_rerank_of_what_nothing_can_score(result: SearchResult) -> None:
+def test_rerank_without_any_reward_raises_an_error(result: SearchResult) -> None:
     for candidate in result.candidates:
         candidate.scores["Loud()"] = Score(math.nan, "broken", "failed")
     with pytest.raises(SearchError, match="broken"):
         result.rerank(Loud())
 
 
-def test_table_tells_the_whole_story(result: SearchResult) -> None:
+def test_the_table_has_ranks_values_and_details(result: SearchResult) -> None:
     lines = result.table().splitlines()
     assert lines[0].split() == ["rank", "index", "seconds", "finish", "Loud()", "reward", "detail"]
     assert lines[1].split() == ["1", "1", "0.50", "stop", "0.750", "0.750", "what", "was", "said"]
     assert lines[3].split()[:6] == ["-", "2", "0.50", "stop", "failed", "-"]
 
 
-def test_equals_share_their_rank_and_say_what_decided(result: SearchResult) -> None:
-    """Guards against an order among equals, and reasons of verifiers that decide nothing."""
+def test_equal_candidates_share_their_rank(result: SearchResult) -> None:
+    """The table has the details only of verifiers in the reward."""
     lines = result.rerank(Verifier.from_function(lambda utterance: 0.5, name="half")).table().splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["1", "1", "1"]
     assert "what was said" not in "".join(lines)
 
 
 class Silent(Verifier):
-    """Does not want to judge anything."""
+    """Abstains on every utterance."""
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         return [Score(math.nan, "not mine", "abstained") for _ in utterances]
 
 
-def test_one_that_abstains_everywhere_is_warned_of(result: SearchResult) -> None:
-    """Guards against a choice by fewer verifiers than were asked for, without a word."""
+def test_a_verifier_that_always_abstains_causes_a_warning(result: SearchResult) -> None:
+    """The warning has the verifier and its reason, and the other verifiers choose."""
     with pytest.warns(UserWarning, match=r"Silent\(\) has abstained on every candidate: not mine"):
         chosen = result.rerank(0.5 * Loud() + 0.5 * Silent())
     assert chosen.best.index == result.best.index
 
 
-def test_a_reward_that_only_ranks_is_not_tabled(result: SearchResult) -> None:
-    """A share of candidates beaten, 1 for the only one however bad, that reads like praise."""
+def test_the_table_omits_a_reward_that_compares_candidates(result: SearchResult) -> None:
+    """Such a reward says no more than the rank: a single candidate always has 1."""
     heading = result.rerank(Lexicographic(Loud(), Quiet())).table().splitlines()[0].split()
     assert heading == ["rank", "index", "seconds", "finish", "Loud()", "Quiet()", "detail"]
 
 
 def test_a_result_is_printed_in_a_line(result: SearchResult) -> None:
-    """Thousands of codes in an interactive session."""
+    """The printed form does not list the codes."""
     assert len(repr(result)) < 300 and "best: Candidate(1" in repr(result)
 
 
-def test_table_names_verifiers_as_the_reward_does(result: SearchResult) -> None:
-    """Guards against a transcript that the detail of a cheaper verifier pushes out of the table."""
+def test_the_table_has_the_verifiers_in_the_order_of_the_reward(result: SearchResult) -> None:
+    """The columns do not depend on the order in which the verifiers ran."""
     columns = result.rerank(0.2 * Quiet() + 0.8 * Loud()).table().splitlines()[0].split()
     assert columns[4:6] == ["Quiet()", "Loud()"]

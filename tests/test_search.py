@@ -1,4 +1,4 @@
-"""The whole flow on random checkpoints: what is sampled, what is chosen, and what is shared."""
+"""The main flow with random checkpoints: sampling, the choice, and models that stay loaded."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def codes(result: SearchResult) -> list[list[int]]:
     return [candidate.codes.tolist() for candidate in result.candidates]
 
 
-def test_the_chosen_one_has_the_best_reward(searcher: Callable[..., Searcher]) -> None:
-    """Guards against returning the first or the last that finished."""
+def test_the_chosen_candidate_has_the_best_reward(searcher: Callable[..., Searcher]) -> None:
+    """The choice does not depend on the order in which candidates finish."""
     result = searcher().generate(TEXT, sampling=SHORT, budget=Budget(candidates=6))
     assert [candidate.index for candidate in result.candidates] == list(range(6))
     assert result.best.reward == max(candidate.reward for candidate in result.candidates)
@@ -48,13 +48,13 @@ def test_the_chosen_one_has_the_best_reward(searcher: Callable[..., Searcher]) -
 
 
 def test_the_first_candidates_do_not_depend_on_n(searcher: Callable[..., Searcher]) -> None:
-    """Guards against draws that depend on the size of the batch."""
+    """n = 4 is a prefix of n = 7."""
     few = searcher().generate(TEXT, sampling=SHORT, budget=Budget(candidates=4))
     many = searcher(strategy="best_of_n:n=7").generate(TEXT, sampling=SHORT)
     assert codes(few) == codes(many)[:4]
 
 
-def test_same_seed_same_result_and_another_seed_another(searcher: Callable[..., Searcher]) -> None:
+def test_the_result_depends_on_the_seed_only(searcher: Callable[..., Searcher]) -> None:
     run = searcher()
     first = run.generate(TEXT, sampling=SHORT, seed=3)
     torch.manual_seed(99)
@@ -63,7 +63,7 @@ def test_same_seed_same_result_and_another_seed_another(searcher: Callable[..., 
 
 
 def test_the_caller_keeps_its_random_state(searcher: Callable[..., Searcher]) -> None:
-    """Guards against a library that seeds its user's program."""
+    """A search does not change torch's random state."""
     torch.manual_seed(5)
     expected = float(torch.rand(1))
     torch.manual_seed(5)
@@ -80,7 +80,7 @@ def test_wer_searches_end_to_end(llasa: Llasa, asr_path: Path) -> None:
 
 
 def test_models_stay_loaded_between_calls(llasa: Llasa) -> None:
-    """Guards against loading a checkpoint again for every sentence."""
+    """A second call with the same model and verifiers loads nothing; `unload` frees them."""
     loads: list[int] = []
 
     class Counting(Frames):
@@ -98,10 +98,10 @@ def test_models_stay_loaded_between_calls(llasa: Llasa) -> None:
     search.unload()
 
 
-def test_a_model_that_is_not_wanted_any_more_is_freed_first(
+def test_the_last_model_is_freed_before_another_is_loaded(
     pair_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two models in memory at once, where a search changes from one to the other."""
+    """Two models are never in memory at the same time."""
     options: dict[str, Any] = {"verifiers": Frames(), "sampling": SHORT, "codec": pair_path / "codec"}
     search.generate(TEXT, model=pair_path, **options)
     assert search._kept is not None
@@ -117,18 +117,18 @@ def test_a_model_that_is_not_wanted_any_more_is_freed_first(
     search.unload()
 
 
-def test_a_recording_that_was_cut_is_not_to_be_given_its_transcript_again(
+def test_the_error_of_a_cropped_prompt_says_to_crop_the_recording(
     searcher: Callable[..., Searcher], noise: Callable[..., Audio]
 ) -> None:
-    """Advice to do what the user has just done, and what has been refused."""
+    """The transcript of a cropped recording is dropped, so the advice is not to give it again."""
     with pytest.warns(UserWarning, match="without its transcript"):
         voice = Voice(noise(20.0), "what it says", 16_000)
     with pytest.raises(InputError, match="cut the recording to less than 15 s"):
         searcher().generate(TEXT, voice, sampling=SHORT)
 
 
-def test_a_strategy_that_finishes_nothing_is_named(llasa: Llasa) -> None:
-    """Advice to allow more of a budget that has no limit."""
+def test_the_error_names_a_strategy_that_finishes_nothing(llasa: Llasa) -> None:
+    """Without limits, the error does not advise a larger budget."""
 
     class Idle(BestOfN):
         def run(self, sampler: Any, scorer: Any) -> Iterator[Candidate]:
@@ -147,7 +147,7 @@ def test_progress_counts_and_ends_with_the_best(searcher: Callable[..., Searcher
 
 
 def test_map_goes_on_after_a_bad_item(searcher: Callable[..., Searcher]) -> None:
-    """Guards against one bad line that loses a night's work."""
+    """An item that cannot be used gives an error in its place, and the others give results."""
     good = {"text": TEXT, "seed": 1, "sampling": SHORT}
     items = [TEXT, "...", {"text": TEXT, "txt": 1}, good, 7]
     outcomes = list(searcher().map(items))  # type: ignore[arg-type]
@@ -163,7 +163,7 @@ def test_map_goes_on_after_a_bad_item(searcher: Callable[..., Searcher]) -> None
 def test_prompt_without_transcript_is_transcribed_by_the_verifier(
     llasa: Llasa, asr_path: Path, noise: Callable[..., Audio]
 ) -> None:
-    """Guards against a voice prompt whose words the model does not know of."""
+    """The transcript becomes that of the voice, with a warning."""
     with pytest.warns(UserWarning, match="no transcript"):
         result = Searcher(llasa, WER(model=str(asr_path))).generate(
             TEXT, (noise(1.0), 16_000), sampling=SHORT
@@ -171,7 +171,7 @@ def test_prompt_without_transcript_is_transcribed_by_the_verifier(
     assert result.voice is not None and result.voice.text
 
 
-def test_prompt_without_transcript_and_without_ears_is_refused(
+def test_prompt_without_transcript_and_recogniser_is_refused(
     searcher: Callable[..., Searcher], noise: Callable[..., Audio]
 ) -> None:
     with pytest.raises(InputError, match="no transcript"):
@@ -187,7 +187,7 @@ def test_voice_with_transcript_is_used(
 
 
 def test_select_scores_any_recordings(asr_path: Path, noise: Callable[..., Audio], tmp_path: Path) -> None:
-    """Guards against rates, channels and silence that only the library's own speech has not got."""
+    """`select` accepts files and samples, other rates, several channels, and silence."""
     import soundfile
 
     stereo = np.stack([noise(0.4, 1)] * 2, axis=1)
@@ -206,13 +206,13 @@ def test_select_scores_any_recordings(asr_path: Path, noise: Callable[..., Audio
 @pytest.mark.parametrize(
     "wavs", [[], ["absent.wav"], [(np.zeros(0, np.float32), 16_000)], [(np.full(9, np.nan), 16_000)]]
 )
-def test_select_refuses_what_is_no_recording(wavs: list[Any]) -> None:
+def test_select_refuses_invalid_recordings(wavs: list[Any]) -> None:
     with pytest.raises(InputError):
         search.select(wavs, TEXT, verifiers=Frames())
 
 
 def test_select_refuses_verifiers_of_codes(noise: Callable[..., Audio]) -> None:
-    """Guards against a verifier of codes that fails on every foreign recording, one by one."""
+    """A verifier that needs codes is refused before anything is scored."""
 
     class OfCodes(Frames):
         needs = frozenset({"codes"})
@@ -222,7 +222,7 @@ def test_select_refuses_verifiers_of_codes(noise: Callable[..., Audio]) -> None:
 
 
 def test_a_loop_shows_each_warning_once(tmp_path: Path) -> None:
-    """Each call repeated all warnings."""
+    """Calls in a loop show a warning once per text (it was repeated in each call)."""
     program = """
 import warnings
 import numpy as np
@@ -243,8 +243,8 @@ for text in ("one coin \u2603", "two coins"):
     assert sum("SpeakerSimilarity() has weight 0 and scores nothing" in line for line in shown) == 1
 
 
-def test_no_progress_is_none_or_false(searcher: Callable[..., Searcher]) -> None:
-    """False raised, because it is no function."""
+def test_progress_can_be_none_or_false(searcher: Callable[..., Searcher]) -> None:
+    """False means no calls (it raised an error); True is refused."""
     plain = searcher().generate(TEXT, sampling=SHORT)
     assert codes(searcher().generate(TEXT, sampling=SHORT, progress=False)) == codes(plain)
     with pytest.raises(InputError, match=r"progress=True: give a function"):
@@ -252,17 +252,15 @@ def test_no_progress_is_none_or_false(searcher: Callable[..., Searcher]) -> None
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 2**64 + 3, 1 << 20_000], ids=["-1", "2^64", "2^64+3", "2^20000"])
-def test_a_seed_that_would_be_that_of_another_one_is_refused(
-    seed: int, searcher: Callable[..., Searcher]
-) -> None:
-    """Seeds were reduced modulo 2^64, so that 3 and 2^64 + 3 gave the same candidates."""
+def test_a_seed_out_of_range_is_refused(seed: int, searcher: Callable[..., Searcher]) -> None:
+    """Different seeds give different candidates (3 and 2^64 + 3 gave the same)."""
     with pytest.raises(InputError, match=r"seed.*: give a whole number from 0 to 2\^64 - 1"):
         searcher().generate(TEXT, sampling=SHORT, seed=seed)
     assert len(codes(searcher().generate(TEXT, sampling=SHORT, seed=2**64 - 1))) == 4
 
 
-def test_greedy_copies_are_announced(searcher: Callable[..., Searcher]) -> None:
-    """Without a word, four candidates were the same."""
+def test_several_greedy_candidates_cause_a_warning(searcher: Callable[..., Searcher]) -> None:
+    """The warning says that all candidates are the same; a single candidate causes none."""
     greedy = Sampling(temperature=0, min_seconds=0.1, max_seconds=0.6)
     with pytest.warns(
         UserWarning, match="temperature=0 .* all candidates are the same: take one candidate"
@@ -275,7 +273,7 @@ def test_greedy_copies_are_announced(searcher: Callable[..., Searcher]) -> None:
 
 
 def test_candidates_utterances_and_results_can_be_compared(searcher: Callable[..., Searcher]) -> None:
-    """Comparing raised, because the truth value of an array is ambiguous."""
+    """Each object is equal to itself only, and can be in a set (comparing raised an error)."""
     one, other = (searcher().generate(TEXT, sampling=SHORT) for _ in range(2))
     assert one.best == one.best and one.best != other.best and one.best in one.candidates
     assert one == one and one != other and len({one, other, one.best, other.best}) == 4

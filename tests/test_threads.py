@@ -1,4 +1,4 @@
-"""Several threads of one process search and score at once, and get what one thread gets."""
+"""Several threads of one process search and score at the same time, with the results of one thread."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SHORT = Sampling(min_seconds=0.1, max_seconds=0.6)
 
 
 def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Returns what the calls return, each made in a thread of its own, all beginning together."""
+    """Returns the results of the calls; each runs in its own thread, and all start together."""
     barrier = threading.Barrier(len(calls))
 
     def begin(call: Callable[[], T]) -> T:
@@ -86,8 +86,8 @@ print(json.dumps({"several": several, "one": [found(i) for i in range(3)], "same
 
 
 @pytest.mark.slow
-def test_the_first_calls_of_eight_threads_get_what_one_thread_gets(tmp_path: Path) -> None:
-    """Recordings without an error got a WER of 1.0 to 2.6, or the call ended in an ImportError of transformers."""
+def test_the_first_calls_of_eight_threads_give_the_results_of_one(tmp_path: Path) -> None:
+    """Codes, rewards and scores equal those of one thread (the WER was 1.0 to 2.6, or an import failed)."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", PROGRAM],
         cwd=tmp_path,
@@ -118,17 +118,17 @@ def test_one_verifier_may_be_used_by_many_threads_without_a_search() -> None:
     assert all(len(transcript.split()) > 4 for transcript in several[0][0])
 
 
-class Vandal(Frames):
-    """Prints, reseeds, and changes threads, types and standard output, and leaves them so."""
+class ChangesState(Frames):
+    """Prints, and changes random states, the number of threads, the default type and standard output."""
 
     def load(self) -> None:
-        self._vandalise()
+        self._change_state()
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
-        self._vandalise()
+        self._change_state()
         return super().score(utterances)
 
-    def _vandalise(self) -> None:
+    def _change_state(self) -> None:
         print("a plug-in prints")
         random.seed(1)
         np.random.seed(1)
@@ -153,7 +153,7 @@ def test_a_plug_in_in_one_thread_changes_nothing_in_the_others(llasa: Llasa) -> 
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    verifiers: list[Verifier] = [Vandal(), Frames(), Vandal(), *[Frames() for _ in range(5)]]
+    verifiers: list[Verifier] = [ChangesState(), Frames(), ChangesState(), *[Frames() for _ in range(5)]]
     assert at_once([lambda each=each: searched(each) for each in verifiers]) == [alone] * THREADS  # type: ignore[misc]
     assert (sys.stdin, sys.stdout, sys.stderr) == streams
     assert torch.get_default_dtype() == torch.float32 and torch.get_num_threads() == threads
@@ -162,10 +162,10 @@ def test_a_plug_in_in_one_thread_changes_nothing_in_the_others(llasa: Llasa) -> 
     assert torch.equal(torch.rand(1), expected)
 
 
-def test_threads_that_begin_together_load_a_model_once(
+def test_threads_that_start_together_load_a_model_once(
     pair_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of eight first calls one loads, and the others take over what it has loaded."""
+    """One of eight first calls loads the model, and the others use it."""
     loads, load = list[object](), Llasa.from_pretrained
 
     def counted(*args: Any, **kwargs: Any) -> Llasa:
@@ -184,8 +184,8 @@ def test_threads_that_begin_together_load_a_model_once(
     assert len(loads) == 1
 
 
-def test_a_forked_process_searches_on(tmp_path: Path) -> None:
-    """After use with two threads of torch a forked process waited forever for threads that it does not have."""
+def test_a_forked_process_can_use_torch(tmp_path: Path) -> None:
+    """A process that is forked after torch has used two threads computes (it waited forever for them)."""
     program = """
 import os, signal
 import torch

@@ -1,4 +1,4 @@
-"""The tracked tree stays small enough to be sent to another machine."""
+"""The tracked files are small enough to be copied to another machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LIMIT = 55 * 2**20
 
 
 def test_tracked_files_take_at_most_55_mib() -> None:
-    """A larger tree cannot be sent to a machine with a GPU."""
+    """A larger tree cannot be copied to a machine with a GPU."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip("not a git checkout")

@@ -50,17 +50,20 @@ def test_channels_are_averaged(tmp_path: Path) -> None:
 
 
 def test_a_long_recording_is_cut_with_a_warning(noise: Callable[..., Audio]) -> None:
-    """A recording longer than 15 s is cut and loses its transcript; one of 15 s is used without a warning."""
+    """A recording longer than 15 s is cropped without its transcript; one of 15 s causes no warning."""
     with pytest.warns(UserWarning, match=r"20\.0 s.*first 15 s"):
         voice = Voice(noise(20.0), "one two three", sample_rate=16_000)
-    assert (voice.seconds, voice.text) == (15.0, None)  # with the whole text, its rest would be spoken first
+    assert (voice.seconds, voice.text) == (
+        15.0,
+        None,
+    )  # with the whole transcript, candidates would begin with its rest
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert Voice(noise(15.0), sample_rate=16_000).seconds == 15.0
 
 
-def test_long_silences_do_not_use_up_the_prompt(noise: Callable[..., Audio]) -> None:
-    """Silence is shortened to 0.5 s before 15 s are cut off, so the speech and its transcript stay."""
+def test_long_silences_are_shortened_before_the_crop(noise: Callable[..., Audio]) -> None:
+    """Silence is shortened to 0.5 s before the crop to 15 s, so the speech and its transcript are kept."""
     speech = np.split(noise(6.0), 3)
     silence = np.zeros(6 * 16_000, np.float32)
     recording = np.concatenate([silence, speech[0], silence, speech[1], silence[:3200], speech[2], silence])
@@ -87,7 +90,7 @@ def clip(audio: Audio) -> Audio:
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000])
-def test_a_band_limited_prompt_is_named(rate: int) -> None:
+def test_a_band_limited_prompt_causes_a_warning(rate: int) -> None:
     """A rate of 8 to 12 kHz, and a file that was resampled from it, cause a warning: voices cannot be compared."""
     audio = resample(resample(Voice.builtin("slt").audio, 16_000, 8_000), 8_000, rate)
     with pytest.warns(UserWarning, match=r"no sound above 6 kHz.* 16,000 Hz or more"):
@@ -95,7 +98,7 @@ def test_a_band_limited_prompt_is_named(rate: int) -> None:
 
 
 @pytest.mark.parametrize("level", [1.0, 0.5])
-def test_a_clipped_prompt_is_named(level: float, noise: Callable[..., Audio]) -> None:
+def test_a_clipped_prompt_causes_a_warning(level: float, noise: Callable[..., Audio]) -> None:
     """Clipped samples cause a warning, in one of two channels and at a lower level too."""
     channels = np.stack([noise(1.0), level * clip(noise(1.0))], axis=1)
     with pytest.warns(UserWarning, match=r"is clipped: 19\.\d%.*lower level"):
@@ -103,7 +106,7 @@ def test_a_clipped_prompt_is_named(level: float, noise: Callable[..., Audio]) ->
 
 
 @pytest.mark.parametrize("suffix", ["wav", "aiff", "au", "w64", "rf64"])
-def test_a_truncated_file_is_named(tmp_path: Path, suffix: str, noise: Callable[..., Audio]) -> None:
+def test_a_truncated_file_causes_a_warning(tmp_path: Path, suffix: str, noise: Callable[..., Audio]) -> None:
     """A file with a tenth of the audio that its header states causes a warning, in every function that reads it."""
     path = tmp_path / f"ref.{suffix}"
     soundfile.write(path, noise(3.0), 16_000)

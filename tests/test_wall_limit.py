@@ -1,4 +1,4 @@
-"""The wall limit is hard: whatever is slow, a search ends within one call of it, and keeps what it has."""
+"""A search ends at most one call after the wall limit, whatever is slow, and keeps its candidates."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ every = pytest.mark.parametrize("strategy", STRATEGIES)
 
 
 class Clock:
-    """Stands for time.perf_counter; slow functions move it on.
+    """Replaces time.perf_counter; slow functions advance it.
 
     Attributes:
         calls: for each slow call, its kind, when it started, its units of work and its seconds.
@@ -71,7 +71,7 @@ class Clock:
 
 
 class SlowPower(MeanPower):
-    """As slow as `delay` makes it."""
+    """Takes the time that `delay` adds."""
 
     delay: Callable[[int], None]
 
@@ -166,7 +166,7 @@ def test_no_step_takes_more_than_a_tenth_of_the_limit(
 def test_a_prompt_is_prefilled_in_parts_and_given_up_at_the_limit(
     search: Callable[..., SearchResult], clock: Clock
 ) -> None:
-    """A prefill of 70 tokens at 0.15 s each does not take 10 s."""
+    """A prefill of 70 tokens at 0.15 s each, which takes 10 s, stops at the limit of 8 s."""
     with pytest.raises(SearchError, match="nothing finished within the budget of seconds"):
         search("best_of_n:n=4", token=0.15)
     assert LIMIT <= clock.now < LIMIT + TENTH
@@ -186,14 +186,14 @@ def test_the_parts_of_a_prompt_give_the_logits_of_the_whole(llasa: Llasa) -> Non
 
 
 @pytest.mark.filterwarnings("ignore:the limit of 8 seconds")
-def test_a_long_text_keeps_the_steps_that_are_done(search: Callable[..., SearchResult], clock: Clock) -> None:
+def test_a_long_text_keeps_its_accepted_steps(search: Callable[..., SearchResult], clock: Clock) -> None:
     """In-context steps: when the limit passes in a later step, the accepted steps are returned."""
     result = search("in_context_steps:n=2", row=0.03, sampling=Sampling(min_seconds=0.4, max_seconds=1))
     assert clock.last("step") < LIMIT and result.stopped_by == "seconds"
     assert 0 < len(result.best.history) < 3 and result.best.finish_reason == "length"
 
 
-def test_the_command_line_writes_what_was_cut(
+def test_the_command_line_writes_truncated_speech(
     pair_path: Path,
     tmp_path: Path,
     clock: Clock,

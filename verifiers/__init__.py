@@ -1,4 +1,4 @@
-"""Verifiers: models that say how good a piece of speech is. None of them is loaded until it scores."""
+"""Verifiers, which score speech. A verifier loads its model when it first scores."""
 
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.ctc import CTCAlignment

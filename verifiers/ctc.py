@@ -87,7 +87,7 @@ class CTCAlignment(Verifier):
         pace = units_per_second(utterance.voice, language, count, characters_per_second(language))
         length, value = partial_loss(losses, expected_units(utterance.seconds, pace), self.scale[0])
         per_frame = -losses[length] / max(1, frames)
-        detail = f"{length} of {len(losses) - 1} characters, {per_frame:.2f} nats a frame"
+        detail = f"{length} of {len(losses) - 1} characters, {per_frame:.2f} nats per frame"
         return Score(value, f"{detail}: {transcript}")
 
     def flops(self, seconds: float) -> float:

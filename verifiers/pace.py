@@ -73,7 +73,7 @@ class Pace(Verifier):
         seconds = max(speech_seconds(utterance.audio, utterance.sample_rate), FRAME_SECONDS)
         outside = max(math.log2(low / seconds), math.log2(seconds / high), 0.0)
         pace = seconds / characters(utterance.text, utterance.language)
-        detail = f"{seconds:.2f} s, {pace:.3f} s a character, plausible {low:.2f} to {high:.2f} s"
+        detail = f"{seconds:.2f} s, {pace:.3f} s per character, plausible {low:.2f} to {high:.2f} s"
         return Score(outside, detail)
 
     def _plausible(self, text: str, language: str, voice: Voice | None) -> tuple[float, float]:

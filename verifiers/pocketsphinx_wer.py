@@ -51,7 +51,7 @@ class PocketsphinxWER(Verifier):
     silence is exactly 1. The score's detail is the transcript. Needs the extra `judges`.
 
     The transcripts depend on the n-gram language model; one over the words that can occur has far less variance
-    than the general one. A word that the language model or the dictionary lacks always counts as an error.
+    than the general one. A word that is missing in the language model or in the dictionary always counts as an error.
 
     Args:
         language_model: path of an n-gram model in a format of pocketsphinx (ARPA, DMP, binary); None for its

@@ -186,7 +186,7 @@ class VerifierContract:
         return verifier
 
     def _assert_harmless(self, audio: Audio) -> None:
-        """Bad audio gets a valid score or fails with a reason; the rest of the batch is scored as before."""
+        """Asserts that bad audio gets a valid score or fails with a reason, and changes no other score."""
         verifier, (first, second, *_) = self._ready(), self.utterances()
         before, bad, after = safe_scores(verifier, [first, replace(first, audio=audio), second])
         expected = safe_scores(verifier, [first, second])

@@ -13,7 +13,7 @@ from llasa_search.checkpoints.locks import loading_lock
 from llasa_search.errors import ModelError
 
 DISTRIBUTIONS = {"whisper": "openai-whisper"}
-"""Names for pip of the modules that are called otherwise."""
+"""Names for pip of the modules whose package has another name."""
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def explain_missing_imports(extra: str = "") -> Iterator[None]:
     Also a decorator, for a function that imports a library when it is called.
 
     Args:
-        extra: the extra of this package that brings the library; "" for a library of the package itself.
+        extra: the extra of this package that installs the library; "" for a library of the package itself.
 
     Raises:
         ModelError: an import inside the block failed.
@@ -31,7 +31,7 @@ def explain_missing_imports(extra: str = "") -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        if error.name is None:  # raised by other code than an import statement
+        if error.name is None:  # not raised by an import statement
             raise
         top = error.name.partition(".")[0]
         package = f"'llasa-search[{extra}]'" if extra else DISTRIBUTIONS.get(top, top)
@@ -39,7 +39,7 @@ def explain_missing_imports(extra: str = "") -> Iterator[None]:
 
 
 def import_from_extra(module: str, extra: str) -> Any:
-    """Returns a module that an extra of this package brings, imported without its warnings.
+    """Returns a module that an extra of this package installs, imported without its warnings.
 
     Args:
         module: its name.

@@ -32,14 +32,14 @@ def pick_device(device: str = "auto") -> torch.device:
     try:
         chosen = torch.device(device)
         torch.empty(1, device=chosen).item()  # fails on "meta", which has no values
-    except Exception as error:  # each device type raises errors of its own
+    except Exception as error:  # each device type raises other errors
         why = first_lines(error)
         raise InputError(f"the device {short_repr(device)} cannot be used here: {why}") from error
     return chosen
 
 
 def use_half(device: torch.device, dtype: str) -> bool:
-    """Whether a recogniser computes in float16: on CUDA, unless the user asks for float32."""
+    """Returns whether a recogniser computes in float16: on CUDA, unless the dtype is float32."""
     return device.type == "cuda" and dtype != "float32"
 
 
@@ -163,7 +163,7 @@ def require_complete(
     # Embeddings of masked frames are used in training only.
     wanted = (name for name in report["missing_keys"] if not name.endswith("masked_spec_embed"))
     if missing := sorted(name for name in wanted if not name.startswith(tuple(unused))):
-        raise ModelError(f"{where} is not a {kind}: it lacks {missing[0]}, {len(missing)} weights in all")
+        raise ModelError(f"{where} is not a {kind}: {missing[0]} is missing, {len(missing)} weights in all")
 
 
 @contextmanager
@@ -189,7 +189,7 @@ def loading(path: Path | str, what: str = "the checkpoint") -> Iterator[None]:
 
     Args:
         path: of the checkpoint.
-        what: is loaded from it, for the message.
+        what: the object that is loaded from it, for the message.
     """
     try:
         yield
@@ -203,8 +203,8 @@ def _reason(error: Exception) -> str:
     """Returns a library's message, except where it advises to run code from a file."""
     if "trust_remote_code" in str(error):
         return (
-            "it works only with Python code of its own, and code from a checkpoint is never run; "
-            "take a checkpoint in a format of transformers"
+            "it works only with its own Python code, and code from a checkpoint is never run; "
+            "use a checkpoint in a format of transformers"
         )
     if isinstance(error, UnpicklingError):
         return "it is not a PyTorch file of tensors alone, and anything else in it could run as code"

@@ -1,4 +1,4 @@
-"""What several threads of one process must not do at the same time, and what a forked process needs.
+"""Locks between the threads of one process, and the preparation of forked processes.
 
 A thread takes these locks in this order: `third_party_lock`, `loading_lock`, the lock of a loaded model.
 """
@@ -18,8 +18,8 @@ T = TypeVar("T")
 third_party_lock = RLock()
 """Held while a search imports libraries, loads models, or runs a verifier.
 
-Such code changes what belongs to the whole process, such as `sys.stdout` or torch's default dtype; that is restored
-before another thread runs such code. Libraries that are imported in two threads at once can fail.
+Such code changes state of the whole process, such as `sys.stdout` or torch's default dtype, which is restored
+before another thread runs such code. Imports of one library in two threads at the same time can fail.
 """
 
 loading_lock = RLock()
@@ -38,7 +38,7 @@ def in_one_thread(call: Callable[P, T]) -> Callable[P, T]:
 
 
 class loaded_once(cached_property[T]):
-    """A cached property that is computed once, also when several threads ask for it at the same time."""
+    """A cached property that is computed once, also when several threads read it at the same time."""
 
     def __init__(self, load: Callable[[Any], T]) -> None:
         super().__init__(load)

@@ -1,4 +1,4 @@
-"""`llasa-search check`: whether a checkpoint and its codec can be used, one step after the other."""
+"""`llasa-search check`: tests in several steps whether a checkpoint and its codec can be used."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 TEXT = "The quick brown fox jumps over the lazy dog."
 CANDIDATES = 4
 MIN_CORRELATION = 0.5
-"""Of spectra before and after the codec: about 0 for noise, near 0.9 for a good codec."""
+"""Least correlation of spectra before and after the codec: about 0 for noise, near 0.9 for a good codec."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def _correlation(one: Audio, other: Audio) -> float:
 
 
 def _short_search(llasa: Llasa) -> str:
-    """Searches by word error rate; the check is that candidates end, not that the transcript is right."""
+    """Searches by word error rate; tests that candidates end, and not that the transcript is correct."""
     with warnings.catch_warnings(action="ignore"):  # WER() warns that it is trained on the embedded voices
         result = Searcher(llasa, WER(), BestOfN(CANDIDATES)).generate(TEXT)
     ended = sum(candidate.finish_reason == "stop" for candidate in result.candidates)

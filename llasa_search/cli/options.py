@@ -1,4 +1,4 @@
-"""Options that several commands share: each is one line in a command's signature, and read by one function here.
+"""Options that several commands share. Each is one parameter of a command, and is read by a function of this file.
 
 def speak(text: Text, language: Language = None, top_k: TopK = None, as_json: AsJson = False) -> None: ...
 """

@@ -1,4 +1,4 @@
-"""What a search writes: checked before the search, and each output is tried after it."""
+"""Checks the outputs of a search before it starts, and writes each of them after it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def write_all(outputs: Mapping[str, Callable[[], object]]) -> None:
     """Writes every output, also after one of them has failed.
 
     Args:
-        outputs: for each name, what writes it.
+        outputs: for each name, the function that writes it.
 
     Raises:
         LlasaSearchError: names each output that could not be written.

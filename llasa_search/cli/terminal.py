@@ -1,4 +1,4 @@
-"""The one place where text goes to the terminal: control characters are shown, and closed streams do no harm."""
+"""Prints to the terminal: control characters are escaped, and closed streams cause no error."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ EXACT = 2**53
 
 
 def prepare_streams() -> None:
-    """Opens standard streams that were closed (as by `2>&-`), and lets none fail at a character.
+    """Opens standard streams that were closed (as by `2>&-`), and replaces characters that they cannot encode.
 
-    A closed stream's number would otherwise go to the next file that is opened, and messages of C code into it.
+    If a stream stayed closed, the next file would get its number, and C code would write messages into that file.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -33,7 +33,7 @@ def prepare_streams() -> None:
 
 
 def write(text: str) -> None:
-    """Prints text of one or more lines to standard output; a reader that has left, such as `head`, is no error.
+    """Prints text of one or more lines to standard output; a closed pipe, as after `head`, is not an error.
 
     Raises:
         LlasaSearchError: it cannot be written, as on a full disk.
@@ -47,7 +47,7 @@ def write_json(content: object) -> None:
 
 
 def write_error(message: str) -> None:
-    """Prints one line to standard error; what cannot be written there is lost."""
+    """Prints one line to standard error; a failure to write is ignored."""
     line = printable(" ".join(message.split()))
     if len(line) > MAX_ERROR:
         line = f"{line[: MAX_ERROR - 160]} ... {line[-150:]}"
@@ -58,7 +58,7 @@ def write_error(message: str) -> None:
 
 
 def flush() -> None:
-    """Writes what others, such as the help texts, have left in the buffer of standard output."""
+    """Writes the buffer of standard output, in which the help texts may be."""
     _write("", end="")
 
 
@@ -72,7 +72,7 @@ def _write(text: str, end: str = "\n") -> None:
 
 
 def _discard(stream: Any) -> None:
-    """Sends what a stream still holds to the null device, so that Python does not fail as it ends."""
+    """Redirects a stream to the null device, so that Python does not fail when it flushes the stream at exit."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)

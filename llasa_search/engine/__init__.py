@@ -1,1 +1,1 @@
-"""The language model at work: forward pass, key-value cache, sampling of tokens, batches of rows."""
+"""Inference with the language model: forward pass, key-value cache, sampling of tokens, batches of rows."""

@@ -25,7 +25,7 @@ CAPACITY_MULTIPLE = 128
 
 @dataclass(frozen=True)
 class Task:
-    """What all rows of a prompt have in common.
+    """The data that all rows of a prompt share.
 
     Attributes:
         model: the language model.
@@ -33,7 +33,7 @@ class Task:
         prompt_codes: the codes in the prompt (for the repetition penalty).
         sampling: how tokens are sampled.
         minimum: END is forbidden before this many tokens.
-        maximum: rows are cut after this many tokens.
+        maximum: rows end after this many tokens.
         check: called before each pass over the model that rebuilds a cache; it may raise.
     """
 
@@ -61,13 +61,13 @@ class Task:
         return KeyValueCache.bytes_per_row(self.prefix, self.capacity) + 6 * 4 * self.model.outputs
 
     def slots(self, rows: int) -> int:
-        """Returns as how many rows a batch of `rows` is stepped."""
+        """Returns the number of rows, including unused ones, with which a batch of `rows` is stepped."""
         multiple = self.model.row_multiple
         return -(-rows // multiple) * multiple
 
 
 class Finished(NamedTuple):
-    """A row that has ended: its name, codes, log-probabilities and why."""
+    """A row that has ended: its index, codes, log-probabilities and finish reason."""
 
     row: int
     codes: Codes
@@ -155,7 +155,7 @@ class Batch:
         self.length = length
         if self._cache is not None:
             self._cache.length = max(0, length - 1)
-        if self._seen is not None:  # it does not record where a token occurred
+        if self._seen is not None:  # it does not record the position of a token
             self.release()
 
     @torch.inference_mode()

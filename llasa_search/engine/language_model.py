@@ -3,7 +3,7 @@
 The arithmetic is that of transformers' `LlamaForCausalLM` (the tests compare them), with fewer and larger
 operations: query, key and value are one product, gate and up another; rotary embedding is one complex
 product; the prompt's keys and values are stored once and multiplied with all rows' queries together
-(Juravsky et al. 2024, Hydragen); and the output head is cut to the tokens that speech may hold.
+(Juravsky et al. 2024, Hydragen); and the output head is reduced to the tokens that speech may contain.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
 
 ROW_MULTIPLE = 4
-"""Rows are stepped in multiples of this, because every matrix kernel rounds one row differently than several."""
+"""Rows are stepped in multiples of this, because matrix kernels round a single row differently."""
 
 ROWS_PER_PASS = 12
 """Rows of a pass where the kernels of this computer round a row differently in batches of different sizes.
@@ -35,7 +35,7 @@ _FIXED_ROPES = ("default", "linear", "llama3", "yarn")
 
 @dataclass(frozen=True)
 class Layer:
-    """Weights of one layer, [in, out]; biases are None where the checkpoint has none."""
+    """Weights of one layer, [in, out]; a bias that the checkpoint does not have is None."""
 
     attention_norm: Tensor
     qkv: Tensor
@@ -58,13 +58,13 @@ class LanguageModel:
     Attributes:
         outputs: number of tokens that can be sampled: speech codes, then END.
         row_multiple: rows are stepped in multiples of this.
-        rows_per_pass: rows are stepped together in groups of this many; None for all. So in float32 on a CPU a row
-            has the same bits in every batch.
+        rows_per_pass: rows are stepped in groups of this size; None for all together. With groups, a row in float32
+            on a CPU has the same bits in every batch.
         layers, heads, kv_heads, head_dim: the model's shape.
     """
 
     def __init__(self, model: LlamaForCausalLM, output_ids: Tensor, max_length: int) -> None:
-        """Takes over the weights of `model`, layer by layer, and leaves it empty.
+        """Moves the weights out of `model`, layer by layer.
 
         Args:
             model: on its device and in its type.
@@ -102,7 +102,7 @@ class LanguageModel:
 
     @property
     def _exact_type(self) -> bool:
-        """Whether the results of a row are meant to have the same bits in every batch."""
+        """Whether a row must have the same bits in every batch."""
         return bool(self.device.type == "cpu" and self.dtype == torch.float32)
 
     @property
@@ -118,7 +118,7 @@ class LanguageModel:
             before: the part that has been run; None at the beginning.
 
         Returns:
-            Keys and values of all tokens so far, and the logits of what follows.
+            Keys and values of all tokens so far, and the logits of the next token.
 
         Raises:
             ModelError: the logits are not finite.
@@ -145,7 +145,7 @@ class LanguageModel:
         logits = self._logits(x[-1:])
         if not torch.isfinite(logits).all():
             fault = f"the language model's logits are not finite in {self.dtype}"
-            raise ModelError(f"{fault}; take Searcher(..., dtype='float32')")
+            raise ModelError(f"{fault}; use Searcher(..., dtype='float32')")
         return Prefix(tuple(keys), tuple(values), logits)
 
     @torch.inference_mode()
@@ -166,7 +166,7 @@ class LanguageModel:
         return torch.cat(logits)
 
     def _pass(self, tokens: Tensor, cache: KeyValueCache, first: int, end: int) -> Tensor:
-        """Feeds its token to each row from `first` to before `end`."""
+        """Feeds one token to each of the rows `first` .. `end - 1`."""
         tokens, rows, position = tokens[first:end], end - first, cache.length
         x = self.embedding[self.output_ids[tokens]].float()
         rotation = self.rotations[len(cache.prefix) + position]
@@ -186,7 +186,7 @@ class LanguageModel:
         return self._logits(x)
 
     def flops(self, tokens: int, context: float, outputs: int) -> float:
-        """FLOPs of a pass: two for each weight and token, and the products of attention.
+        """Returns the FLOPs of a pass: two for each weight and token, and the products of attention.
 
         Args:
             tokens: fed, over all rows.
@@ -251,8 +251,8 @@ class LanguageModel:
     def _by_input(self, weight: Tensor) -> Tensor:
         """Returns a weight [out, in] as [in, out].
 
-        In float32 on a CPU it is also stored so: MKL's kernels are then faster for few rows, and those with AVX-512
-        round a row alike in all batches of two rows or more. Half precision is faster in the stored order.
+        In float32 on a CPU it is also stored in this order: MKL's kernels are then faster for few rows, and those with
+        AVX-512 round a row equally in all batches of two rows or more. Half precision is faster in the given order.
         """
         return weight.t().contiguous() if self._exact_type else weight.t()
 
@@ -265,7 +265,7 @@ class LanguageModel:
 
 
 def rounds_rows_alike(weight: Tensor) -> bool:
-    """Whether the product of a row and `weight` [in, out] has the same bits in batches of all sizes, on this computer.
+    """Returns whether a row times `weight` [in, out] has the same bits in batches of all sizes on this computer.
 
     The sizes tried are those at which MKL changes its kernel, with AVX2 and AVX-512.
     """
@@ -288,7 +288,7 @@ def _stack(*parts: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor | None]
 def _attend(
     query: Tensor, prefix_keys: Tensor, prefix_values: Tensor, keys: Tensor, values: Tensor
 ) -> Tensor:
-    """Attention of one token per row over the shared prompt and the row's own tokens.
+    """Computes the attention of one token per row over the shared prompt and the row's own tokens.
 
     Args:
         query: [rows, kv_heads, group, head_dim], scaled.

@@ -1,4 +1,4 @@
-"""How many rows fit into memory, and how much memory is used."""
+"""Computes how many rows fit into memory, and how much memory is used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def rows_that_fit(bytes_per_row: int, multiple: int, device: torch.device) -> in
 
     Args:
         bytes_per_row: memory that one row needs.
-        multiple: in which rows are stepped.
+        multiple: the result is a multiple of this.
         device: of the language model.
     """
     if device.type == "cuda":
@@ -37,7 +37,7 @@ def _container_limit() -> float:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch could not allocate memory; on a CPU only its message shows that."""
+    """Returns whether torch could not allocate memory; on a CPU only its message shows that."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
@@ -45,7 +45,7 @@ def memory_used(device: torch.device) -> int:
     """Returns the bytes of memory in use: on a GPU the most allocated so far, else this process's resident set now.
 
     The resident set is a sample. The peak of a search on a CPU is the largest of the samples that its sampler
-    takes after each sampling stage, and does not include what was used only in between.
+    takes after each sampling stage, and does not include memory that was used only between two samples.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)

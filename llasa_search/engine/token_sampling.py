@@ -1,4 +1,4 @@
-"""Samples tokens: a stateless random number for each row and position, put through the inverse CDF."""
+"""Samples tokens by the inverse CDF of a stateless random number for each row and position."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHIFTS = (30, 27, 31)
 def mix(*parts: int) -> int:
     """Returns a 64-bit key from whole numbers; different numbers give unrelated keys.
 
-    SplitMix64's finaliser (Steele, Lea and Flood 2014) over each part in turn.
+    It applies SplitMix64's finaliser (Steele, Lea and Flood 2014) to each part in turn.
     """
     key = 0
     for part in parts:
@@ -70,7 +70,7 @@ def draw(logits: Tensor, keys: Tensor, position: int, sampling: Sampling) -> Ten
         weakest = probabilities.topk(sampling.top_k).values[:, -1:]
         probabilities = probabilities.where(probabilities >= weakest, 0.0)
     if sampling.top_p < 1:
-        weakest = _weakest_of_nucleus(probabilities, sampling.top_p)
+        weakest = _lowest_kept_by_top_p(probabilities, sampling.top_p)
         probabilities = probabilities.where(probabilities >= weakest, 0.0)
     cumulative = probabilities.cumsum(-1)
     # The first token whose cumulative probability reaches u > 0 has a probability above 0 itself.
@@ -78,8 +78,8 @@ def draw(logits: Tensor, keys: Tensor, position: int, sampling: Sampling) -> Ten
     return torch.searchsorted(cumulative, target).squeeze(-1)
 
 
-def _weakest_of_nucleus(probabilities: Tensor, top_p: float) -> Tensor:
-    """The probability [rows, 1] of the last token that top-p keeps."""
+def _lowest_kept_by_top_p(probabilities: Tensor, top_p: float) -> Tensor:
+    """Returns the probability [rows, 1] of the last token that top-p keeps."""
     ordered = _sort(probabilities)
     cumulative = ordered.cumsum(-1)
     dropped = (cumulative <= (1 - top_p) * cumulative[:, -1:]).sum(-1, keepdim=True)

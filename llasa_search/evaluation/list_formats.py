@@ -1,4 +1,4 @@
-"""Formats of lists: each line becomes fields, by the names that JSON lines use.
+"""Formats of lists. Each line is parsed into fields, which have the names of JSON lines.
 
 A format is a function that makes the parser of a file's lines; `parser_of` chooses it. Fields are `id`, `text`,
 `wav` or `wavs`, `prompt`, `prompt_text` and `language`; no format has all of them.
@@ -84,7 +84,7 @@ def columns_of(path: Path) -> Parser:
 
     A line is `id|prompt text|prompt wav|text`, optionally with a human's recording as a fifth field; or, as its
     scripts also accept, `id|text` and `id|text|prompt wav`. A file must be one that exists, or have the ending of
-    a recording: else a text with a `|` would be cut there.
+    a recording; without this rule, a text with a `|` would be split there.
     """
 
     def parse(line: str) -> Fields:
@@ -119,7 +119,7 @@ def _is_recording(path: Path) -> bool:
 def kaldi_of(path: Path) -> Parser:
     """Returns the parser of Kaldi's `text`: an id, white space, and the text.
 
-    A `wav.scp` beside it names the recordings, likewise: an id, white space, and a path. Commands, which Kaldi
+    A `wav.scp` beside it names the recordings: an id, white space, and a path. Commands, which Kaldi
     would run, are refused.
 
     Raises:

@@ -25,8 +25,8 @@ class Estimate:
 
     Attributes:
         value: the ratio.
-        low: lower end of the interval; NaN where there is none (one text, or 0 divided by 0).
-        high: upper end, likewise.
+        low: lower end of the interval; NaN without an interval (one text, or 0 divided by 0).
+        high: upper end, or NaN.
     """
 
     value: float
@@ -110,9 +110,9 @@ def difference(errors: ArrayLike, others: ArrayLike, words: ArrayLike) -> Estima
 
 
 def share_removed(before: ArrayLike, after: ArrayLike, floor: ArrayLike) -> Estimate:
-    """Returns the share of the errors `before` beyond `floor` that is gone `after`; all are errors [texts].
+    """Returns the share of the errors `before` above `floor` that are removed `after`; all are errors [texts].
 
-    The interval is wide, and says nothing, where `before` hardly exceeds `floor`.
+    The interval is wide and without meaning if `before` hardly exceeds `floor`.
 
     >>> share_removed([4, 4], [2, 3], [1, 1]).value
     0.5

@@ -1,1 +1,1 @@
-"""How a strategy obtains speech: the sampler, its rows, the state and the trace of a search."""
+"""Sampling for strategies: the sampler, its rows, the state and the trace of a search."""

@@ -42,7 +42,7 @@ def joined(text: str, steps: Sequence[Candidate]) -> Candidate:
     """Returns one candidate for the whole text, with the index of the last step; its audio is not decoded yet.
 
     Args:
-        text: what the steps should say together.
+        text: the text of all steps together.
         steps: trimmed, in their order.
     """
     reasons = {step.finish_reason: None for step in steps if step.finish_reason != "stop"}

@@ -1,4 +1,4 @@
-"""Unfinished speech, as a strategy holds it."""
+"""Rows of unfinished speech, which strategies pass to the sampler and the scorer."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Rows:
         return self._batches
 
     def _order(self) -> list[int]:
-        """Where each row stands in the batches, one after the other."""
+        """Returns the position of each row in the concatenated batches."""
         self._check()
         names = [name for batch in self._batches for name in batch.names]
         places = {name: place for place, name in enumerate(names)}
@@ -123,11 +123,13 @@ class Rows:
 
     def _check(self) -> None:
         if self._used:
-            raise LlasaSearchError("these Rows were used up by extend or select; go on with what it returned")
+            raise LlasaSearchError(
+                "these Rows were used up by extend or select; use the rows that it returned"
+            )
 
 
 def rearranged(batch: Batch, wanted: Sequence[tuple[int, Row]], at_once: int) -> list[Batch]:
-    """The batch, now with those rows that continue one of its own; halved where they are too many.
+    """Returns the batch with the rows that continue one of its rows, in halves if they are too many.
 
     Args:
         batch: changed by this.
@@ -147,7 +149,7 @@ def rearranged(batch: Batch, wanted: Sequence[tuple[int, Row]], at_once: int) ->
 
 
 def best_live_row(batches: Sequence[Batch], last_reward: Callable[[int], float]) -> tuple[Batch, int] | None:
-    """The batch and the slot of the row to finish if only one can be, among the longest; None without rows.
+    """Returns the batch and the slot of the row to finish if only one can be; None without rows.
 
     Args:
         batches: live ones; the shorter ones have waited for memory, and need more tokens than the reserve holds.

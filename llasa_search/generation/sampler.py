@@ -1,4 +1,4 @@
-"""How a strategy obtains speech: `Sampler` starts, extends and forks `Rows` within the budget."""
+"""Sampling for strategies: `Sampler` starts, extends and forks `Rows` within the budget."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Sampler:
         llasa: the model and its codec.
         prompt: text, voice and history.
         sampling: how tokens are sampled.
-        seed: root i has the key mix(seed, i), whatever else is sampled.
+        seed: root i has the key mix(seed, i), independent of all other rows.
         tracker: the budget and the ledger.
         minimum, maximum: fewest and most speech tokens of a candidate, END not counted.
         expected: speech tokens that reading the text usually takes.
@@ -59,7 +59,7 @@ class Sampler:
         tracker: BudgetTracker,
         later: Need = NOTHING,
     ) -> None:
-        """Lays the prompt out; runs no model.
+        """Computes the token ids and the limits of the prompt; runs no model.
 
         Raises:
             InputError: the voice has no transcript.
@@ -291,7 +291,7 @@ class Sampler:
         return finished[0] if finished else None
 
     def finish_from_reserve(self) -> Candidate:
-        """Finishes this prompt's best live row, else a new one, from the reserve, whatever other limit is reached.
+        """Finishes the best live row of this prompt, or else a new one, from the reserve, also after another limit.
 
         Raises:
             BudgetSpent: the wall limit has passed before the row's first token.
@@ -399,7 +399,7 @@ class Sampler:
             return []
 
     def _stepped(self, batch: Batch) -> list[Finished] | None:
-        """Steps a batch; None where memory runs out. (Here the error no longer holds the memory.)"""
+        """Steps a batch; returns None if memory runs out. (After the return, the error does not keep the memory.)"""
         rows = len(batch)
         try:
             with self.tracker.call(FORWARD_PASS, rows * batch.passes):

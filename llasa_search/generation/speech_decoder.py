@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class SpeechDecoder:
-    """Decodes what one prompt's rows and candidates say, after the codes of the voice prompt and the history.
+    """Decodes the rows and candidates of one prompt, after the codes of the voice prompt and the history.
 
     Args:
-        llasa: its codec decodes.
+        llasa: has the codec.
         prompt: its voice and its history are the context.
         tracker: its ledger counts seconds and FLOPs; its reserve holds the cost of the longest candidate.
         longest: frames of the longest candidate.
@@ -72,7 +72,7 @@ class SpeechDecoder:
         return list(self._decode(*split_at_end(codes, self.context, frames)))
 
     def _decode(self, rows: Sequence[Codes], context: NDArray[np.int32]) -> Iterator[Audio]:
-        """Yields audio after `context`, [frames], or [rows, frames] if each row has its own; that is cut off."""
+        """Yields audio after `context`, [frames], or [rows, frames] for one per row; the context's audio is removed."""
         tracker, done = self._tracker, 0
         while done < len(rows):
             per_row = self._before(context) + max(map(len, rows))
@@ -84,7 +84,7 @@ class SpeechDecoder:
             done += size
 
     def _call(self, rows: Sequence[Codes], context: NDArray[np.int32]) -> list[Audio]:
-        """One call of the codec, counted."""
+        """Calls the codec once, and counts the cost."""
         codec, start, ledger = self._llasa.codec, time.perf_counter(), self._tracker.ledger
         with ledger.stage("codec"):
             speech = codec.decode(rows, context)

@@ -28,14 +28,14 @@ PREFIXES = 16
 
 @dataclass
 class SearchState:
-    """What all samplers of one search share.
+    """The data that all samplers of one search share.
 
     Attributes:
         text: the whole text of the search.
         prefixes: prefilled prompts, by their token ids.
         rows: every row so far, by the index of its candidate.
         next_index: the lowest index above those of all rows.
-        live: the batches sampled last: what can still be finished when a search ends early.
+        live: the batches sampled last, which can be finished when a search ends early.
         finished: every finished candidate of the whole text.
         trace: every row's forks, partial rewards and end.
     """
@@ -67,7 +67,7 @@ class SearchState:
         return prefix
 
     def begin(self, roots: Sequence[Row], text: str) -> None:
-        """Records rows that begin without a token and should say `text`."""
+        """Records rows of `text` that start without a token."""
         for root in roots:
             self.rows[root.index] = root
             self.next_index = max(self.next_index, root.index + 1)

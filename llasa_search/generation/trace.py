@@ -17,8 +17,8 @@ class Check:
 
     Attributes:
         tokens: speech tokens scored.
-        reward: by which rows of this length were compared; NaN where a verifier abstained or was skipped,
-            -inf where a verifier failed.
+        reward: the partial reward; NaN where a verifier abstained or was skipped, -inf where a verifier
+            failed.
         scores: by the verifier's printed expression.
     """
 
@@ -33,13 +33,13 @@ class Node:
 
     Attributes:
         index: of the candidate that it became or would have become.
-        text: what it should say: the whole text, or the text of one step.
+        text: the text to speak: the whole text, or that of one step.
         parent: index of the row that it was forked from, or of the step before it; None for a root.
         start: speech tokens that it shares with its parent.
         checks: its partial scores, in order.
         tokens: speech tokens so far, or at its end.
         end: "finished", "cut", or None while it is live.
-        why: its finish reason ("stop", "length"), or why it was cut.
+        why: its finish reason ("stop", "length"), or why it was pruned.
     """
 
     index: int

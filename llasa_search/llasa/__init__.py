@@ -1,1 +1,1 @@
-"""What knows Llasa: prompt format, loading, codec, durations, context window."""
+"""Code that is specific to Llasa: prompt format, loading, codec, durations, context window."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from transformers import Xcodec2FeatureExtractor, Xcodec2Model
 
 CONTEXT_FRAMES = 50
-"""Codes decoded before the speech and then cut: one second, the reach of the codec's decoder."""
+"""Codes decoded before the speech, whose audio is removed: one second, the receptive field of the decoder."""
 
 FRAMES_PER_CALL = 8192
 """Frames decoded in one call, to bound memory."""
@@ -62,7 +62,7 @@ class Codec:
         """Decodes several rows of codes.
 
         Rows of equal length are decoded together and none is padded, because padding would change the audio.
-        The last 50 codes of the context are decoded before each row, and their samples are cut.
+        The last 50 codes of the context are decoded before each row, and their samples are removed.
 
         Args:
             rows: codes [frames] each.
@@ -86,7 +86,7 @@ class Codec:
         return [speech[index] for index in range(len(rows))]
 
     def flops(self, frames: int) -> float:
-        """FLOPs of decoding `frames` frames: two for each weight, without attention."""
+        """Returns the FLOPs of decoding `frames` frames: two for each weight, without attention."""
         decoding = (self._model.quantizer, self._model.acoustic_decoder)
         return 2.0 * frames * sum(weight.numel() for module in decoding for weight in module.parameters())
 

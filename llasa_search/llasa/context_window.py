@@ -1,4 +1,4 @@
-"""Lays a prompt out in the model's context window, and bounds the length of its speech."""
+"""Fits a prompt into the model's context window, and bounds the length of its speech."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CERTAIN = 0.95
 
 @dataclass(frozen=True)
 class Fit:
-    """A prompt laid out.
+    """The token ids of a prompt, and the bounds of its speech.
 
     Attributes:
         text_ids: token ids up to the start of speech.
@@ -40,18 +40,18 @@ class Fit:
 
 
 def fit(prompt: Prompt, sampling: Sampling, form: PromptFormat, hop: int, rate: float, window: int) -> Fit:
-    """Lays a prompt out, before any model runs.
+    """Computes the token ids of a prompt and the bounds of its speech, before any model runs.
 
     Args:
         prompt: text, voice and history.
-        sampling: may set the shortest and longest speech; else the text does.
+        sampling: may set the shortest and longest speech; by default, they depend on the text.
         form: the prompt format.
         hop: samples per code.
         rate: codes per second.
         window: tokens that the model can hold.
 
     Raises:
-        InputError: the voice has no transcript, or the text holds a marker of the model.
+        InputError: the voice has no transcript, or the text contains a marker of the model.
     """
     text_ids = form.prompt_ids(_everything(prompt, prompt.text), np.zeros(0, np.int32))
     low, high = _seconds(prompt.text, sampling)
@@ -99,14 +99,14 @@ def within(
 
 
 def _seconds(text: str, sampling: Sampling) -> tuple[float, float]:
-    """Fewest and most seconds that speech of the text may take."""
+    """Returns the fewest and the most seconds that speech of the text may take."""
     low, high = seconds_range(text)
     high = sampling.max_seconds or max(high, sampling.min_seconds or 0)
     return sampling.min_seconds or min(low, high), high
 
 
 def _everything(prompt: Prompt, text: str) -> str:
-    """The transcript of the voice, the text of the history and the text, joined."""
+    """Returns the transcript of the voice, the text of the history and the text, joined."""
     voice = prompt.voice
     if voice is not None and not voice.text:
         raise InputError(f"the voice prompt {voice.name!r} has no transcript; give it: Voice(..., text=...)")
@@ -115,6 +115,6 @@ def _everything(prompt: Prompt, text: str) -> str:
 
 
 def _codes_before(prompt: Prompt, hop: int) -> int:
-    """Number of codes of voice and history; the codec appends one sample to a voice."""
+    """Returns the number of codes of voice and history; the codec appends one sample to a voice."""
     voice = 0 if prompt.voice is None else len(prompt.voice.audio) // hop + 1
     return voice + sum(len(step.codes) for step in prompt.history)

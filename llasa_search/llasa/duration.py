@@ -1,4 +1,4 @@
-"""How long speech of a text may be: END is forbidden before the minimum, and rows are cut at the maximum."""
+"""The range of durations of a text: END is forbidden before the minimum, and rows end at the maximum."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TYPICAL_RATE = 15.0
 characters, including the space."""
 
 FASTEST, SLOWEST = 2.0, 0.4
-"""Factors of the typical rate. Our choice: fast and slow readers are inside, silence and loops are not."""
+"""Factors of the typical rate. Our choice: they include fast and slow readers, and exclude silence and loops."""
 
 PAUSE_SECONDS = 1.0
 """Added at the slowest rate, for silence at the edges."""

@@ -36,12 +36,12 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def find_model(model: str, codec: str | None) -> tuple[str, str]:
-    """Where the language model and its codec are: folders or hub ids.
+    """Returns the folders or hub ids of the language model and its codec.
 
     Args:
         model: "tiny" (in the package), a folder, or a hub id. A folder with `language_model/` and `codec/` in
             it is a pair.
-        codec: a folder or hub id; None for the pair's own, else X-codec2.
+        codec: a folder or hub id; None for that of the pair, or else X-codec2.
 
     Raises:
         InputError: there is no such model or codec.
@@ -68,7 +68,7 @@ def find_model(model: str, codec: str | None) -> tuple[str, str]:
 
 
 def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """The type of the weights; "auto" is bfloat16 on a GPU and float32 on a CPU.
+    """Returns the type of the weights; "auto" is bfloat16 on a GPU and float32 on a CPU.
 
     Raises:
         InputError: it is not one of float32, bfloat16, float16 and auto.
@@ -82,7 +82,7 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
 
 @explain_missing_imports()
 def load_tokenizer(where: str) -> PreTrainedTokenizerBase:
-    """The language model's tokenizer."""
+    """Returns the language model's tokenizer."""
     from transformers import AutoTokenizer
 
     options = {"config": _config(where, "the language model", "llama"), "trust_remote_code": False}
@@ -94,10 +94,10 @@ def load_tokenizer(where: str) -> PreTrainedTokenizerBase:
 
 @explain_missing_imports()
 def load_language_model(where: str, device: torch.device, dtype: torch.dtype) -> LlamaForCausalLM:
-    """The language model, on its device.
+    """Returns the language model, on its device.
 
     Raises:
-        ModelError: it cannot be found, is no Llama, or lacks weights.
+        ModelError: it cannot be found, is not a Llama, or weights are missing.
     """
     from transformers import LlamaForCausalLM
 
@@ -109,10 +109,10 @@ def load_language_model(where: str, device: torch.device, dtype: torch.dtype) ->
 
 @explain_missing_imports()
 def load_codec(where: str, device: torch.device) -> Codec:
-    """The codec, in float32, on its device.
+    """Returns the codec, in float32, on its device.
 
     Raises:
-        ModelError: it cannot be found, is no X-codec2, or lacks weights.
+        ModelError: it cannot be found, is not an X-codec2, or weights are missing.
     """
     from transformers import Xcodec2FeatureExtractor, Xcodec2Model
 
@@ -125,7 +125,7 @@ def load_codec(where: str, device: torch.device) -> Codec:
 
 
 def _config(where: str, what: str, model_type: str) -> Any:
-    """The configuration of a checkpoint, which must be of this type."""
+    """Returns the configuration of a checkpoint, which must be of this type."""
     from transformers import AutoConfig
 
     config = _load(AutoConfig.from_pretrained, where, what, trust_remote_code=False)
@@ -138,7 +138,7 @@ def _config(where: str, what: str, model_type: str) -> Any:
 
 
 def _load_model(kind: Any, where: str, what: str, dtype: torch.dtype) -> Any:
-    """A model with all of its weights, as transformers loads it."""
+    """Returns a model with all of its weights, as transformers loads it."""
     model, report = _load(partial(load_without_code, kind), where, what, dtype=dtype)
     require_complete(report, kind.__name__, where)
     return model

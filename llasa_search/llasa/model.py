@@ -32,7 +32,7 @@ class Llasa:
         format_name: its name, with arguments, as it was given or found.
         language_model: the language model, ready for sampling.
         codec: encodes and decodes speech.
-        max_length: most tokens of prompt and speech together.
+        max_length: maximum number of tokens of prompt and speech together.
         embedded: whether the codec is the package's own; the package's own verifiers are trained on its speech.
     """
 
@@ -79,7 +79,7 @@ class Llasa:
                 such as "llasa:assistant_prefix='Speaker kore '"; or a class or function of a tokenizer.
 
         Raises:
-            InputError: no such model, device or dtype.
+            InputError: there is no such model, device or dtype.
             ModelError: a checkpoint cannot be found, fits no prompt format, or does not fit the other.
         """
         require_known(prompt_format)
@@ -90,7 +90,7 @@ class Llasa:
         loaded_codec = loading.load_codec(codec_where, place)
         if loaded_codec.codebook_size != form.codebook_size:
             raise ModelError(
-                f"{where} speaks {form.codebook_size} codes, but the codec {codec_where} has "
+                f"{where} has {form.codebook_size} speech codes, but the codec {codec_where} has "
                 f"{loaded_codec.codebook_size}; name the codec it was trained with: codec=..."
             )
         weights_on_device = loading.load_language_model(where, place, weights)
@@ -115,16 +115,16 @@ class Llasa:
 
     @in_one_thread  # the feature extractor follows torch's default dtype, which loaders change
     def encode(self, audio: Audio) -> Codes:
-        """Codes, 0-based int32 [frames], of float32 mono speech at `sample_rate`."""
+        """Returns the codes, 0-based int32 [frames], of float32 mono speech at `sample_rate`."""
         return self.codec.encode(audio)
 
     def decode(self, rows: Sequence[Codes], context: Codes | None = None) -> list[Audio]:
-        """Speech, float32 [samples], of rows of codes; see `Codec.decode`."""
+        """Returns the speech, float32 [samples], of rows of codes; see `Codec.decode`."""
         return self.codec.decode(rows, context)
 
     @in_one_thread
     def voice_codes(self, voice: Voice | None) -> Codes:
-        """Codes of a voice prompt, encoded once; empty without a voice."""
+        """Returns the codes of a voice prompt, which is encoded once; empty without a voice."""
         if voice is None:
             return np.zeros(0, np.int32)
         if voice.id not in self._voices:

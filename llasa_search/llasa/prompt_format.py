@@ -72,9 +72,9 @@ class LlasaFormat:
 
     The user's turn is the instruction, then the text between two markers. The assistant's turn is left open after a
     prefix, the start of speech and the codes so far (arXiv 2502.04128 and the model cards). The model's own chat
-    template wraps the turns; it may add a system prompt or a prefix of its own.
+    template wraps the turns; it may add a system prompt or another prefix.
 
-    A subclass with other defaults is a format of its own, such as one with other markers.
+    A subclass with other defaults is another format, such as one with other markers.
 
     Args:
         tokenizer: the model's own.

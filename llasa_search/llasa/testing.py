@@ -58,18 +58,18 @@ class PromptFormatContract:
         assert type(form).matches(self.tokenizer()) == self.found
 
     def test_languages_are_codes(self, form: PromptFormat) -> None:
-        """There is at least one, from Whisper's list."""
+        """The format has at least one language, from Whisper's list."""
         assert form.languages and form.languages <= set(LANGUAGES)
 
     def test_speech_codes_have_tokens_of_their_own(self, form: PromptFormat) -> None:
-        """No two codes share a token, and END is none of them."""
+        """Each code has a different token, and END has another one."""
         assert form.speech_ids.shape == (form.codebook_size,) and form.codebook_size > 0
         ids = {*form.speech_ids.tolist(), form.end_id}
         assert len(ids) == form.codebook_size + 1
         assert max(ids) < len(self.tokenizer())
 
     def test_the_prompt_has_the_text_once(self, form: PromptFormat) -> None:
-        """The text's own tokens are in it, whatever surrounds them; another text changes these only."""
+        """The prompt contains the tokens of the text, and another text changes these only."""
         tokenizer = self.tokenizer()
         ids, other = (
             form.prompt_ids(self.text, NO_CODES),
@@ -88,7 +88,7 @@ class PromptFormatContract:
         assert form.prompt_ids(self.text, codes) == expected
 
     def test_the_same_text_gives_the_same_prompt(self, form: PromptFormat) -> None:
-        """Another object gives it too."""
+        """A second instance gives the same prompt."""
         other = self.make(self.tokenizer())
         assert form.prompt_ids(self.text, NO_CODES) == other.prompt_ids(self.text, NO_CODES)
 

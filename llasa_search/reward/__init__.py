@@ -1,4 +1,4 @@
-"""Rewards: what a search maximises, composed from verifiers, printed and read back. NumPy only."""
+"""Rewards, which a search maximises: their composition, printed form and parsing. It needs NumPy only."""
 
 from llasa_search.reward.base import Condition, Gated, Reward, WeightedSum
 from llasa_search.reward.compose import Harmonic, Lexicographic, MaxRank, Pareto, RankAverage, ZScore

@@ -1,4 +1,4 @@
-"""Rewards: what a search maximises, composed from verifiers by arithmetic.
+"""Rewards, which a search maximises, composed from verifiers by arithmetic.
 
 A reward takes utilities (one array in [0, 1] per verifier, NaN where the verifier failed) and returns one number per
 candidate, NaN where it is unknown. A condition is used like a utility: 1 where it holds, 0 where it does not. The

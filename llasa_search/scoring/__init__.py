@@ -1,1 +1,1 @@
-"""How a strategy obtains scores: scorer, cascade, gate, isolation of third-party code."""
+"""Scoring for strategies: scorer, cascade, gate, isolation of third-party code."""

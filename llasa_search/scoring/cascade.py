@@ -1,4 +1,4 @@
-"""The cascade: cheap verifiers score every candidate, expensive ones only those that can still win."""
+"""The cascade: cheap verifiers score every candidate, expensive ones only those that can still be the best."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from llasa_search.scoring.score_all import BATCH, unscored
 from llasa_search.verifiers.base import Verifier
 
 FIRST_BATCH = 2
-"""Small, so that a reward to beat is known soon. Batches double up to `BATCH`."""
+"""The first batch is small, so that a lower bound of the best reward is known early. Batches double up to `BATCH`."""
 
 TYPICAL_SECONDS = 3.0
-"""Length of an utterance by which the costs of verifiers are compared."""
+"""Seconds of the utterance for which the costs of verifiers are compared."""
 
 FLOPS_PER_SECOND = 3e10
-"""What one CPU core reaches in the built-in verifiers' models: measured between 2e10 and 5e10."""
+"""FLOPs per second of one CPU core in the models of built-in verifiers; measured: 2e10 to 5e10."""
 
 
 def score_contenders(
@@ -41,7 +41,7 @@ def score_contenders(
         out_of_time: whether the budget's time is spent.
 
     Returns:
-        The candidates that can still win and are not fully scored, because time ran out.
+        The candidates that can still be the best and are not fully scored, because the time is spent.
     """
     required, size = by_cost(reward.required), FIRST_BATCH
     while contenders := _contenders(reward, candidates, best):
@@ -60,12 +60,12 @@ def score_contenders(
 
 
 def _contenders(reward: Reward, candidates: Sequence[Candidate], best: int) -> list[Candidate]:
-    """Candidates not fully scored that may still be among the best, from the highest bound down."""
+    """Returns candidates that are not fully scored and may be among the best, from the highest bound down."""
     by_index = sorted(candidates, key=lambda candidate: candidate.index)
     bounds = rewards(reward, by_index, bound=True)
     contenders, known = list[Candidate](), 0
     for i in ranking(bounds):
-        # Behind `best` fully scored candidates, a bound is at most their reward, and loses a tie.
+        # A bound that ranks below `best` fully scored candidates cannot exceed their rewards, and ties go to them.
         if math.isnan(bounds[i]) or known == best:
             break
         if unscored(reward.required, by_index[i]):
@@ -76,18 +76,18 @@ def _contenders(reward: Reward, candidates: Sequence[Candidate], best: int) -> l
 
 
 def by_cost(verifiers: Sequence[Verifier]) -> list[Verifier]:
-    """Verifiers from the cheapest to the most expensive per utterance."""
+    """Returns the verifiers from the cheapest to the most expensive per utterance."""
     return sorted(verifiers, key=_cost_seconds)
 
 
 def _cost_seconds(verifier: Verifier) -> float:
-    """Seconds of a CPU core for one utterance: by its FLOPs, else by its declared `cost`."""
+    """Returns the seconds of a CPU core for one utterance, by its FLOPs or else by its declared `cost`."""
     flops = flops_of(verifier, TYPICAL_SECONDS)
     return TYPICAL_SECONDS * verifier.cost if math.isnan(flops) else flops / FLOPS_PER_SECOND
 
 
 def flops_of(verifier: Verifier, seconds: float) -> float:
-    """FLOPs to score one utterance of `seconds`; NaN where the verifier does not know."""
+    """Returns the FLOPs to score one utterance of `seconds`; NaN if they are unknown."""
     try:
         return float(verifier.flops(seconds))
     except Exception:  # a verifier that cannot count its FLOPs still scores
@@ -95,6 +95,6 @@ def flops_of(verifier: Verifier, seconds: float) -> float:
 
 
 def is_scored(candidate: Candidate, verifiers: Sequence[Verifier]) -> bool:
-    """Whether every verifier gave the candidate a value."""
+    """Returns whether every verifier gave the candidate a value."""
     scores = [candidate.scores.get(str(verifier)) for verifier in verifiers]
     return all(score is not None and score.status == "scored" for score in scores)

@@ -1,4 +1,4 @@
-"""Warns of verifiers that cannot be trusted: judges of a verifier's own family, and speech out of domain."""
+"""Warns about judges of the same model family as a verifier, and about speech out of a verifier's domain."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def warn_same_family(judges: Iterable[Verifier], verifiers: Iterable[Verifier]) 
 
 
 def warn_out_of_domain(verifiers: Iterable[Verifier]) -> None:
-    """Warns of embedded verifiers that are to score speech which the embedded model did not make."""
+    """Warns about embedded verifiers, for speech that the embedded model did not generate."""
     embedded = dict.fromkeys(str(each) for each in verifiers if each.is_embedded)
     if embedded:
         warn(

@@ -1,4 +1,4 @@
-"""The free gate: keeps broken speech from winning when no verifier scores the words."""
+"""The free gate: excludes truncated and looping speech if no verifier scores the spoken text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def gated(reward: Reward, gate: Gate = "auto") -> Reward:
     """
     if gate not in ("auto", None):
         raise InputError(
-            f"gate={gate!r:.80}: 'auto' or None; a gate of your own is written as speaker.given(wer <= 0.05)"
+            f"gate={gate!r:.80}: 'auto' or None; write another gate as speaker.given(wer <= 0.05)"
         )
     if gate is None or any(verifier.content for verifier in reward.required):
         return reward

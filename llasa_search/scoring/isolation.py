@@ -1,4 +1,4 @@
-"""Third-party code: it changes neither the process, nor other threads, nor the scores of other utterances."""
+"""Isolates third-party code, so that it changes neither the process, nor other threads, nor other scores."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _restore_torch() -> Callable[[], None]:
 
 
 def _restore_logging() -> Callable[[], None]:
-    """Also of warnings, without `catch_warnings`: that makes Python repeat every warning it has shown."""
+    """Restores warning filters too, without `catch_warnings`, which makes Python repeat all earlier warnings."""
     handlers, level = logging.root.handlers[:], logging.root.level
     filters, content, show = warnings.filters, warnings.filters[:], warnings.showwarning
 
@@ -108,7 +108,7 @@ def _restore_streams() -> Callable[[], None]:
 def safe_scores(
     verifier: Verifier, utterances: Sequence[Utterance], out_of_time: Callable[[], bool] = lambda: False
 ) -> list[Score]:
-    """Returns one valid score for each utterance, whatever the verifier does.
+    """Returns one valid score for each utterance, also if the verifier misbehaves.
 
     The verifier gets read-only copies. A batch that fails as a whole is scored again one by one, so that one
     bad utterance fails alone; once `out_of_time`, the rest fails as the batch did. Unfinished speech shorter
@@ -140,7 +140,7 @@ def _score(verifier: Verifier, batch: Sequence[Utterance], out_of_time: Callable
 
 
 def _failed_or_abstained(verifier: Verifier, utterance: Utterance, failed: Score) -> Score:
-    """Failing on finished speech below the verifier's minimum counts as abstaining."""
+    """Returns the failed score, or an abstention for finished speech below the verifier's minimum."""
     if utterance.seconds >= verifier.min_seconds:
         return failed
     short = f"{utterance.seconds:.2f} s is too short for {verifier}"
@@ -148,7 +148,7 @@ def _failed_or_abstained(verifier: Verifier, utterance: Utterance, failed: Score
 
 
 def _valid(given: object) -> Score:
-    """The score itself if it is valid, else a failed one that says why."""
+    """Returns the score if it is valid, or else a failed one with the reason."""
     if not isinstance(given, Score):
         return Score(math.nan, f"returned {short_repr(given)}, which is not a Score", "failed")
     if given.status in ("failed", "abstained"):
@@ -165,7 +165,7 @@ def _valid(given: object) -> Score:
 
 
 def _copy(utterance: Utterance) -> Utterance:
-    """The utterance with read-only arrays of its own: torch would write through a shared view."""
+    """Returns the utterance with read-only copies of its arrays, because torch would write through a view."""
     voice = copy(utterance.voice)
     if voice is not None:
         voice.audio = _read_only(voice.audio)

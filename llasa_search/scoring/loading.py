@@ -19,8 +19,8 @@ def load_verifiers(verifiers: Sequence[Verifier], device: str = "auto", dtype: s
 
     Args:
         verifiers: those that are loaded already stay as they are.
-        device: for each verifier that has no device of its own.
-        dtype: likewise.
+        device: for each verifier without a device.
+        dtype: for each verifier without a dtype.
 
     Raises:
         LlasaSearchError: a verifier's own, or a `ModelError` in place of any other exception.
@@ -39,7 +39,7 @@ def load_verifiers(verifiers: Sequence[Verifier], device: str = "auto", dtype: s
 
 
 def check_verifiers(verifiers: Sequence[Verifier], prompt: Prompt) -> None:
-    """Lets loaded verifiers refuse a prompt before anything is sampled.
+    """Checks with loaded verifiers that they accept a prompt, before anything is sampled.
 
     Raises:
         LlasaSearchError: a verifier's own, or a `ModelError` in place of any other exception.

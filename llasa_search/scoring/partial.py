@@ -1,4 +1,4 @@
-"""Unfinished speech: which verifiers can score it, and how much of it they need."""
+"""Unfinished speech: selects the verifiers that can score it, and the audio that they need."""
 
 from __future__ import annotations
 

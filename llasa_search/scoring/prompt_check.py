@@ -1,4 +1,4 @@
-"""Checks that a voice prompt says its transcript: else the candidates say words of the prompt."""
+"""Checks that a voice prompt matches its transcript; if not, candidates contain words of the prompt."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ADVICE = "correct the transcript, or turn this check off (check_prompt=False, --
 
 
 class PromptCheck:
-    """Warns about voice prompts that do not say their transcripts. Each voice is checked once."""
+    """Warns about voice prompts that do not match their transcripts. Each voice is checked once."""
 
     def __init__(self) -> None:
         self._checked: set[tuple[str, str]] = set()
@@ -38,7 +38,7 @@ class PromptCheck:
         Args:
             voice: with its transcript.
             verifiers: loaded; the first that transcribes and counts errors is used.
-            embedded: whether the model is the package's own; other voices are unknown to the embedded recogniser.
+            embedded: whether the model is the package's own; the embedded recogniser is for its voices only.
         """
         recognisers = [
             each for each in verifiers if each.can_transcribe and (embedded or not each.is_embedded)
@@ -49,7 +49,7 @@ class PromptCheck:
         self._checked.add(key)
         try:
             language = language_of(voice.text, known=known_languages(recognisers[:1]))
-        except InputError:  # a transcript too short to tell
+        except InputError:  # the transcript is too short
             return
         for recogniser in recognisers:
             rate, said = _error_rate(recogniser, voice, voice.text, language)
@@ -64,7 +64,7 @@ class PromptCheck:
 
 
 def _error_rate(recogniser: Verifier, voice: Voice, text: str, language: str) -> tuple[float | None, str]:
-    """The error rate of a recogniser's transcript, and the transcript; None if it cannot tell."""
+    """Returns the error rate of a recogniser's transcript, or None if it cannot count errors, and the transcript."""
     try:
         with isolated():
             said = recogniser.transcribe([voice.audio], [voice.sample_rate], language)[0]
@@ -75,7 +75,7 @@ def _error_rate(recogniser: Verifier, voice: Voice, text: str, language: str) ->
 
 
 def _compare_length(voice: Voice, text: str, language: str) -> None:
-    """Warns if nobody can say the transcript in the time of the recording."""
+    """Warns if the recording is too short or too long for the transcript."""
     try:
         low, high = plausible_seconds(text, language)
     except InputError:  # a text without letters, or in a language of unknown pace

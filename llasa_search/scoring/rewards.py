@@ -1,4 +1,4 @@
-"""Rewards from scores."""
+"""Computes rewards from scores."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def combined(reward: Reward, scores: Sequence[Mapping[str, Score]], bound: bool 
         known = _utility(source, values(verifier, scores))
         missing = [bound and not has_score(verifier, found) for found in scores]
         utilities[str(source)] = np.where(missing, 1.0, known)
-    # Sums that are equal but for rounding must tie.
+    # Sums that differ only by rounding must tie.
     return reward(utilities).round(9)
 
 
@@ -75,11 +75,11 @@ def scores_of(candidates: Sequence[Candidate]) -> list[dict[str, Score]]:
 
 
 def has_score(verifier: Verifier, scores: Mapping[str, Score]) -> bool:
-    """Whether the verifier has run on these; a skipped score can still be made."""
+    """Returns whether the verifier has run; a skipped score can still be computed."""
     return str(verifier) in scores and scores[str(verifier)].status != "skipped"
 
 
 def values(verifier: Verifier, scores: Sequence[Mapping[str, Score]]) -> FloatArray:
-    """Returns the verifier's values [candidates]; NaN where it gave none."""
+    """Returns the verifier's values [candidates]; NaN for candidates without a value."""
     name, missing = str(verifier), Score(math.nan, status="skipped")
     return np.array([found.get(name, missing).value for found in scores], np.float64)

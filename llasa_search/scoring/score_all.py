@@ -1,4 +1,4 @@
-"""Scores finished speech: the one loop behind `generate`, `select`, `rerank`, `score` and the study's judges."""
+"""Scores finished speech for `generate`, `select`, `rerank`, `score` and the study's judges."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def score_all(
 ) -> None:
     """Scores candidates by every verifier that has not scored them yet, in batches of 16.
 
-    Scores are stored in `Candidate.scores` by the verifier's printed expression. What a verifier cannot
-    score fails alone; see `safe_scores`.
+    Scores are stored in `Candidate.scores` by the verifier's printed expression. An utterance that a verifier
+    cannot score fails alone; see `safe_scores`.
 
     Args:
         verifiers: loaded, in the order in which they run.
         candidates: finished.
-        utterances: gives what the verifiers score, one utterance for each candidate of a batch.
+        utterances: returns one utterance for each candidate of a batch.
         score_batch: scores a batch by one verifier.
     """
     for start in range(0, len(candidates), BATCH):
@@ -44,5 +44,5 @@ def score_all(
 
 
 def unscored(verifiers: Sequence[Verifier], candidate: Candidate) -> list[Verifier]:
-    """Those of `verifiers` that have not scored the candidate: they have not run, or were skipped."""
+    """Returns those of `verifiers` that have not scored the candidate: they have not run, or were skipped."""
     return [verifier for verifier in verifiers if not has_score(verifier, candidate.scores)]

@@ -1,4 +1,4 @@
-"""A score as files keep it: with the counts behind an error rate, and null where there is no number."""
+"""The stored form of a score: it has the counts behind an error rate, and null for unknown values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ScoreRecord(TypedDict):
 
 
 def score_to_record(verifier: Verifier, text: str, language: str, score: Score) -> ScoreRecord:
-    """Returns a score with the counts behind it; failed where the verifier cannot count them.
+    """Returns a score with the counts behind it; it has failed if the verifier cannot count them.
 
     Args:
         verifier: whose score it is.
@@ -52,6 +52,6 @@ def score_to_record(verifier: Verifier, text: str, language: str, score: Score) 
 
 
 def record_to_score(record: ScoreRecord) -> Score:
-    """Returns the score that a record holds."""
+    """Returns the score of a record."""
     value = math.nan if record["value"] is None else record["value"]
     return Score(value, record["detail"], record["status"])

@@ -1,4 +1,4 @@
-"""How a strategy obtains scores: candidates and unfinished rows through the reward's verifiers, within the budget."""
+"""Scoring for strategies: `Scorer` scores candidates and unfinished rows by a reward, within the budget."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 class Scorer:
     """Scores candidates by a reward's verifiers, each utterance once, within the budget.
 
-    Scores are stored in `Candidate.scores`. What a verifier cannot score fails alone (`safe_scores`). When
-    the budget's time is spent, unscored candidates are skipped, except one if none has been scored.
+    Scores are stored in `Candidate.scores`. An utterance that a verifier cannot score fails alone (`safe_scores`).
+    When the budget's time is spent, unscored candidates are skipped, except one if none has been scored.
 
     With the cascade, the cheapest verifier scores every candidate, and the others only those that can still
-    win (`score_contenders`). The choice is the same as when everything is scored; skipped candidates have no
+    be the best (`score_contenders`). The choice is the same as when everything is scored; skipped candidates have no
     reward. Rewards that compare candidates have no bound and need every score.
 
     Args:
@@ -47,7 +47,7 @@ class Scorer:
         tracker: the budget and the ledger.
         audio: decodes candidates, to float32 mono [samples] each.
         sample_rate: of that audio, in Hz.
-        cascade: skip verifiers for candidates that can no longer win.
+        cascade: skip verifiers for candidates that cannot become the best.
         trace: records partial scores; needed for unfinished speech only.
         on_scored: called after a verifier has scored a batch.
         failures: verifiers of weight 0 that could not be loaded, or refused the prompt, and why (`failing`).
@@ -116,7 +116,7 @@ class Scorer:
         """Returns rewards [rows] of unfinished speech; they compare these rows only. The rows are not used up.
 
         NaN where unknown: the speech is too short for a verifier (then none runs), or a limit of the budget
-        is reached. No row should be cut while any reward is NaN. -inf where a verifier failed: that row ranks
+        is reached. No row should be pruned while any reward is NaN. -inf where a verifier failed: that row ranks
         last.
 
         Args:
@@ -136,7 +136,7 @@ class Scorer:
         return known
 
     def _partial_scores(self, rows: Rows, verifiers: Sequence[Verifier]) -> list[dict[str, Score]]:
-        """Scores of each row, by printed verifier; skipped scores are left out."""
+        """Returns the scores of each row, by printed verifier; skipped scores are left out."""
         scores: list[dict[str, Score]] = [{} for _ in range(len(rows))]
         if rows.seconds < max(verifier.min_seconds for verifier in verifiers):
             return scores
@@ -153,7 +153,7 @@ class Scorer:
         return scores
 
     def _score(self, candidates: Sequence[Candidate], verifiers: Sequence[Verifier]) -> None:
-        """Scores all, batch by batch, until time runs out."""
+        """Scores all candidates, batch by batch, until the time is spent."""
         waiting = [candidate for candidate in candidates if unscored(verifiers, candidate)]
         while waiting:
             size = self._batch_size(waiting)
@@ -166,12 +166,12 @@ class Scorer:
         skip(candidates, verifiers, self._why_skipped)
 
     def _batch_size(self, candidates: Sequence[Candidate]) -> int:
-        """As many as one call of the codec may decode, at most `BATCH`."""
+        """Returns how many candidates one call of the codec may decode, at most `BATCH`."""
         longest = max(1, *(len(candidate.codes) for candidate in candidates))
         return max(1, self._tracker.call_size("codec", BATCH * longest) // longest)
 
     def _score_cascade(self, candidates: Sequence[Candidate], best: int) -> None:
-        """Scores by the required verifiers what can still win."""
+        """Scores the candidates that can still be the best by the required verifiers."""
         required = by_cost(self.reward.required)
         self._score(candidates, required[:1])
         late = score_contenders(self.reward, candidates, best, self._score_now, self._out_of_time)
@@ -199,7 +199,7 @@ class Scorer:
         return self.stopped or self._tracker.out_of_time()
 
     def _score_batch(self, verifier: Verifier, utterances: Sequence[Utterance]) -> list[Score]:
-        """One score for each utterance; speech that was scored before is not scored again.
+        """Returns one score for each utterance; speech that was scored before is not scored again.
 
         Once the wall limit has passed, the rest is skipped.
         """
@@ -220,7 +220,7 @@ class Scorer:
         return [self._cache.get(key, skipped) for key in keys]
 
     def _call(self, verifier: Verifier, batch: Sequence[Utterance]) -> list[Score]:
-        """One call of a verifier, counted."""
+        """Calls a verifier once, and counts the cost."""
         name, ledger = str(verifier), self._tracker.ledger
         start = time.perf_counter()
         with ledger.stage("verify"), self._tracker.call(name, len(batch)):
@@ -250,7 +250,7 @@ class Scorer:
 
 
 def decoded(candidates: Sequence[Candidate]) -> list[Audio]:
-    """The audio of candidates that are decoded already, for a `Scorer` without a sampler."""
+    """Returns the audio of candidates that are decoded already, for a `Scorer` without a sampler."""
     return [candidate.audio for candidate in candidates if candidate.audio is not None]
 
 
@@ -262,7 +262,7 @@ def skip(candidates: Sequence[Candidate], verifiers: Sequence[Verifier], why: st
 
 
 def _digest(utterance: Utterance) -> bytes:
-    """Equal for utterances that no verifier can tell apart within one search."""
+    """Returns a digest that is equal for utterances that are the same to every verifier of a search."""
     digest = hashlib.blake2b(f"{utterance.text}\0{utterance.sample_rate}\0{utterance.final}\0".encode())
     for array in (utterance.audio, utterance.codes, utterance.logprobs):
         digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())

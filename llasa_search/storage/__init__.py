@@ -1,1 +1,1 @@
-"""Files: run folders, writing that is whole or not at all, and reading what others may have written."""
+"""Files: run folders, atomic writing, and reading of files that others may have written."""

@@ -37,7 +37,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
         raise
     except InputError as error:
         raise DamagedFile(str(error)) from error
-    except Exception as error:  # each method of compression has errors of its own
+    except Exception as error:  # each method of compression raises other errors
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DamagedFile(f"{path} is damaged: {reason}") from error
 

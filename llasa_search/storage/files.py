@@ -105,7 +105,7 @@ def write_text(path: Path, text: str) -> Path:
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
-    """Writes a file, whole or not at all; an existing file is replaced.
+    """Writes a file atomically; an existing file is replaced.
 
     Raises:
         OSError: it cannot be written.

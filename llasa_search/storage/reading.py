@@ -77,7 +77,7 @@ def own_file(folder: Path, name: str) -> Path:
         InputError: it is a link, which could lead out of the folder.
     """
     if os.path.islink(path := folder / name):
-        raise InputError(f"{path} is a link: give a folder with files of its own")
+        raise InputError(f"{path} is a link: give a folder without links")
     return path
 
 

@@ -1,20 +1,20 @@
-"""A search kept on disk, to be played, ranked again, or examined later.
+"""The stored form of a search, which can be played, reranked and examined later.
 
 A run folder holds:
 
 - `run.json`: `format` (1); `text`, `language`, `sample_rate` (Hz), `reward`, `stopped_by`, `settings` and
   `ledger` as in `SearchResult`; `voice` (its `text` and `name`, or null); `best` (an index);
-  `candidates`: all their fields except the arrays, with `scores` by printed verifier (`value` in the
+  `candidates`: all fields except the arrays, with `scores` by printed verifier (`value` in the
   verifier's unit, `detail`, `status`) and `key` as text, since many JSON readers round whole numbers above
-  2^53; and `trace`: a list of all rows, finished or cut, with the fields of
+  2^53; and `trace`: a list of all rows, finished or pruned, with the fields of
   `llasa_search.generation.trace.Node`. Values that are not finite numbers are null; in a check, a reward of
   null is unknown, and "-inf" is the reward of a row on which a verifier failed.
-  A candidate of several steps has them in `history`, with their `frames`: its codes and its audio are theirs,
-  one after the other.
+  A candidate of several steps has them in `history`, with their `frames`; its codes and its audio are those of
+  the steps, concatenated.
 - `arrays.npz`: `codes_I` (int32, 0-based, 50 per second) and `logprobs_I` (float32) of candidate I.
 - `candidate_I.wav`: its audio, 32-bit float mono; `voice.wav`: the voice prompt's.
 
-Names in these files are written out here, so that they stay when attributes are renamed.
+Names in these files are given explicitly here, so that they do not change when attributes are renamed.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ from llasa_search.voice import Voice
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What a run folder holds; for the fields, see `llasa_search.SearchResult`."""
+    """The content of a run folder; for the fields, see `llasa_search.SearchResult`."""
 
     text: str
     language: str
@@ -82,7 +82,7 @@ def check_run_folder(folder: str | os.PathLike[str], overwrite: bool = False) ->
 
 
 def save_run(run: Run, best: int | None, folder: str | os.PathLike[str], overwrite: bool = False) -> Path:
-    """Writes a run folder, whole or not at all.
+    """Writes a run folder atomically.
 
     Args:
         run: to write.
@@ -92,7 +92,7 @@ def save_run(run: Run, best: int | None, folder: str | os.PathLike[str], overwri
 
     Raises:
         InputError: the folder exists, or cannot be written.
-        OSError: the disk is full, or the like.
+        OSError: writing fails, for example because the disk is full.
     """
     path = check_run_folder(folder, overwrite)
     with new_folder(path, overwrite) as new:
@@ -255,7 +255,7 @@ def _audio(wav: Path, sample_rate: int) -> Audio | None:
 
 
 def _steps(stored: Sequence[StoredStep], whole: Candidate) -> Iterator[Candidate]:
-    """The steps that a candidate was joined from, each with its part of the codes and the audio."""
+    """Yields the steps that a candidate was joined from, each with its part of the codes and the audio."""
     start, hop = 0, 0 if whole.audio is None else len(whole.audio) // max(1, len(whole.codes))
     for step in stored:
         end = start + step.frames

@@ -28,7 +28,7 @@ Key = Annotated[str, Meta(pattern=r"^-?[0-9]{1,20}$")]
 
 
 class DamagedFile(InputError):
-    """A stored file cannot be read, or does not hold what it should: what it held has to be made again."""
+    """A stored file cannot be read, or has invalid content, which has to be computed again."""
 
 
 class StoredScore(Struct):
@@ -40,7 +40,7 @@ class StoredScore(Struct):
 
 
 class StoredStep(Struct):
-    """A `Candidate` without its arrays, which is a step of another one or has none."""
+    """A `Candidate` without its arrays: a step of another candidate, or one without steps."""
 
     index: Count
     key: int | Key
@@ -102,7 +102,7 @@ class StoredLedger(Struct):
 
 
 class StoredRun(Struct):
-    """What `run.json` holds."""
+    """The content of `run.json`."""
 
     text: str
     language: str

@@ -38,13 +38,13 @@ AUTO_MAP: dict[str, Any] = {name: "evil.Evil" for name in AUTO_CLASSES} | {"Auto
 
 @pytest.fixture
 def marker(tmp_path: Path) -> Path:
-    """A file that the code in hostile checkpoints writes."""
+    """Returns the path of a file that the code in hostile checkpoints writes."""
     return tmp_path / "it_ran"
 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """Standard input, which answers every question with yes."""
+    """Replaces standard input by one that answers every question with "y"."""
     answers = io.StringIO("y\n" * 100)
     monkeypatch.setattr("sys.stdin", answers)
     return answers
@@ -73,7 +73,7 @@ def name_code(folder: Path, marker: Path) -> Path:
 def test_code_beside_the_weights_is_not_run(
     pair_path: Path, tmp_path: Path, marker: Path, asked: io.StringIO, part: str
 ) -> None:
-    """The checkpoint loads as without its code; the attention of config.json is not fetched from a hub."""
+    """The checkpoint loads as it does without the code, and a kernel that config.json names is not downloaded."""
     pair = shutil.copytree(pair_path, tmp_path / "pair")
     name_code(pair / part, marker)
     llasa = Llasa.from_pretrained(pair, device="cpu")
@@ -109,10 +109,10 @@ def test_a_checkpoint_that_works_only_with_its_code_is_refused(
 
 
 @pytest.mark.parametrize("model_type", ["llama", "evil"])
-def test_the_command_line_asks_nothing(
+def test_the_command_line_does_not_ask_for_confirmation(
     pair_path: Path, tmp_path: Path, marker: Path, model_type: str
 ) -> None:
-    """A shell that pipes "y" into `say` has run the code of a checkpoint with `auto_map`."""
+    """`say` refuses a checkpoint with `auto_map`, also if "y" is piped into it (its code was run)."""
     pair = shutil.copytree(pair_path, tmp_path / "pair")
     for part in ("language_model", "codec"):
         name_code(pair / part, marker)
@@ -195,7 +195,7 @@ def edited(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 
 def test_a_class_of_funasr_that_evaluates_its_settings_is_refused(tmp_path: Path, marker: Path) -> None:
-    """Several encoders of funasr run `conv_feature_layers` with eval()."""
+    """Encoders of funasr that run a setting with `eval()` are not loaded."""
     folder = write_paraformer(tmp_path / "paraformer")
     spec = f"[__import__('pathlib').Path({str(marker)!r}).touch()]"
     encoder = {"encoder": "Data2VecEncoder", "encoder_conf": {"conv_feature_layers": spec}}
@@ -229,7 +229,7 @@ def test_the_tokenizer_of_a_paraformer_reads_no_other_file(tmp_path: Path, noise
     ],
 )
 def test_a_feature_encoder_spec_is_not_evaluated(tmp_path: Path, spec: object) -> None:
-    """The first of these passed a check of its characters, and its evaluation did not return."""
+    """Only a list of convolutions is accepted (the first of these passed an earlier check and did not end)."""
     folder = write_emotion2vec(tmp_path / "emotion2vec")
 
     def change(config: dict[str, Any]) -> None:

@@ -141,7 +141,7 @@ def test_an_output_that_is_the_prompt_is_refused(refused: Callable[..., str], tm
 
 
 def test_numpy_numbers_become_python_numbers(llasa: Llasa, tmp_path: Path) -> None:
-    """Otherwise the run could not be saved as JSON."""
+    """A search with numbers of NumPy can be saved as JSON."""
     sampling = Sampling(temperature=np.float32(0.7), max_seconds=np.float64(0.3))  # type: ignore[arg-type]
     budget = Budget(candidates=np.int64(1))  # type: ignore[arg-type]
     result = search.generate("one", model=llasa, verifiers="pace", sampling=sampling, budget=budget)
@@ -149,13 +149,13 @@ def test_numpy_numbers_become_python_numbers(llasa: Llasa, tmp_path: Path) -> No
     assert (type(sampling.temperature), type(budget.candidates)) == (float, int)
 
 
-def test_a_number_too_long_to_read_out_is_refused(llasa: Llasa) -> None:
+def test_a_number_with_too_many_digits_is_refused(llasa: Llasa) -> None:
     with pytest.raises(InputError, match="too long"):
         search.generate("9" * 5000, model=llasa)
 
 
 def test_map_refuses_a_single_text(llasa: Llasa) -> None:
-    """It would be searched letter by letter."""
+    """A string is not taken as a list of its characters."""
     with pytest.raises(InputError, match="in a list"):
         next(search.Searcher(llasa).map("ab"))
 

@@ -233,8 +233,8 @@ def test_the_voice_of_a_line_reaches_the_verifier(
     )
 
 
-def test_what_is_not_a_recording_fails_alone(manifest: Callable[..., Path], tmp_path: Path) -> None:
-    """A FIFO blocked the run, and a name that is not UTF-8 ended it with a traceback."""
+def test_a_path_that_is_not_a_recording_fails_alone(manifest: Callable[..., Path], tmp_path: Path) -> None:
+    """A FIFO, or a name that is not UTF-8, fails with a reason (it blocked or ended the run)."""
     os.makedirs(os.fsencode(tmp_path) + b"/caf\xe9")
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
     os.rename(manifest([0.2], [None], [None]), folder / "manifest.jsonl")
@@ -251,7 +251,7 @@ def test_what_is_not_a_recording_fails_alone(manifest: Callable[..., Path], tmp_
 
 
 def test_nothing_scored_is_an_error(manifest: Callable[..., Path], tmp_path: Path) -> None:
-    """The summary is written all the same."""
+    """The summary is also written."""
     with pytest.raises(SearchError, match=r"0-0\.wav: there is no such file"):
         score_manifest(manifest([None]), None, Seconds(), tmp_path / "out")
     assert summary(tmp_path / "out")["utterances"]["missing"] == 1

@@ -23,7 +23,7 @@ Noise = Callable[..., Audio]
 
 class Miscounting(Seconds):
     def counts(self, text: str, language: str, detail: str) -> tuple[int, int] | None:
-        raise RuntimeError("nobody can count this")
+        raise RuntimeError("cannot be counted")
 
 
 def test_a_verifier_that_cannot_count_fails_alone(
@@ -34,7 +34,7 @@ def test_a_verifier_that_cannot_count_fails_alone(
     for line in (tmp_path / "out" / "scores.jsonl").read_text().splitlines():
         (recording,) = json.loads(line)["recordings"]
         score = recording["scores"]["Miscounting()"]
-        assert score["status"] == "failed" and "nobody can count this" in score["detail"]
+        assert score["status"] == "failed" and "cannot be counted" in score["detail"]
         assert recording["status"] == "scored"
     with pytest.raises(SearchError, match="its counts of edits and length failed"):
         score_manifest(manifest([1.0], [2.0]), None, Miscounting(), tmp_path / "other")
@@ -67,7 +67,7 @@ def test_invalid_counts_fail(
 
 
 def test_each_voice_is_embedded_once(manifest: Callable[..., Path], tmp_path: Path, noise: Noise) -> None:
-    """The embedding made to check a prompt is used again to score."""
+    """The embedding that `check` computes is used again in `score`."""
     soundfile.write(tmp_path / "ref.wav", noise(1.0, 7), 16_000)
     soundfile.write(tmp_path / "other.wav", noise(1.0, 8), 16_000)
     path = manifest([1.0], [1.0], [1.0], [1.0], prompt="ref.wav")
@@ -117,7 +117,7 @@ class SomeOnly(Seconds):
 def test_a_failing_verifier_of_weight_0_is_counted_and_changes_nothing_else(
     fails_in: str, why: str, count: int, manifest: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """The summary said "failed 0" and `errors: {}`, or the command ended."""
+    """The summary counts its failures with the reason, and the choice stays the same (the count was 0)."""
     path = manifest([0.5, 1.0], [2.0], [1.0])
     score_manifest(path, None, Seconds(), tmp_path / "alone")
     score_manifest(path, None, Seconds() + 0 * SomeOnly(fails_in), tmp_path / "both")
@@ -140,10 +140,10 @@ def test_a_failing_verifier_of_weight_0_is_counted_and_changes_nothing_else(
 
 
 @pytest.mark.filterwarnings("ignore:.*has weight 0 and scores nothing")
-def test_what_a_verifier_of_weight_0_failed_on_is_scored_again(
+def test_recordings_on_which_a_verifier_of_weight_0_failed_are_scored_again(
     manifest: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A judge that could not be loaded scores when the command is run again."""
+    """A judge that could not be loaded scores all recordings when the command is run again."""
     path, reward = manifest([0.5], [1.0]), Seconds() + 0 * SomeOnly("load")
     score_manifest(path, None, reward, tmp_path / "out")
     monkeypatch.setattr(SomeOnly, "load", lambda self: None)

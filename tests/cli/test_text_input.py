@@ -1,4 +1,4 @@
-"""Where `say` reads its text: an argument, standard input, a file."""
+"""The sources of the text of `say`: an argument, standard input, a file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_say_reads_standard_input_and_files(
         assert done.code == 0 and f'"text": "{TEXT}"' in done.out
 
 
-def test_standard_input_is_read_only_if_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_is_read_only_for_a_hyphen(monkeypatch: pytest.MonkeyPatch) -> None:
     stdin = standard_input(b"other")
     monkeypatch.setattr(sys, "stdin", stdin)
     assert given_text(TEXT, None) == TEXT
@@ -54,13 +54,13 @@ def test_a_text_that_cannot_be_read_is_refused(
 
 
 def test_only_regular_files_are_read(tmp_path: Path) -> None:
-    """A FIFO would block for ever, and /dev/zero has no end."""
+    """A FIFO, a device, a folder and a missing file are refused."""
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", Path("/dev/zero"), tmp_path, tmp_path / "absent"):
         with pytest.raises(InputError, match=r"cannot be read|does not exist"):
             given_text(None, path)
 
 
-def test_one_text_is_given(cli: Callable[..., Any], tmp_path: Path) -> None:
+def test_exactly_one_text_is_required(cli: Callable[..., Any], tmp_path: Path) -> None:
     assert cli("say").err == ('error: no text: give TEXT, "-" to read standard input, or --text-file FILE\n')
     assert "both TEXT and --text-file" in cli("say", TEXT, "--text-file", tmp_path / "a.txt").err

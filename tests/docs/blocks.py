@@ -30,7 +30,7 @@ class Block:
 
     @property
     def runs(self) -> bool:
-        """Whether it holds commands or Python that are to be run."""
+        """Returns whether it has commands or Python code that the tests run."""
         return self.language in ("bash", "python") and not self.mark.startswith(("not run", "file: "))
 
 

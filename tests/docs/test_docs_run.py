@@ -1,4 +1,4 @@
-"""The commands and the Python of the documentation run as written, and print what the pages show."""
+"""The commands and the Python code of the documentation run, and print what the pages show."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ def test_a_page_runs_from_top_to_bottom(
 
 
 def test_blocks_that_do_not_run_are_counted_and_say_why() -> None:
-    """A block cannot stop running unnoticed."""
+    """The number of blocks that do not run is known, and each states a reason."""
     marked = [block for page in RUN for block in blocks(page) if "not run" in block.mark]
     assert all(re.fullmatch(r"not run: \w.*", block.mark) for block in marked)
     assert len(marked) == NOT_RUN
 
 
 def test_blocks_that_show_a_file_equal_it() -> None:
-    """A page may print a program of `examples/`, whose own test runs it."""
+    """A block that shows a program of `examples/` equals the file."""
     shown = [(page, block) for page in RUN for block in blocks(page) if block.mark.startswith("file: ")]
     assert shown
     for page, block in shown:
@@ -98,7 +98,7 @@ def _run(block: Block, names: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -
 
 
 def _shape(shown: Block, text: str) -> list[str]:
-    """What must agree: all of it where the page says so, else the words of the first line."""
+    """Returns what must be equal: the whole text if the page says so, else the words of the first line."""
     if shown.mark == "exact output":
         return text.strip().splitlines()
     return re.findall(r"[a-zA-Z_]+", text.strip().splitlines()[0])

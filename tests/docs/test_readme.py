@@ -37,7 +37,7 @@ def test_the_result_in_the_readme_is_that_of_the_table() -> None:
 
 
 @pytest.mark.parametrize("page", ["docs/results/benchmarks.md", "llasa_search/tiny/README.md"])
-def test_measured_sections_hold_figures(page: str) -> None:
+def test_measured_sections_have_figures(page: str) -> None:
     """A section that a script fills is not empty."""
     text = (ROOT / page).read_text("utf-8")
     (table,) = re.findall("<!-- quality:begin -->(.*?)<!-- quality:end -->", text, re.S)
@@ -57,7 +57,7 @@ def test_commands_and_options_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_lead_to_existing_files(page: Path) -> None:
     """Every relative link names a file of the repository."""
     for target in re.findall(RELATIVE_LINK, page.read_text("utf-8")):
         assert (page.parent / target).exists(), target
@@ -84,7 +84,7 @@ def test_versions_agree() -> None:
     assert f"## {llasa_search.__version__}\n" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
-def test_every_package_and_module_is_on_the_map() -> None:
+def test_the_architecture_page_lists_every_package_and_module() -> None:
     """The architecture page lists every package, and every module at the package's root."""
     page = (DOCS / "explanation" / "architecture.md").read_text("utf-8")
     package = ROOT / "llasa_search"

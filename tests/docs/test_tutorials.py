@@ -1,4 +1,4 @@
-"""Each tutorial for authors of plug-ins, followed from an empty folder."""
+"""Each tutorial for authors of plug-ins works from an empty folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def files(name: str) -> dict[str, str]:
 @pytest.mark.slow
 @every
 def test_a_tutorial_works_from_an_empty_folder(name: str, tmp_path: Path) -> None:
-    """Its files are written; its commands and its Python run in order, in an environment of their own."""
+    """Its files are written, and its commands and its Python code run in order, in a new environment."""
     variables = environment(tmp_path / "venv")
     folder = tmp_path / "package"
     folder.mkdir()
@@ -58,7 +58,7 @@ def test_the_example_has_the_same_files(name: str) -> None:
 
 @every
 def test_a_plug_in_is_short_and_imports_the_plugin_page_only(name: str) -> None:
-    """An author needs `llasa_search.plugin`, and a contract for the tests."""
+    """A plug-in imports `llasa_search.plugin` only, and its tests import a contract."""
     written = files(name)
     assert len(written[TUTORIALS[name][1]].splitlines()) <= 40
     imported = {found for code in written.values() for found in re.findall(r"from (llasa_search\S*)", code)}

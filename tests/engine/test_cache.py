@@ -1,4 +1,4 @@
-"""Forking, dropping and reordering rows: the cache must hold each row's own tokens and no other's."""
+"""The cache has exactly the tokens of each row after rows are forked, dropped and reordered."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def slow() -> object:
 
 
 def assert_consistent(slow: object, task: Task, codes: np.ndarray, logprobs: np.ndarray) -> None:
-    """Each log-probability is what a forward over the row's own tokens gives."""
+    """Asserts that each log-probability equals that of a forward pass over the row's own tokens."""
     with torch.inference_mode():
         for row, kept in zip(codes, logprobs, strict=True):
             logits = slow(torch.cat((PROMPT, OUTPUTS[row.tolist()]))[None]).logits[0, :, OUTPUTS]  # type: ignore[operator]
@@ -49,7 +49,7 @@ def assert_consistent(slow: object, task: Task, codes: np.ndarray, logprobs: np.
 
 @given(st.data())
 def test_rows_keep_their_own_past(slow: object, data: st.DataObject) -> None:
-    """A copy from a slot that was overwritten, a cache left behind, or a penalty for another row's tokens."""
+    """After any rearrangement, a row's log-probabilities and penalties depend on its own tokens only."""
     task = data.draw(st.sampled_from(TASKS))
     batch = Batch(task, [0, 1, 2], [mix(0, 0), mix(0, 1), mix(0, 2)])
     fresh = 3
@@ -75,8 +75,8 @@ def test_rows_keep_their_own_past(slow: object, data: st.DataObject) -> None:
     assert_consistent(slow, task, batch.codes(), batch.logprobs())
 
 
-def test_a_row_that_is_kept_goes_on_as_if_nothing_had_been_cut() -> None:
-    """A rejection search whose survivors are not the candidates of the same index in best-of-N."""
+def test_a_row_does_not_change_when_other_rows_are_pruned() -> None:
+    """A row that is kept has the same codes as without pruning, so it equals its candidate in best-of-N."""
     task = TASKS[0]
     alone = run(Batch(task, list(range(8)), [mix(0, name) for name in range(8)]))
     batch = Batch(task, list(range(8)), [mix(0, name) for name in range(8)])
@@ -90,7 +90,7 @@ def test_a_row_that_is_kept_goes_on_as_if_nothing_had_been_cut() -> None:
 
 
 def test_children_differ_from_each_other_but_not_before_the_fork() -> None:
-    """Children with one key, so that the budget buys the same speech many times."""
+    """The children of a row have equal codes before the fork and different codes after it."""
     batch = Batch(TASKS[0], [0, 1], [mix(0, 0), mix(0, 1)])
     for _ in range(3):
         batch.step()
@@ -109,7 +109,7 @@ def run(batch: Batch) -> dict[int, Finished]:
 
 
 def test_halves_of_a_batch_end_as_the_whole() -> None:
-    """Rows mixed up or started again when memory runs short."""
+    """Splitting a batch into halves changes neither the codes nor the ends of its rows."""
     task = TASKS[1]
     whole = run(Batch(task, list(range(7)), [mix(0, name) for name in range(7)]))
     batch = Batch(task, list(range(7)), [mix(0, name) for name in range(7)])
@@ -126,8 +126,8 @@ def make_prefix(tokens: int = 6) -> Prefix:
     return Prefix((torch.randn(2, 8, tokens),), (torch.randn(2, tokens, 8),), torch.zeros(1, 5))
 
 
-def test_room_for_more_rows_keeps_what_the_rows_hold() -> None:
-    """Rows lost or moved when a fork outgrows the buffers."""
+def test_enlarging_the_cache_keeps_its_content() -> None:
+    """A larger buffer has the same keys and values in the same slots."""
     cache = KeyValueCache(make_prefix(), slots=4, capacity=16)
     cache.length = 3
     cache.keys[0][:, :, :3] = torch.randn(4, 2, 3, 8)
@@ -137,8 +137,8 @@ def test_room_for_more_rows_keeps_what_the_rows_hold() -> None:
     assert torch.equal(cache.keys[0][:4, :, :3], before)
 
 
-def test_memory_of_a_row_is_what_its_buffers_take() -> None:
-    """An estimate that lets more rows start than memory holds."""
+def test_the_estimated_memory_of_a_row_equals_the_size_of_its_buffers() -> None:
+    """`bytes_per_row` equals the bytes that the buffers take per slot."""
     prefix = make_prefix()
     cache = KeyValueCache(prefix, slots=4, capacity=16)
     held = sum(buffer.nbytes for buffer in (*cache.keys, *cache.values))

@@ -1,4 +1,4 @@
-"""The decoding engine against its slow twin, transformers."""
+"""The engine gives the same results as transformers, its slow reference implementation."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 
 class SpeechOnly(LogitsProcessor):
-    """Forbids what is no speech token; END too before a minimum."""
+    """Forbids all tokens except speech tokens, and END before a minimum."""
 
     def __init__(self, prompt: int, minimum: int) -> None:
         self.prompt, self.minimum = prompt, minimum
@@ -83,7 +83,7 @@ def run(task: Task, names: list[int]) -> dict[int, Finished]:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_logits_are_those_of_transformers(shape: str) -> None:
-    """A wrong head order, rotation, norm or scale for one of the shapes that Llama checkpoints have."""
+    """Prefill and step give the logits of transformers for every shape that Llama checkpoints have."""
     slow = make_llama(**SHAPES[shape])
     task = make_task(Sampling(), 12, 12, **SHAPES[shape])
     rows = run(task, list(range(5)))
@@ -95,8 +95,8 @@ def test_logits_are_those_of_transformers(shape: str) -> None:
             np.testing.assert_allclose(row.logprobs, expected, atol=1e-4)
 
 
-def test_half_precision_is_near() -> None:
-    """A cast left out, so that bfloat16 weights fail or go far astray."""
+def test_half_precision_is_close_to_float32() -> None:
+    """The logits of bfloat16 weights are close to those of float32."""
     exact = make_task(Sampling(), 1, 8)
     llama: Any = make_llama()
     decoder = LanguageModel(llama.to(torch.bfloat16), OUTPUTS, max_length=256)
@@ -107,14 +107,14 @@ def test_half_precision_is_near() -> None:
 
 
 def test_an_unknown_rope_is_refused() -> None:
-    """A checkpoint whose rotation changes with length would silently be decoded wrongly."""
+    """A rotary embedding that changes with the length is refused, because the logits would be wrong."""
     rope = {"rope_type": "dynamic", "rope_theta": 10_000.0, "factor": 2.0}
     with pytest.raises(ModelError, match="dynamic"):
         LanguageModel(make_llama(rope_parameters=rope), OUTPUTS, max_length=256)
 
 
-def test_logits_that_are_no_numbers_are_refused() -> None:
-    """A checkpoint that overflows would be decoded to noise."""
+def test_logits_that_are_not_finite_are_refused() -> None:
+    """A checkpoint that overflows raises an error instead of giving noise."""
     llama = make_llama()
     with torch.no_grad():
         llama.model.norm.weight[0] = torch.nan
@@ -125,7 +125,7 @@ def test_logits_that_are_no_numbers_are_refused() -> None:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("penalty", [1.0, 1.2])
 def test_greedy_tokens_are_those_of_masked_generate(seed: int, penalty: float) -> None:
-    """Any fault of masking, minimum, penalty, position or end changes the likeliest tokens."""
+    """Greedy tokens equal those of `generate`, with masking, a minimum, a penalty and END."""
     prompt = torch.cat((PROMPT[:17], OUTPUTS[PROMPT_CODES.tolist()]))  # its only codes are PROMPT_CODES
     decoder = LanguageModel(make_llama(seed=seed), OUTPUTS, max_length=256)
     sampling = Sampling(temperature=0, repetition_penalty=penalty)
@@ -161,7 +161,7 @@ def test_greedy_tokens_are_those_of_masked_generate(seed: int, penalty: float) -
     ids=str,
 )
 def test_sampled_tokens_are_those_of_a_loop_without_cache(sampling: Sampling) -> None:
-    """A wrong draw, a filter in the wrong order, or state carried over from a row that left the batch."""
+    """Sampled tokens equal those of a loop that recomputes everything, after rows have left the batch too."""
     task = make_task(sampling, 3, 30)
     slow = make_llama()
     for name, row in run(task, [0, 1, 2, 3, 4, 5]).items():
@@ -172,7 +172,7 @@ def test_sampled_tokens_are_those_of_a_loop_without_cache(sampling: Sampling) ->
 def sample_slowly(
     llama: LlamaForCausalLM, sampling: Sampling, key: int, minimum: int, maximum: int
 ) -> list[int]:
-    """The whole forward for every token, transformers' own filters, and NumPy in double precision."""
+    """Samples one row with a full forward pass per token, transformers' filters, and NumPy in double precision."""
     penalty = RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty)
     filters = [TemperatureLogitsWarper(sampling.temperature), TopPLogitsWarper(sampling.top_p)]
     if sampling.top_k:
@@ -194,7 +194,7 @@ def sample_slowly(
 
 @given(st.integers(1, 13), st.integers(0, 3))
 def test_a_row_is_the_same_in_every_batch(rows: int, first: int) -> None:
-    """A draw or a matrix kernel that depends on the number of rows: N = 4 must be a prefix of N = 16."""
+    """A row's codes do not depend on the number of rows: n = 4 is a prefix of n = 16."""
     names = list(range(first, first + rows))
     for name, row in run(TASK, names).items():
         assert row.codes.tolist() == ALL[name].codes.tolist()
@@ -210,7 +210,7 @@ def test_a_row_is_the_same_in_every_batch_stepped_in_groups(rows: int) -> None:
 
 
 def test_groups_change_no_codes() -> None:
-    """A pass that reads or writes another group's rows of the cache."""
+    """Stepping rows in groups gives the same codes as stepping them together."""
     for name, row in ALL.items():
         assert row.codes.tolist() == ALL_GROUPED[name].codes.tolist()
         np.testing.assert_allclose(row.logprobs, ALL_GROUPED[name].logprobs, atol=1e-5)
@@ -236,14 +236,14 @@ ALL_GROUPED = run(GROUPED, list(range(40)))
 
 
 def test_rows_differ_and_end_at_different_times() -> None:
-    """Guards the tests above: with rows all alike, or all cut by the limit, they would prove little."""
+    """The rows of these tests differ, and some end before the limit; equal rows would test little."""
     assert len({tuple(row.codes.tolist()) for row in ALL.values()}) == 16
     assert len({len(row.codes) for row in ALL.values()}) > 4
     assert {row.reason for row in ALL.values()} == {"stop", "length"}
 
 
-def test_the_end_is_no_code_and_the_last_code_is_kept() -> None:
-    """END decoded as a sound, or a real code dropped where the limit was hit."""
+def test_end_is_not_a_code_and_the_last_code_is_kept() -> None:
+    """END is not among the codes, and a row that reaches the limit keeps its last code."""
     for row in ALL.values():
         ended = row.reason == "stop"
         assert END not in row.codes.tolist()
@@ -253,13 +253,13 @@ def test_the_end_is_no_code_and_the_last_code_is_kept() -> None:
 
 @pytest.mark.parametrize("minimum", [1, 5, 20])
 def test_no_row_ends_before_the_minimum(minimum: int) -> None:
-    """Silence: END drawn as the first token."""
+    """Every row has at least the minimum number of codes."""
     rows = run(make_task(Sampling(), minimum, 40), list(range(8)))
     assert min(len(row.codes) for row in rows.values()) >= minimum
 
 
-def test_a_batch_that_lost_its_cache_goes_on_as_before() -> None:
-    """Rows rebuilt after memory ran short are other rows than they were."""
+def test_a_rebuilt_cache_gives_the_same_codes() -> None:
+    """A batch whose cache was released and rebuilt samples the same codes."""
     batch, finished = Batch(TASK, list(range(16)), [mix(0, name) for name in range(16)]), list[Finished]()
     for step in range(30):
         finished += batch.step()
@@ -273,7 +273,7 @@ def test_a_batch_that_lost_its_cache_goes_on_as_before() -> None:
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2048))
 def test_uniform_numbers_are_those_of_whole_number_arithmetic(key: int, position: int) -> None:
-    """A shift that drags the sign along, or a product that does not wrap around."""
+    """The random numbers equal those of SplitMix64 in Python's whole numbers."""
     mask = 2**64 - 1
     bits = (key + (position + 1) * 0x9E3779B97F4A7C15) & mask
     bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & mask
@@ -284,7 +284,7 @@ def test_uniform_numbers_are_those_of_whole_number_arithmetic(key: int, position
 
 
 def test_draws_follow_the_distribution() -> None:
-    """Keys of neighbouring rows or positions that give related numbers."""
+    """Draws of neighbouring rows and positions are independent and have the given probabilities."""
     logits = torch.tensor([[0.0, 1.0, 2.0, -1.0, 0.5, -torch.inf]])
     keys = torch.tensor([signed(mix(1, row)) for row in range(20_000)])
     chances = logits.softmax(-1)[0].numpy()
@@ -303,15 +303,15 @@ def test_draws_follow_the_distribution() -> None:
     st.sampled_from([Sampling(), Sampling(top_k=3), Sampling(top_p=0.3), Sampling(temperature=0)]),
 )
 def test_a_forbidden_token_is_never_drawn(logits: np.ndarray, forbidden: int, sampling: Sampling) -> None:
-    """Rounding at the end of the cumulative sum that lets through a token of probability 0."""
+    """A token of probability 0 is never drawn, whatever the rounding of the cumulative sum."""
     logits[:, forbidden] = -np.inf
     keys = torch.tensor([0, -1, 12345])
     for position in range(8):
         assert forbidden not in draw(torch.from_numpy(logits), keys, position, sampling).tolist()
 
 
-def test_the_largest_random_number_draws_the_last_token_that_is_allowed() -> None:
-    """u = 1 runs off the end of the distribution."""
+def test_the_largest_random_number_draws_the_last_allowed_token() -> None:
+    """u = 1 draws the last token of the distribution, and not a position after it."""
     key = torch.tensor([signed(3558559446808474027)])  # SplitMix64 run backwards from 64 ones
     assert uniform(key, 0).item() == 1.0
     assert draw(torch.tensor([[0.0, 0.0, 0.0, -torch.inf]]), key, 0, Sampling()).item() == 2

@@ -69,7 +69,7 @@ def test_json_lines_are_read(tmp_path: Path) -> None:
 
 
 def test_a_given_folder_takes_precedence_over_recordings_in_the_manifest(tmp_path: Path) -> None:
-    """The human's recording must not be scored as the synthesiser's."""
+    """The recording in the folder is scored, and not the human recording in the list."""
     path = write(tmp_path / "m.jsonl", {"id": "a", "text": "Say this.", "wav": "human.wav"})
     assert only(path, tmp_path).wavs == (tmp_path / "a.wav",)
 
@@ -131,7 +131,7 @@ def test_a_file_that_is_not_a_manifest_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_bar_in_a_text_is_refused(tmp_path: Path) -> None:
-    """It would cut the text and take the rest for a recording; the WER of a perfect recording was then 0.8."""
+    """A text is not split at a bar (the WER of a correct recording was 0.8)."""
     for line in (
         "slt|He said that the basement | was modern and rusty.",
         "slt|He said|that the basement|was modern.",
@@ -150,7 +150,7 @@ def test_a_prompt_without_a_usual_ending_is_read_if_it_exists(tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["caf\u00e9.flac", "cafe\u0301.WAV", "caf\u00e9.Ogg", "cafe\u0301.mp3"])
 def test_recordings_of_usual_endings_are_found_by_id(tmp_path: Path, name: str) -> None:
-    """In both forms of an accented letter, which look the same; they counted as missing."""
+    """Both Unicode forms of an accented letter are found (they counted as missing)."""
     (tmp_path / name).touch()
     for identity in ("caf\u00e9", "cafe\u0301"):
         path = write(tmp_path / "meta.lst", f"{identity}|Say this.")
@@ -234,7 +234,7 @@ GOOD = '{"id": "good", "text": "Say this.", "wav": "d.wav"}'
     ],
 )
 def test_a_hostile_line_is_refused_with_its_number(tmp_path: Path, line: str) -> None:
-    """Each of these ended a whole run, at every resume, with a traceback or after a long wait."""
+    """The error names the line (each of these ended the run with a traceback or after a long wait)."""
     with pytest.raises(InputError, match=r"m\.jsonl, line 2"):
         read_manifest(write(tmp_path / "m.jsonl", GOOD, line))
 

@@ -1,4 +1,4 @@
-"""Intervals and shares: against a bootstrap written out, and at known values."""
+"""Intervals equal those of a simple bootstrap, and shares have known values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COUNTS = st.lists(
 )
 
 
-def test_the_interval_is_that_of_a_bootstrap_written_out() -> None:
+def test_the_interval_equals_that_of_a_simple_bootstrap() -> None:
     """Columns are resampled together, and rates are those of totals, not means of rates."""
     rng = np.random.default_rng(1)
     words = rng.integers(3, 20, 60)
@@ -60,7 +60,7 @@ def test_the_same_seed_gives_the_same_interval() -> None:
     assert one.value == statistics.error_rate(errors, words).value
 
 
-def test_shares_at_their_ends() -> None:
+def test_shares_have_known_values() -> None:
     """Shares are 0 and 1 at their ends, and NaN where nothing varies."""
     before, floor = [4, 6, 5], [1, 2, 1]
     assert statistics.share_removed(before, before, floor).value == 0
@@ -86,7 +86,7 @@ def test_columns_that_do_not_match_are_refused(columns: tuple[list[Any], ...]) -
         statistics.estimate(lambda *totals: totals[0], *columns)
 
 
-def test_a_resample_without_a_value_does_not_cost_the_interval() -> None:
+def test_resamples_without_a_value_are_left_out_of_the_interval() -> None:
     """Resamples without an excess (0 divided by 0) are left out of the interval."""
     share = statistics.share_removed([9, 3, 0, 3], [5, 2, 0, 1], [1, 0, 0, 0])
     assert 0 < share.low < share.value < share.high

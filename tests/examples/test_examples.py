@@ -20,8 +20,8 @@ PRINTED = {
 }
 
 
-def test_every_program_is_known() -> None:
-    """A new program needs a line here, so that the test says what it prints."""
+def test_every_program_has_an_expected_output() -> None:
+    """Each program is listed here with a part of its output."""
     assert [path.stem for path in PROGRAMS] == sorted(PRINTED)
 
 

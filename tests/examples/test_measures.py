@@ -1,4 +1,4 @@
-"""The benchmarks of verifiers, strategies and long texts: what they report as a pass, and as a failure."""
+"""The benchmarks of verifiers, strategies and long texts: results that they report as met and as missed."""
 
 from __future__ import annotations
 
@@ -152,12 +152,12 @@ def test_the_setting_with_the_largest_gain_at_its_cost_is_chosen() -> None:
 
 
 def _of_a_size(worse: int, cost: float = 1.0, steered: int = 0) -> dict[str, list[Row]]:
-    """The arms of one model of the scaling study.
+    """Returns the arms of one model of the scaling study.
 
     Args:
         worse: errors that its speech has beyond those of the pool.
         cost: factor of its FLOPs.
-        steered: errors that the process reward adds, in a voice that is less alike.
+        steered: errors that the process reward adds; the voice is then less similar.
     """
 
     def of(row: Row, arm: str, more: int, **changed: Any) -> Row:
@@ -227,7 +227,7 @@ def test_temperatures_are_chosen_by_fewest_errors() -> None:
 
 
 def _copies(rows: list[Row]) -> list[Row]:
-    """Returns as many candidates again, so that a pool has four."""
+    """Returns copies of the candidates with new indices, so that a pool has four."""
     for row in rows:
         row["finished"] = 4
     return [{**row, "index": row["index"] + 2} for row in rows]
@@ -321,7 +321,7 @@ def test_long_texts_are_compared_step_by_step(edits: int, cosine: float, jump: f
 
 
 def test_long_texts_need_several_steps() -> None:
-    """Texts of one step would compare nothing."""
+    """Texts of a single step are refused, because there are no steps to compare."""
     for written, spoken in long_texts.long_texts(5):
         assert 300 <= len(written) <= 600
         assert len(spoken) >= 4

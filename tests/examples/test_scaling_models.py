@@ -26,7 +26,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_the_three_sizes_share_codec_and_verifiers(folders: dict[str, str]) -> None:
-    """Models that differ in size must all speak, and no warning of out-of-domain speech may appear."""
+    """Models of every size generate speech, without a warning about speech out of domain."""
     flops = []
     for folder in folders.values():
         llasa = Llasa.from_pretrained(folder, codec=scaling_models.CODEC)
@@ -39,7 +39,7 @@ def test_the_three_sizes_share_codec_and_verifiers(folders: dict[str, str]) -> N
 
 
 def test_a_changed_file_is_refused(folders: dict[str, str]) -> None:
-    """A cached file with another digest must not enter the study."""
+    """A cached file with another digest raises an error."""
     config = Path(folders["small"]) / "config.json"
     content = config.read_text()
     config.write_text(content + " ")

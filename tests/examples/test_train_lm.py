@@ -1,4 +1,4 @@
-"""How the embedded language model learns: its loss, its training examples, and how a larger one begins."""
+"""Training of the embedded language model: its loss, its examples, and the initialisation of larger models."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TRAINING = Path(__file__).parents[2] / "examples" / "train_tiny"
 
 @pytest.fixture(scope="module")
 def modules() -> Iterator[dict[str, ModuleType]]:
-    """The trainer, as its command imports it."""
+    """Yields the modules of the trainer, imported as by its command."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(TRAINING))
         yield {name: importlib.import_module(name) for name in ("lm", "grow")}
@@ -32,7 +32,7 @@ def lm(modules: dict[str, ModuleType]) -> ModuleType:
 
 
 def test_the_loss_of_the_head_is_cross_entropy(lm: ModuleType) -> None:
-    """A fast loss whose value or gradients are others than those of the plain one."""
+    """The fast loss has the value and the gradients of `cross_entropy`."""
     rng = torch.Generator().manual_seed(0)
     hidden, head = torch.randn(30, 8, generator=rng), torch.randn(50, 8, generator=rng)
     target = torch.randint(50, (30,), generator=rng)
@@ -47,7 +47,7 @@ def test_the_loss_of_the_head_is_cross_entropy(lm: ModuleType) -> None:
 
 
 def test_only_codes_are_corrupted(lm: ModuleType) -> None:
-    """Text or markers that are no longer those of the speech; a share that is not the one stated."""
+    """Text and markers are unchanged, and the stated share of codes is replaced by other codes."""
     first = 300
     ids = torch.arange(first + 4096 + 20).repeat(20, 1)
     made = lm.corrupted(ids, first, torch.Generator().manual_seed(0))
@@ -59,7 +59,7 @@ def test_only_codes_are_corrupted(lm: ModuleType) -> None:
 
 @pytest.fixture(scope="module")
 def codes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One shard to learn from and one to measure by: two voices, two styles, two takes of each."""
+    """Writes a shard for training and one for evaluation: two voices, two styles, two takes of each."""
     folder = tmp_path_factory.mktemp("codes")
     lines: list[str] = []
     for take in range(8):
@@ -75,7 +75,7 @@ def codes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_examples_are_of_one_voice_and_passages_of_one_take(lm: ModuleType, codes: Path) -> None:
-    """Two voices in one example; a passage that jumps between takes; a prompt that is its own target."""
+    """An example has one voice, a passage has one take, and no utterance is its own prompt."""
     corpus, rng = lm.Corpus(codes), random.Random(0)
     examples = [corpus._composed(rng) for _ in range(400)]
     for pieces in examples:
@@ -104,15 +104,15 @@ def llama(width: int, layers: int, heads: int, inner: int) -> LlamaForCausalLM:
     )
 
 
-def test_a_grown_model_says_what_the_small_one_says_and_learns_in_its_new_parts(
+def test_a_grown_model_has_the_logits_of_the_small_one_and_trains_all_weights(
     modules: dict[str, ModuleType],
 ) -> None:
-    """A head beside another's keys, a norm over channels that are zero, a new layer that is not silent."""
+    """The larger model starts with the small one's logits, and all of its weights get gradients."""
     small, large = llama(32, 3, 4, 48), llama(48, 5, 6, 64)
     modules["grow"].grow(small, large)
     ids = torch.randint(40, (2, 17))
     assert torch.allclose(small(ids).logits, large(ids).logits, atol=2e-3)
-    for _ in range(3):  # what writes and what reads learn by turns
+    for _ in range(3):  # a new weight gets a gradient once the weights after it are not 0
         large(ids, labels=ids).loss.backward()
         torch.optim.SGD(large.parameters(), 0.1).step()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in large.parameters())

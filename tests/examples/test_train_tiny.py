@@ -1,4 +1,4 @@
-"""What examples/train_tiny writes is what the verifiers load: each model is trained for a moment on noise."""
+"""Verifiers load the checkpoints that examples/train_tiny writes; each model is trained for one step on noise."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Noise = Callable[..., Audio]
 
 @pytest.fixture(scope="module")
 def modules() -> Iterator[dict[str, ModuleType]]:
-    """The trainers, as their one command imports them."""
+    """Yields the modules of the trainers, imported as by their command."""
     import importlib
 
     with pytest.MonkeyPatch.context() as patch:
@@ -36,7 +36,7 @@ def modules() -> Iterator[dict[str, ModuleType]]:
 
 
 def write_shard(folder: Path, speakers: list[str], sessions: int) -> Path:
-    """Sessions of two utterances of noise, in the layout of `speech.write_shard`."""
+    """Writes sessions of two utterances of noise, in the layout of `speech.write_shard`."""
     folder.mkdir()
     rng, length, lines = np.random.default_rng(0), 35_200, []
     for i in range(2 * sessions):
@@ -54,7 +54,7 @@ def write_shard(folder: Path, speakers: list[str], sessions: int) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(modules: dict[str, ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A work folder after one step of each training and its measuring."""
+    """Returns a work folder after one training step and the evaluation of each model."""
     work = tmp_path_factory.mktemp("work")
     known = write_shard(work / "known", ["v000", "v001"], 60)
     fresh, held_out = (
@@ -86,7 +86,7 @@ def trained(modules: dict[str, ModuleType], tmp_path_factory: pytest.TempPathFac
 def test_verifiers_load_what_training_writes(
     make: Callable[..., Verifier], folder: str, trained: Path, noise: Noise
 ) -> None:
-    """Guards layouts, names of weights, half precision and scales: a loader that is strict refuses others."""
+    """Each verifier loads its checkpoint, scores speech, and has the stored scale."""
     path = trained / folder
     verifier = make(model=str(path))
     voice = Voice(noise(1.0, seed=1), sample_rate=16_000)
@@ -97,31 +97,31 @@ def test_verifiers_load_what_training_writes(
 
 
 def test_checkpoints_are_small(trained: Path) -> None:
-    """Guards the package's size: 70 MB for all, of which the first three take 45."""
+    """The checkpoints of these verifiers take less than 12 MB."""
     files = [f for part in ("speaker", "emotion", "ctc") for f in (trained / part).iterdir()]
     assert sum(f.stat().st_size for f in files) < 12e6
 
 
 def test_no_two_populations_share_a_voice(modules: dict[str, ModuleType]) -> None:
-    """Held-out voices that were in training would measure memory."""
+    """No held-out voice is in the training data."""
     populations = [population.speakers for population in modules["speech"].POPULATIONS.values()]
     voices = [(s.base, s.formant, s.pitch, s.duration) for everyone in populations for s in everyone]
     assert len(set(voices)) == len(voices)
     assert len({population.seed for population in modules["speech"].POPULATIONS.values()}) == len(populations)
 
 
-def test_a_step_decides_its_crops(modules: dict[str, ModuleType], trained: Path) -> None:
-    """A training that resumes must see what it would have seen."""
+def test_the_crops_of_a_batch_depend_on_its_step_only(modules: dict[str, ModuleType], trained: Path) -> None:
+    """A training that resumes reads the same batches as one without an interruption."""
     rows, audio = modules["crops"].Crops([trained / "known"], 0.5, 3.0).batch(7, 3)
     again = modules["crops"].Crops([trained / "known"], 0.5, 3.0).batch(7, 3)
     assert rows == again[0] and torch.equal(audio, again[1])
     assert 8_000 <= audio.shape[1] <= 48_000
 
 
-def test_training_on_keeps_a_share_of_what_it_began_with(
+def test_averaged_weights_include_the_stated_share_of_the_first_ones(
     modules: dict[str, ModuleType], tmp_path: Path
 ) -> None:
-    """Averaged weights that forget where training began; a resumed training that ends elsewhere."""
+    """`keep` is the weight of the initial weights, also in a training that resumes."""
 
     def trained(keep: float, name: str) -> float:
         model = torch.nn.Linear(1, 1, bias=False)
@@ -139,16 +139,18 @@ def test_training_on_keeps_a_share_of_what_it_began_with(
 
 
 @pytest.mark.parametrize("distance", [0.0, 1.0, 3.0])
-def test_equal_error_rate_of_two_bells(modules: dict[str, ModuleType], distance: float) -> None:
-    """Against the closed form: bells of width 1 that lie d apart err equally at P(x < -d / 2)."""
+def test_equal_error_rate_of_two_normal_distributions(
+    modules: dict[str, ModuleType], distance: float
+) -> None:
+    """For unit normal distributions with means d apart, the rate is P(x < -d / 2)."""
     rng = np.random.default_rng(0)
     same, other = rng.normal(distance, 1, 4000), rng.normal(0, 1, 4000)
     found = modules["pairs"].equal_error_rate(same, other, most=1000)
     assert found == pytest.approx(NormalDist().cdf(-distance / 2), abs=0.04)
 
 
-def test_clips_of_the_recogniser_say_what_their_text_says(modules: dict[str, ModuleType]) -> None:
-    """A word cut, repeated or moved in the audio and not in the text, which would teach wrong words."""
+def test_training_clips_match_their_texts(modules: dict[str, ModuleType]) -> None:
+    """Words that are cropped, repeated or moved in the audio are so in the text."""
     words, ends = ["one", "two", "three", "four"], [500, 900, 1500, 2100]
     audio = np.repeat(np.arange(4, dtype=np.int16), np.diff([0, *ends]))
     clip = audio, " ".join(words), ends

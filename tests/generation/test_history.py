@@ -1,4 +1,4 @@
-"""What conditions a step, what leaves the context window, and how steps are joined."""
+"""History of in-context steps: what fits the context window, and how steps are joined."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def voice() -> Voice:
 
 
 @pytest.mark.parametrize("with_voice", [True, False])
-def test_the_oldest_steps_leave_the_window(llasa: Llasa, voice: Voice, with_voice: bool) -> None:
-    """A window that overflows; a text without its codes; the voice, or the first step in its place, gone."""
+def test_the_oldest_steps_are_dropped_first(llasa: Llasa, voice: Voice, with_voice: bool) -> None:
+    """The prompt fits the window, text and codes are dropped together, and the voice or the first step stays."""
     sampler = Sampler(llasa, Prompt(TEXT, "en", voice), SHORT, 0, BudgetTracker())
     history = tuple(Step(f"step {i}.", np.full(400 + i, i, np.int32)) for i in range(6))
     at = sampler.at(Prompt(TEXT, "en", voice if with_voice else None, history))
@@ -42,8 +42,8 @@ def test_the_oldest_steps_leave_the_window(llasa: Llasa, voice: Voice, with_voic
     ) + (len(llasa.voice_codes(voice)) if with_voice else 0)
 
 
-def test_only_so_many_prompts_stay_prefilled(llasa: Llasa) -> None:
-    """Memory that grows with the text."""
+def test_the_number_of_stored_prefills_is_bounded(llasa: Llasa) -> None:
+    """The memory for prefilled prompts does not grow with the text."""
     sampler = Sampler(llasa, Prompt(TEXT, "en"), SHORT, 0, BudgetTracker())
     for number in range(20):
         sampler.at(Prompt(f"step {number}", "en")).start(1)
@@ -53,7 +53,7 @@ def test_only_so_many_prompts_stay_prefilled(llasa: Llasa) -> None:
 def test_silent_edges_are_trimmed(
     candidates: Callable[[int], list[Candidate]], noise: Callable[..., Audio]
 ) -> None:
-    """Pauses that add up at every join; or speech, and the short pause of a full stop, cut off."""
+    """Long silences at the edges are shortened; speech, and the short pause of a full stop, are kept."""
     silence = np.zeros(16_000, np.float32)
     audio = np.concatenate((silence, noise(0.5), silence[:1_600]))
     (made,) = candidates(1)

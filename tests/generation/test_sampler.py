@@ -1,4 +1,4 @@
-"""The sampler: what strategies get of it, and what it refuses."""
+"""The sampler: what strategies get from it, and what it refuses."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def make(llasa: Llasa) -> Callable[..., Sampler]:
     return sampler_maker(llasa)
 
 
-def test_the_first_candidates_are_the_same_whatever_n(make: Callable[..., Sampler]) -> None:
-    """N = 16 that is not N = 4 and twelve more, whether started at once, in rounds or in steps."""
+def test_the_first_candidates_do_not_depend_on_n(make: Callable[..., Sampler]) -> None:
+    """n = 4 is a prefix of n = 16, whether rows are started at once, in rounds or in steps."""
     sampler = make()
     sixteen = speech(sampler.extend(sampler.start(16))[1])
     assert len(sixteen) == 16
@@ -53,14 +53,14 @@ def test_log_probabilities_have_the_same_bits_whatever_n() -> None:
             assert candidate.logprobs.tolist() == expected[candidate.index].logprobs.tolist()
 
 
-def test_another_seed_speaks_otherwise(make: Callable[..., Sampler]) -> None:
-    """A seed that is not used."""
+def test_another_seed_gives_other_codes(make: Callable[..., Sampler]) -> None:
+    """The codes depend on the seed."""
     first, second = make(seed=1), make(seed=2)
     assert speech(first.extend(first.start(4))[1]) != speech(second.extend(second.start(4))[1])
 
 
 def test_the_global_random_state_is_neither_read_nor_changed(make: Callable[..., Sampler]) -> None:
-    """A plug-in that reseeds torch would change the speech."""
+    """Reseeding torch does not change the codes, and sampling does not change torch's random state."""
     sampler = make()
     torch.manual_seed(1)
     state = torch.random.get_rng_state()
@@ -72,7 +72,7 @@ def test_the_global_random_state_is_neither_read_nor_changed(make: Callable[...,
 
 
 def test_used_rows_are_refused(make: Callable[..., Sampler]) -> None:
-    """Rows used twice would continue from a cache that has moved on."""
+    """Rows that `extend` or `select` has used up raise an error."""
     sampler = make()
     rows = sampler.start(2)
     live, _ = sampler.extend(rows, 3)
@@ -82,8 +82,8 @@ def test_used_rows_are_refused(make: Callable[..., Sampler]) -> None:
     assert len(sampler.select(live, [0])) == 1
 
 
-def test_rows_are_in_the_order_asked_for(make: Callable[..., Sampler]) -> None:
-    """Scores handed to the wrong rows after a selection."""
+def test_selected_rows_have_the_given_order(make: Callable[..., Sampler]) -> None:
+    """`select` returns rows in the order of `parents`."""
     sampler = make()
     rows, _ = sampler.extend(sampler.start(5), 4)
     codes, scores = rows.codes, rows.logprobs
@@ -98,8 +98,8 @@ def test_rows_are_in_the_order_asked_for(make: Callable[..., Sampler]) -> None:
     assert chosen.seconds == pytest.approx(0.08)
 
 
-def test_a_first_child_speaks_as_its_parent_would_have(make: Callable[..., Sampler]) -> None:
-    """A search with width 1 and no choice that is not candidate 0; forks that are copies of it."""
+def test_a_first_child_has_the_codes_of_its_parent(make: Callable[..., Sampler]) -> None:
+    """A first child continues as its parent without a fork; the other children differ."""
     sampler = make()
     plain = speech(sampler.extend(sampler.start(3))[1])
     sampler = make()
@@ -113,8 +113,8 @@ def test_a_first_child_speaks_as_its_parent_would_have(make: Callable[..., Sampl
 
 
 @pytest.mark.parametrize("penalty", [1.0, 1.3])
-def test_rewound_rows_say_the_same_again(make: Callable[..., Sampler], penalty: float) -> None:
-    """A rewind that leaves keys and values, or penalised codes, of what it takes back."""
+def test_rewound_rows_sample_the_same_codes_again(make: Callable[..., Sampler], penalty: float) -> None:
+    """A rewind removes the keys and values, and the penalised codes, of the tokens that it drops."""
     sampling = Sampling(min_seconds=0.5, max_seconds=1.0, repetition_penalty=penalty)
     sampler = make(sampling=sampling)
     expected = speech(sampler.extend(sampler.start(3))[1])
@@ -127,8 +127,8 @@ def test_rewound_rows_say_the_same_again(make: Callable[..., Sampler], penalty: 
     assert speech(sampler.extend(sampler.select(rows, [2, 0, 1]))[1]) == expected
 
 
-def test_what_a_strategy_gives_is_checked(make: Callable[..., Sampler]) -> None:
-    """A length of 12.5 tokens that fails three calls later; two candidates with one index."""
+def test_arguments_of_a_strategy_are_checked(make: Callable[..., Sampler]) -> None:
+    """A number of tokens that is not whole, and an index that is in use, are refused at once."""
     sampler = make()
     rows = sampler.start(2)
     for wrong in (12.5, 0, "all"):
@@ -141,8 +141,8 @@ def test_what_a_strategy_gives_is_checked(make: Callable[..., Sampler]) -> None:
     assert len(sampler.extend(rows, np.int64(3))[0]) == 2  # type: ignore[arg-type]
 
 
-def test_selecting_nothing_or_no_such_row(make: Callable[..., Sampler]) -> None:
-    """A position past the end that silently picks another row."""
+def test_select_refuses_unknown_positions(make: Callable[..., Sampler]) -> None:
+    """A position that is not in the rows is refused; an empty selection gives no rows."""
     sampler = make()
     rows = sampler.start(2)
     for wrong in (2, -1, "a"):
@@ -154,8 +154,8 @@ def test_selecting_nothing_or_no_such_row(make: Callable[..., Sampler]) -> None:
     assert (len(live), finished) == (0, [])
 
 
-def test_a_root_does_not_take_a_forks_place(make: Callable[..., Sampler]) -> None:
-    """Two candidates with one index."""
+def test_the_index_of_a_fork_is_not_reused(make: Callable[..., Sampler]) -> None:
+    """`start` refuses an index that a fork has, and gives new rows the next indices."""
     sampler = make()
     sampler.select(sampler.start(2), [0, 0, 0])
     with pytest.raises(InputError, match="candidate 2 exists"):
@@ -163,14 +163,14 @@ def test_a_root_does_not_take_a_forks_place(make: Callable[..., Sampler]) -> Non
 
 
 @pytest.mark.parametrize(("n", "first"), [(0, 0), (-1, 0), (1, -1)])
-def test_counts_that_make_no_sense(make: Callable[..., Sampler], n: int, first: int) -> None:
-    """No rows, and so a search without candidates."""
+def test_invalid_counts_are_refused(make: Callable[..., Sampler], n: int, first: int) -> None:
+    """`start` refuses counts and indices out of range."""
     with pytest.raises(InputError, match="n 1 or more, first 0 or more"):
         make().start(n, first)
 
 
 def test_a_prompt_is_prefilled_once(make: Callable[..., Sampler]) -> None:
-    """The text sent through the model again for each round, or each return to a prompt."""
+    """The prompt is prefilled once for all rounds, and also when a search returns to it."""
     sampler = make()
     for _ in range(2):
         sampler.extend(sampler.start(2))
@@ -187,7 +187,7 @@ def test_a_prompt_is_prefilled_once(make: Callable[..., Sampler]) -> None:
 
 
 def test_history_is_a_longer_voice_prompt(make: Callable[..., Sampler]) -> None:
-    """A step that is not conditioned on the steps before it."""
+    """The prompt of a step has the text and the codes of the steps before it."""
     sampler = make()
     step = Step("the captain", np.arange(20, dtype=np.int32))
     after = sampler.at(Prompt("found a coin.", "en", sampler.prompt.voice, (step,)))
@@ -203,7 +203,7 @@ def test_history_is_a_longer_voice_prompt(make: Callable[..., Sampler]) -> None:
 
 
 def test_speech_is_decoded_after_the_prompt(make: Callable[..., Sampler]) -> None:
-    """The voice prompt's own audio in the speech; speech that a verifier can write into."""
+    """The audio follows the voice prompt without containing it, and is read-only."""
     sampler = make()
     candidates = sampler.extend(sampler.start(3))[1]
     context = sampler.decoder.context
@@ -219,10 +219,10 @@ def test_speech_is_decoded_after_the_prompt(make: Callable[..., Sampler]) -> Non
 
 
 @pytest.mark.parametrize("window", [None, 0.1, 9.0])
-def test_unfinished_speech_is_what_the_finished_would_begin_with(
+def test_unfinished_speech_is_the_beginning_of_the_finished_speech(
     make: Callable[..., Sampler], window: float | None
 ) -> None:
-    """A window decoded without what precedes it, or rows used up by decoding them."""
+    """Windows are decoded with the codes before them, and decoding does not use up the rows."""
     sampler = make()
     rows, _ = sampler.extend(sampler.start(3), 12)
     frames = 12 if window is None else min(12, round(window * 50))
@@ -234,14 +234,14 @@ def test_unfinished_speech_is_what_the_finished_would_begin_with(
 
 
 def test_a_voice_without_transcript_is_refused(llasa: Llasa, noise: Callable[..., Audio]) -> None:
-    """A prompt whose text does not say what its speech does."""
+    """A voice prompt without a transcript is refused before sampling."""
     voice = Voice(noise(1.0), sample_rate=16_000, name="mine")
     with pytest.raises(InputError, match="'mine' has no transcript"):
         Sampler(llasa, Prompt(TEXT, "en", voice), SHORT, 0, BudgetTracker())
 
 
 def test_a_text_too_long_for_the_window_is_refused_with_the_limit(llasa: Llasa) -> None:
-    """Speech cut in the middle of the text because the window is full."""
+    """The error states how many characters fit the window."""
     with pytest.raises(InputError, match="too long") as error:
         Sampler(llasa, Prompt("word " * 200, "en"), Sampling(), 0, BudgetTracker()).start(1)
     limit = int(str(error.value).split("some ")[1].split(" ")[0])
@@ -254,8 +254,8 @@ def test_a_text_too_long_for_the_window_is_refused_with_the_limit(llasa: Llasa) 
         ).affordable()
 
 
-def test_the_texts_length_bounds_the_speech(llasa: Llasa) -> None:
-    """Silence and truncation below the least, loops above the most; Chinese and digits taken for letters."""
+def test_the_length_of_the_text_bounds_the_speech(llasa: Llasa) -> None:
+    """The range of tokens depends on the text; Chinese characters and digits count more than letters."""
     english = Sampler(llasa, Prompt("a silver coin near the lake", "en"), Sampling(), 0, BudgetTracker())
     assert 25 < english.minimum < 90 < english.maximum < 400
     chinese = Sampler(llasa, Prompt("船长在湖边发现一枚银币", "zh"), Sampling(), 0, BudgetTracker())
@@ -285,6 +285,6 @@ def test_the_texts_length_bounds_the_speech(llasa: Llasa) -> None:
     ids=str,
 )
 def test_sampling_out_of_range_is_refused(wrong: dict[str, float]) -> None:
-    """A value that would be ignored, or fail in the middle of a search."""
+    """Values of `Sampling` outside their ranges are refused when it is made."""
     with pytest.raises(InputError, match=list(wrong)[-1]):
         Sampling(**wrong)  # type: ignore[arg-type]

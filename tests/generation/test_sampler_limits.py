@@ -1,4 +1,4 @@
-"""What sampling costs, and where it stops: budgets, Ctrl-C, memory."""
+"""Costs and ends of sampling: budgets, Ctrl-C, memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def make(llasa: Llasa) -> Callable[..., Sampler]:
 
 
 def test_the_ledger_counts_every_token(make: Callable[..., Sampler]) -> None:
-    """Tokens of rows that were cut, or END, left out of the tracker."""
+    """The tokens of pruned rows, and END, are counted."""
     sampler = make()
     rows, early = sampler.extend(sampler.start(6), 10)
     cut = len(rows) - 2
@@ -42,7 +42,7 @@ def test_the_ledger_counts_every_token(make: Callable[..., Sampler]) -> None:
 @settings(max_examples=20)
 @given(st.integers(50, 400), st.integers(1, 12))
 def test_a_budget_of_tokens_is_never_exceeded(make: Callable[..., Sampler], tokens: int, n: int) -> None:
-    """A search that spends more than it was given, or that keeps nothing to finish one candidate."""
+    """Row-steps stay within the limit, and one candidate finishes."""
     sampler = make(Budget(tokens=tokens))
     live, finished = sampler.extend(sampler.start(n))
     assert len(live) == 0
@@ -61,7 +61,7 @@ def test_a_budget_of_tokens_is_never_exceeded(make: Callable[..., Sampler], toke
 
 
 def test_a_budget_of_candidates(make: Callable[..., Sampler]) -> None:
-    """Candidates sampled that were not paid for."""
+    """No candidate is started after the limit on candidates is reached."""
     sampler = make(Budget(candidates=3))
     assert sampler.affordable() == 3
     _, finished = sampler.extend(sampler.start(8))
@@ -73,14 +73,14 @@ def test_a_budget_of_candidates(make: Callable[..., Sampler]) -> None:
 
 
 def test_a_budget_of_seconds(make: Callable[..., Sampler]) -> None:
-    """A clock that is never looked at."""
+    """Sampling stops when the wall limit has passed."""
     sampler = make(Budget(seconds=1e-6))
     with pytest.raises(BudgetSpent, match="seconds"):
         sampler.start(4)
 
 
-def test_a_budget_below_one_candidate_states_the_price(make: Callable[..., Sampler]) -> None:
-    """A search that spends all and returns nothing."""
+def test_a_budget_below_one_candidate_states_the_least_number_of_tokens(make: Callable[..., Sampler]) -> None:
+    """A budget that does not cover one candidate is refused before sampling."""
     poor = make(Budget(tokens=49))
     for use in (poor.affordable, lambda: poor.start(1)):
         with pytest.raises(InputError, match="at least 50"):
@@ -91,12 +91,12 @@ def test_a_budget_below_one_candidate_states_the_price(make: Callable[..., Sampl
 
 
 def test_without_limits_everything_is_affordable(make: Callable[..., Sampler]) -> None:
-    """A count of 0 that keeps a strategy from starting."""
+    """Without limits, `affordable` is `sys.maxsize`."""
     assert make().affordable() == sys.maxsize
 
 
-def test_rescue_takes_the_likeliest_row(make: Callable[..., Sampler]) -> None:
-    """A budget that ends early returns just any row, or a candidate of another index."""
+def test_the_most_probable_live_row_is_finished(make: Callable[..., Sampler]) -> None:
+    """If the budget ends early, the row with the highest mean log-probability is finished under its own index."""
     sampler = make()
     whole = speech(sampler.extend(sampler.start(4))[1])
     sampler = make()
@@ -110,7 +110,7 @@ def test_rescue_takes_the_likeliest_row(make: Callable[..., Sampler]) -> None:
 
 @pytest.fixture
 def interrupt() -> Iterator[Callable[[float], object]]:
-    """Raises KeyboardInterrupt, as Ctrl-C does, so many seconds later."""
+    """Yields a function that raises KeyboardInterrupt, as Ctrl-C does, after the given seconds."""
 
     def strike(*_: object) -> None:
         raise KeyboardInterrupt
@@ -121,10 +121,10 @@ def interrupt() -> Iterator[Callable[[float], object]]:
     signal.signal(signal.SIGALRM, before)
 
 
-def test_ctrl_c_leaves_what_has_finished(
+def test_ctrl_c_keeps_finished_candidates(
     make: Callable[..., Sampler], interrupt: Callable[[float], None]
 ) -> None:
-    """Candidates lost that were ready when the user lost patience."""
+    """Candidates that finished before Ctrl-C are kept."""
     sampling = Sampling(temperature=0.8, min_seconds=0.1, max_seconds=30)
     sampler = make(sampling=sampling)
     expected = speech(sampler.extend(sampler.start(8))[1])
@@ -143,7 +143,7 @@ def test_ctrl_c_leaves_what_has_finished(
 def test_rows_that_do_not_fit_into_memory_are_halved(
     make: Callable[..., Sampler], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A search that dies of memory where half the rows would have done; other speech than with enough."""
+    """If memory runs out, half of the rows are stepped at a time, with the same codes as with enough memory."""
     sampler = make()
     expected = speech(sampler.extend(sampler.start(16))[1])
     limit_rows(monkeypatch, 4)
@@ -162,7 +162,7 @@ def test_rows_that_do_not_fit_into_memory_are_halved(
 def test_forks_that_do_not_fit_into_memory(
     make: Callable[..., Sampler], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A beam that dies when it grows, after all its rows were paid for."""
+    """If forks do not fit into memory together, they are stepped in parts, with the same codes."""
     parents = [0, 1, 2, 3] * 4
     sampler = make()
     rows, _ = sampler.extend(sampler.start(4), 3)
@@ -174,7 +174,7 @@ def test_forks_that_do_not_fit_into_memory(
 
 
 def limit_rows(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    """Lets torch make no cache of more rows."""
+    """Makes torch raise an out-of-memory error for a cache of more than `rows` rows."""
     zeros, new_zeros = torch.zeros, torch.Tensor.new_zeros
 
     def check(size: tuple[Any, ...]) -> None:

@@ -1,4 +1,4 @@
-"""The trace of a search: kept with the run, read back the same, and drawn."""
+"""The trace of a search: it is stored with the run, read back unchanged, and drawn."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.helpers.verifiers import Broken, Codes
 
 @pytest.fixture
 def result() -> SearchResult:
-    """Candidate 0 was cut, 1 and its fork 4 have finished, 2 and 3 were cut together."""
+    """Returns a result: row 0 was pruned, 1 and its fork 4 have finished, 2 and 3 were pruned together."""
     scores = {"Codes()": Score(12.0, "a detail")}
     checks = [Check(25, reward, scores) for reward in (-math.inf, 0.75, 0.25, 0.5, math.nan)]
     nodes = [
@@ -47,8 +47,8 @@ def result() -> SearchResult:
     )  # fmt: skip
 
 
-def test_it_is_kept_with_the_run(result: SearchResult, tmp_path: Path) -> None:
-    """Numbers that JSON does not know; a trace that is lost, or read back as something else."""
+def test_a_trace_is_stored_with_the_run(result: SearchResult, tmp_path: Path) -> None:
+    """The stored trace is valid JSON, and equals the original when it is read back."""
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is not JSON")
@@ -63,8 +63,8 @@ def test_it_is_kept_with_the_run(result: SearchResult, tmp_path: Path) -> None:
     assert repr(again) == repr(result.trace.nodes)
 
 
-def test_it_is_drawn_as_a_tree(result: SearchResult, tmp_path: Path, cli: Callable[..., Any]) -> None:
-    """A drawing without reasons, or one in which rows stand under the wrong parent."""
+def test_a_trace_is_drawn_as_a_tree(result: SearchResult, tmp_path: Path, cli: Callable[..., Any]) -> None:
+    """Each row is drawn below its parent, with the reason for its end."""
     done = cli("trace", result.save_run(tmp_path / "run"))
     assert done.code == 0
     assert done.out.splitlines() == [
@@ -76,20 +76,20 @@ def test_it_is_drawn_as_a_tree(result: SearchResult, tmp_path: Path, cli: Callab
     ]
 
 
-def test_what_is_no_run_is_refused(tmp_path: Path, cli: Callable[..., Any]) -> None:
+def test_a_folder_that_is_not_a_run_is_refused(tmp_path: Path, cli: Callable[..., Any]) -> None:
     done = cli("trace", tmp_path)
     assert done.code == 2 and "not a run folder" in done.err
 
 
-def test_searches_have_one(llasa: Llasa, tmp_path: Path, cli: Callable[..., Any]) -> None:
-    """A trace that only shows what has finished."""
+def test_a_search_has_a_trace(llasa: Llasa, tmp_path: Path, cli: Callable[..., Any]) -> None:
+    """The trace of a search also has the rows that were pruned."""
     short = Sampling(min_seconds=0.6, max_seconds=0.6)
     searcher = Searcher(llasa, Codes(), Beam(2, 2, step_tokens=8, prefix_verifiers=Codes()))
     drawn = cli("trace", searcher.generate("a coin", sampling=short).save_run(tmp_path / "run")).out
     assert "pruned at 0.16 s: not among the best 2" in drawn and "<- chosen" in drawn
 
 
-def test_what_the_budget_ended_says_so(llasa: Llasa) -> None:
+def test_rows_that_the_budget_ended_name_the_limit(llasa: Llasa) -> None:
     short = Sampling(min_seconds=0.6, max_seconds=0.6)
     result = Searcher(llasa, Codes(), BestOfN(3)).generate("a coin", sampling=short, budget=Budget(tokens=70))
     assert {node.why for node in result.trace.nodes.values()} == {"length"}
@@ -98,8 +98,8 @@ def test_what_the_budget_ended_says_so(llasa: Llasa) -> None:
     assert "stopped by tokens" in {node.why for node in result.trace.nodes.values()}
 
 
-def test_failures_on_the_way_are_kept(llasa: Llasa) -> None:
-    """An error of a verifier of unfinished speech that nobody ever sees."""
+def test_failures_on_unfinished_speech_are_recorded(llasa: Llasa) -> None:
+    """The trace has the error of a verifier that failed on unfinished speech."""
     short = Sampling(min_seconds=0.1, max_seconds=0.6)
     searcher = Searcher(llasa, Codes(), SpeculativeRejection(4, step_tokens=5, prefix_verifiers=Broken()))
     result = searcher.generate("a coin", sampling=short)

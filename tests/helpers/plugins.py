@@ -1,4 +1,4 @@
-"""An environment in which a package can be installed as a user would, beside what is installed here."""
+"""A virtual environment in which a test can install a package, in addition to those installed here."""
 
 from __future__ import annotations
 

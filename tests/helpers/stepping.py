@@ -23,7 +23,7 @@ Speak = Callable[..., SearchResult]
 
 
 class Loudness(Verifier):
-    """The mean absolute sample; keeps the text of each utterance that it scores."""
+    """Scores the mean absolute sample, and stores the text of each utterance that it scores."""
 
     scale = (0.0, 1.0)
     content = True

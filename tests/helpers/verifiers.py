@@ -1,4 +1,4 @@
-"""Verifiers for tests of strategies: cheap, and different for every row."""
+"""Verifiers for tests of strategies: they are cheap, and most give every row another score."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llasa_search.verifiers import Verifier
 
 
 class Codes(Verifier):
-    """Scores the mean of the codes so far, from 0 to 63; uses no audio."""
+    """Scores the mean of the codes so far, from 0 to 63; does not read the audio."""
 
     needs = frozenset({"codes"})
     partial = True
@@ -44,7 +44,7 @@ class FinalOnly(Codes):
 
 
 class Broken(Codes):
-    """Fails on everything."""
+    """Fails on every call."""
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         raise RuntimeError("out of order")
@@ -84,7 +84,7 @@ class Seconds(Verifier):
 
 
 class Frames(Verifier):
-    """Length in frames, up to 30: cheap, and differs between candidates."""
+    """Scores the length in frames, up to 30."""
 
     scale = (0.0, 30.0)
 

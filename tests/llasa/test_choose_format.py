@@ -31,7 +31,7 @@ NO_CODES = np.zeros(0, np.int32)
 
 @dataclass(eq=False)
 class YueFormat(LlasaFormat):
-    """A format with markers of its own, as a package may offer it."""
+    """A format with other markers, such as another package could have."""
 
     text_start: str = YUE[0]
     text_end: str = YUE[1]
@@ -81,7 +81,7 @@ def test_the_format_is_a_setting_of_the_result(yue_path: Path) -> None:
 
 
 def test_an_assistant_prefix_and_a_system_prompt(pair_path: Path) -> None:
-    """Each stands where it was trained: before the start of speech, and in a turn of its own."""
+    """Each is at its position in training: before the start of speech, or in a separate turn."""
     spec = f"llasa:assistant_prefix={KORE!r},system='be calm'"
     prompt = written(Llasa.from_pretrained(pair_path, prompt_format=spec))
     assert prompt.startswith(

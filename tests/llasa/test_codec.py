@@ -1,4 +1,4 @@
-"""The codec: rows together as alone, and the context's own sound never in the speech."""
+"""The codec: batches of rows, context, and codes that are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def make_codes(frames: int, seed: int = 0) -> np.ndarray:
 def test_codes_and_speech_are_those_of_transformers(
     llasa: Llasa, pair_path: Path, noise: Callable[..., Audio]
 ) -> None:
-    """An axis swapped, or codes counted from another zero."""
+    """Codes and audio equal those of transformers, with codes numbered from 0."""
     model = Xcodec2Model.from_pretrained(pair_path / "codec").eval()
     codes = llasa.encode(noise(1.0))
     assert codes.shape == (51,)
@@ -38,8 +38,8 @@ def test_codes_and_speech_are_those_of_transformers(
 
 @settings(max_examples=15)
 @given(st.lists(st.sampled_from([0, 1, 7, 7, 20]), min_size=1, max_size=6), st.sampled_from([0, 3, 80]))
-def test_rows_decode_together_as_alone(llasa: Llasa, lengths: list[int], before: int) -> None:
-    """Padding, which changes the sound; or speech handed to the wrong row."""
+def test_rows_are_decoded_in_a_batch_as_alone(llasa: Llasa, lengths: list[int], before: int) -> None:
+    """A row's audio does not depend on the other rows of a batch, nor on their lengths."""
     rows = [make_codes(length, seed) for seed, length in enumerate(lengths)]
     context = make_codes(before, seed=99)
     together = llasa.decode(rows, context)
@@ -50,7 +50,7 @@ def test_rows_decode_together_as_alone(llasa: Llasa, lengths: list[int], before:
 
 
 def test_the_context_is_decoded_but_not_returned(llasa: Llasa) -> None:
-    """The prompt's audio in a candidate, where a speaker verifier would score it; or a context not used."""
+    """The context changes the audio of a row, and its own audio is not returned."""
     row, context = make_codes(30), make_codes(80, seed=1)
     whole = llasa.decode([np.concatenate((context[-CONTEXT_FRAMES:], row))])[0]
     after = llasa.decode([row], context)[0]
@@ -59,15 +59,15 @@ def test_the_context_is_decoded_but_not_returned(llasa: Llasa) -> None:
 
 
 def test_each_row_can_have_its_own_context(llasa: Llasa) -> None:
-    """Windows of unfinished rows decoded after another row's past."""
+    """With a context per row, each row is decoded after its own."""
     rows = [make_codes(10, seed) for seed in range(3)]
     contexts = np.stack([make_codes(60, seed) for seed in range(10, 13)])
     for row, context, speech in zip(rows, contexts, llasa.codec.decode(rows, contexts), strict=True):
         np.testing.assert_allclose(speech, llasa.decode([row], context)[0], atol=1e-5)
 
 
-def test_more_rows_than_are_decoded_at_once(llasa: Llasa, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows of the second call lost, or in another order."""
+def test_rows_of_several_calls_keep_their_order(llasa: Llasa, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that exceed one call are all decoded, in their order."""
     rows = [make_codes(9, seed) for seed in range(7)]
     expected = llasa.decode(rows)
     monkeypatch.setattr("llasa_search.llasa.codec.FRAMES_PER_CALL", 20)
@@ -76,6 +76,6 @@ def test_more_rows_than_are_decoded_at_once(llasa: Llasa, monkeypatch: pytest.Mo
 
 
 def test_codes_of_another_codec_are_refused(llasa: Llasa) -> None:
-    """Codes above the codebook read whatever lies behind it."""
+    """A code outside the codebook raises an error."""
     with pytest.raises(ModelError, match="another codec"):
         llasa.decode([np.array([3, 64], dtype=np.int32)])

@@ -1,4 +1,4 @@
-"""Loading checkpoints: what cannot be used says so, and says what to do."""
+"""Loading checkpoints: what is loaded, and errors that say what to do."""
 
 from __future__ import annotations
 
@@ -17,55 +17,55 @@ from llasa_search.llasa.model import Llasa
 from tests.helpers.tiny_random import MARKERS, TEMPLATE, write_codec, write_language_model, write_pair
 
 
-def test_a_folder_with_a_pair(pair_path: Path, llasa: Llasa) -> None:
-    """Sizes read from the wrong place."""
+def test_a_folder_with_a_language_model_and_a_codec_is_loaded(pair_path: Path, llasa: Llasa) -> None:
+    """Sizes, rates and the type of the weights are those of the folder's files."""
     assert (llasa.sample_rate, llasa.frame_rate, llasa.max_length) == (16_000, 50.0, 2048)
     assert (llasa.codec.codebook_size, llasa.language_model.outputs) == (64, 65)
     assert llasa.name == str(pair_path)
     assert llasa.language_model.dtype == torch.float32
 
 
-def test_a_language_model_and_a_codec_named_apart(pair_path: Path) -> None:
-    """A codec argument that is ignored."""
+def test_a_codec_can_be_given_separately(pair_path: Path) -> None:
+    """The argument `codec` names the codec of a language model without one."""
     llasa = Llasa.from_pretrained(pair_path / "language_model", codec=pair_path / "codec")
     assert llasa.codec.codebook_size == 64
 
 
-def test_the_window_is_the_models_own_where_it_is_smaller(tmp_path: Path) -> None:
-    """Positions that the model has never seen."""
+def test_the_context_window_is_at_most_that_of_the_model(tmp_path: Path) -> None:
+    """The model's own limit applies if it is below that of Llasa's training."""
     write_pair(tmp_path, max_position_embeddings=300)
     assert Llasa.from_pretrained(tmp_path).max_length == 300
 
 
 def test_loading_leaves_the_random_state_and_threads_alone(pair_path: Path) -> None:
-    """A loader that reseeds or reconfigures the process it is called in."""
+    """Loading changes neither torch's random state nor its number of threads."""
     state, threads = torch.random.get_rng_state(), torch.get_num_threads()
     Llasa.from_pretrained(pair_path)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert torch.get_num_threads() == threads
 
 
-def test_half_precision(pair_path: Path) -> None:
-    """A dtype that is ignored."""
+def test_the_given_dtype_is_used(pair_path: Path) -> None:
+    """The weights have the type that `dtype` names."""
     assert Llasa.from_pretrained(pair_path, dtype="bfloat16").language_model.dtype == torch.bfloat16
 
 
 def test_another_codecs_codebook_is_refused(tmp_path: Path, pair_path: Path) -> None:
-    """Codes decoded by a codec that means other sounds by them."""
+    """A codec whose codebook has another size than the model's raises an error."""
     write_codec(tmp_path, (4, 4))
-    with pytest.raises(ModelError, match=r"speaks 64 codes, but the codec .* has 16"):
+    with pytest.raises(ModelError, match=r"has 64 speech codes, but the codec .* has 16"):
         Llasa.from_pretrained(pair_path, codec=tmp_path)
 
 
 def test_an_ordinary_llama_is_refused(tmp_path: Path, pair_path: Path) -> None:
-    """Babble from a model that never learnt to speak."""
+    """A Llama without Llasa's markers raises an error."""
     write_language_model(tmp_path, 64, 0.1, MARKERS[:2], None, {})
     with pytest.raises(ModelError, match=r"does not have <\|TEXT_UNDERSTANDING_START\|>, "):
         Llasa.from_pretrained(tmp_path, codec=pair_path / "codec")
 
 
 def test_other_architectures_are_refused(tmp_path: Path, pair_path: Path) -> None:
-    """Weights of another architecture read as a Llama's, or another codec's as X-codec2's."""
+    """A language model that is not a Llama, and a codec that is not an X-codec2, raise an error."""
     shutil.copytree(pair_path / "language_model", tmp_path / "mistral")
     config = tmp_path / "mistral" / "config.json"
     config.write_text(config.read_text().replace('"llama"', '"mistral"'))
@@ -76,7 +76,7 @@ def test_other_architectures_are_refused(tmp_path: Path, pair_path: Path) -> Non
 
 
 def test_a_tokenizer_larger_than_its_model_is_refused(tmp_path: Path, pair_path: Path) -> None:
-    """Speech tokens read from beyond the embeddings."""
+    """Every token id of the tokenizer has an embedding."""
     write_language_model(tmp_path, 64, 0.1, MARKERS, TEMPLATE, {"vocab_size": 60})
     with pytest.raises(ModelError, match="more tokens than"):
         Llasa.from_pretrained(tmp_path, codec=pair_path / "codec")
@@ -91,20 +91,20 @@ def test_a_tokenizer_larger_than_its_model_is_refused(tmp_path: Path, pair_path:
         ("./nowhere", "unknown model"),
     ],
 )
-def test_unknown_models(name: str, fault: str) -> None:
-    """A misspelt name sent to the hub."""
+def test_unknown_models_are_refused(name: str, fault: str) -> None:
+    """A name that is neither a path nor a hub id is refused, with a suggestion if one is similar."""
     with pytest.raises(InputError, match=fault):
         Llasa.from_pretrained(name)
 
 
-def test_an_empty_folder_is_no_model(tmp_path: Path) -> None:
-    """A traceback out of transformers."""
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    """The error names the missing file."""
     with pytest.raises(InputError, match=r"config\.json"):
         Llasa.from_pretrained(tmp_path)
 
 
 def test_a_broken_checkpoint_is_named(tmp_path: Path, pair_path: Path) -> None:
-    """A download that broke off."""
+    """If the weights are missing, as after an incomplete download, the error names the folder."""
     shutil.copytree(pair_path, tmp_path / "pair")
     (tmp_path / "pair" / "language_model" / "model.safetensors").unlink()
     with pytest.raises(ModelError, match=r"the language model in the folder .*language_model"):
@@ -112,7 +112,7 @@ def test_a_broken_checkpoint_is_named(tmp_path: Path, pair_path: Path) -> None:
 
 
 def test_a_checkpoint_that_is_not_here_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A minute of retries, then an error that names no remedy."""
+    """Offline, the error comes without retries and has the command that downloads the checkpoint."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match="hf download someone/llasa-nowhere") as error:
         Llasa.from_pretrained("someone/llasa-nowhere")
@@ -124,18 +124,18 @@ def test_a_checkpoint_that_is_not_here_says_how_to_get_it(monkeypatch: pytest.Mo
     [{"device": "cuda:99"}, {"device": "abacus"}, {"dtype": "int3"}],
     ids=lambda options: str(options),
 )
-def test_unknown_devices_and_types(pair_path: Path, options: dict[str, Any]) -> None:
-    """A device that is not there found out only after loading."""
+def test_unknown_devices_and_types_are_refused(pair_path: Path, options: dict[str, Any]) -> None:
+    """A device or type that cannot be used is refused before loading."""
     with pytest.raises(InputError, match=next(iter(options.values()))):
         Llasa.from_pretrained(pair_path, **options)
 
 
 @pytest.mark.parametrize("change", ["missing", "renamed", "truncated"])
 @pytest.mark.parametrize("part", ["language_model", "codec"])
-def test_a_checkpoint_that_lacks_weights_is_refused(
+def test_a_checkpoint_without_all_weights_is_refused(
     tmp_path: Path, pair_path: Path, part: str, change: str
 ) -> None:
-    """Layers of random weights, made up in place of those that are not in the file."""
+    """Missing weights raise an error and are not initialised at random."""
     shutil.copytree(pair_path, tmp_path / "pair")
     path = tmp_path / "pair" / part / "model.safetensors"
     weights = load_file(path)
@@ -146,13 +146,13 @@ def test_a_checkpoint_that_lacks_weights_is_refused(
     else:
         kept = {f"old.{name}" if name in lost else name: tensor for name, tensor in weights.items()}
         save_file({name: t for name, t in kept.items() if change == "renamed" or name in weights}, path)
-    wanted = "cannot be loaded" if change == "truncated" else f"lacks .*, {len(lost)} weights in all"
+    wanted = "cannot be loaded" if change == "truncated" else f"is missing, {len(lost)} weights in all"
     with pytest.raises(ModelError, match=wanted):
         Llasa.from_pretrained(tmp_path / "pair")
 
 
-def test_check_tries_everything() -> None:
-    """A check that passes without having tried."""
+def test_check_runs_all_steps() -> None:
+    """`run_checks` runs every step, and the embedded model passes all of them."""
     checks = run_checks("tiny")
     assert [each.name for each in checks] == [
         "versions",
@@ -166,20 +166,20 @@ def test_check_tries_everything() -> None:
 
 
 def test_check_detects_that_a_codec_is_noise(pair_path: Path) -> None:
-    """Random weights that pass, because something of the right length comes out of them."""
+    """A codec with random weights fails the round trip, although its audio has the right length."""
     failed = run_checks(pair_path)[-1]
     assert (failed.name, failed.passed) == ("codec round trip", False)
     assert "differs from the original" in failed.detail
 
 
-def test_check_refuses_what_it_cannot_try() -> None:
-    """A misspelt name reported as a broken checkpoint."""
+def test_check_refuses_unknown_models() -> None:
+    """A misspelt name is an `InputError`, and not a failed step."""
     with pytest.raises(InputError, match="did you mean 'tiny'"):
         run_checks("tinny")
 
 
 def test_check_names_the_first_failure(tmp_path: Path, pair_path: Path) -> None:
-    """A broken checkpoint that passes, or one whose failure hides behind a traceback."""
+    """The last step that ran is the one that failed, with the reason."""
     write_codec(tmp_path / "codec", (4, 4))
     failed = run_checks(pair_path, codec=tmp_path / "codec")[-1]
     assert (failed.name, failed.passed) == ("language model and codec", False)
@@ -190,7 +190,7 @@ def test_check_names_the_first_failure(tmp_path: Path, pair_path: Path) -> None:
 
 
 def test_check_keeps_its_table_when_the_search_is_refused(tmp_path: Path) -> None:
-    """A window too small for the check's own text that throws away all that was found before."""
+    """If the context window is too small for the text of the check, the steps before are still reported."""
     small = {"max_position_embeddings": 64}
     write_language_model(tmp_path / "lm", 4096, 0.1, MARKERS, TEMPLATE, small)
     checks = run_checks(tmp_path / "lm", codec=TINY / "codec")

@@ -1,4 +1,4 @@
-"""The prompt: what Llasa was trained on, token by token."""
+"""The prompt format: token ids, markers, and texts that are refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def tokenizer(pair_path: Path) -> Any:
 
 
 def test_ids_are_those_of_the_written_prompt(tokenizer: Any) -> None:
-    """A turn closed too early, a marker too many, or codes that are not the tokens `<|s_N|>`."""
+    """The token ids are those of the prompt written out, with the codes as the tokens `<|s_N|>`."""
     written = (
         "<|user|>Convert the text to speech:<|TEXT_UNDERSTANDING_START|>Hello, you.<|TEXT_UNDERSTANDING_END|>"
         "<|eot_id|><|assistant|><|SPEECH_GENERATION_START|><|s_5|><|s_63|><|s_0|>"
@@ -43,7 +43,7 @@ def test_ids_are_those_of_the_written_prompt(tokenizer: Any) -> None:
     ids=["Llama 3", "always now"],
 )
 def test_the_date_is_pinned(pair_path: Path, date: str) -> None:
-    """The same seed speaks otherwise tomorrow, because the template writes today's date."""
+    """A template that writes the date gets a fixed one, so that a seed gives the same speech on any day."""
     tokenizer = AutoTokenizer.from_pretrained(pair_path / "language_model")
     tokenizer.chat_template = date + TEMPLATE
     ids = LlasaFormat(tokenizer).prompt_ids("hello", NO_CODES)
@@ -52,7 +52,7 @@ def test_the_date_is_pinned(pair_path: Path, date: str) -> None:
 
 @pytest.mark.parametrize("missing", MARKERS[2:6])
 def test_a_tokenizer_without_a_marker_is_refused(tmp_path: Path, missing: str) -> None:
-    """An ordinary Llama, or a sibling with other markers, would babble."""
+    """The error names the missing marker."""
     markers = tuple(marker for marker in MARKERS if marker != missing)
     write_language_model(tmp_path, 4, 0.1, markers, TEMPLATE, {})
     with pytest.raises(ModelError) as error:
@@ -61,7 +61,7 @@ def test_a_tokenizer_without_a_marker_is_refused(tmp_path: Path, missing: str) -
 
 
 def test_a_tokenizer_without_a_template_is_refused(tmp_path: Path) -> None:
-    """transformers' own error names no remedy."""
+    """The error says that the checkpoint is not complete."""
     write_language_model(tmp_path, 4, 0.1, MARKERS, None, {})
     with pytest.raises(ModelError, match="chat template"):
         LlasaFormat(AutoTokenizer.from_pretrained(tmp_path))
@@ -69,13 +69,13 @@ def test_a_tokenizer_without_a_template_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("marker", ["<|SPEECH_GENERATION_START|>", "<|s_7|>", "<|eot_id|>", "<|s_99999|>"])
 def test_a_marker_in_the_text_is_refused(tokenizer: Any, marker: str) -> None:
-    """A text that closes its own turn or dictates speech codes."""
+    """A text cannot close its own turn or contain speech codes."""
     with pytest.raises(InputError, match="marker"):
         LlasaFormat(tokenizer).prompt_ids(f"hello {marker} there", NO_CODES)
 
 
 def test_characters_that_cannot_be_spoken_are_named(tokenizer: Any) -> None:
-    """Words that silently vanish because the tokenizer does not know their letters."""
+    """Each character that the tokenizer cannot represent is returned once, in order."""
     form = LlasaFormat(tokenizer)
     assert form.unknown_characters("Hello, 你好 naïve 你 \n😀!") == ["你", "好", "ï", "😀"]
     assert form.unknown_characters("Hello, you!") == []
@@ -83,7 +83,7 @@ def test_characters_that_cannot_be_spoken_are_named(tokenizer: Any) -> None:
 
 @given(st.text(alphabet="ab .,?!'", max_size=30))
 def test_any_plain_text_gives_its_own_characters(tokenizer: Any, text: str) -> None:
-    """Text trimmed or merged by the template."""
+    """The template neither trims nor merges the text."""
     form = LlasaFormat(tokenizer)
     before, after = form.prompt_ids("", NO_CODES), form.prompt_ids(text, NO_CODES)
     assert len(after) == len(before) + len(text)

@@ -1,4 +1,4 @@
-"""The cascade: what scoring everything would choose, for less."""
+"""The cascade chooses what scoring everything would choose, with fewer calls of verifiers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Table = list[tuple[float, float, float]]
 
 
 class Column(Verifier):
-    """Looks its value up by the candidate's code; NaN fails."""
+    """Returns the value in a column of a table, by the candidate's first code; NaN fails."""
 
     def __init__(self, column: int, table: Table) -> None:
         self.column, self.table = column, table
@@ -74,7 +74,7 @@ REWARDS: list[Callable[[Table], Reward]] = [
 def test_same_choice_as_scoring_everything(
     make: Callable[[Table], Reward], table: Table, shuffle: int, candidates: Make
 ) -> None:
-    """Guards against a winner that was skipped: a loose bound, a tie, a failure, or who finished first."""
+    """The choice and its reward are the same with ties and failures, and in any order of finishing."""
     everything, cascaded = candidates(len(table)), candidates(len(table))
     random.Random(shuffle).shuffle(cascaded)
     run(make(table), everything, cascade=False)
@@ -87,10 +87,10 @@ def test_same_choice_as_scoring_everything(
 @pytest.mark.parametrize("make", REWARDS)
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(table=st.lists(st.tuples(values, values, values), min_size=1, max_size=20), wanted=st.integers(1, 5))
-def test_the_same_few_best_as_scoring_everything(
+def test_same_best_candidates_as_scoring_everything(
     make: Callable[[Table], Reward], table: Table, wanted: int, candidates: Make
 ) -> None:
-    """Guards against a second best that was skipped because it cannot be the best."""
+    """With `best=n`, the n best candidates and their rewards are the same."""
     everything, cascaded = candidates(len(table)), candidates(len(table))
     expected = run(make(table), everything, cascade=False).final(everything)
     scorer = Scorer(make(table), Prompt("one", "en"), BudgetTracker(), decoded, 16_000, cascade=True)
@@ -101,8 +101,8 @@ def test_the_same_few_best_as_scoring_everything(
     np.testing.assert_equal(found[known], expected[known])
 
 
-def test_the_ledger_shows_what_was_saved(candidates: Make) -> None:
-    """Guards against a cascade that scores everything after all, or hides that it did not."""
+def test_the_ledger_counts_skipped_utterances(candidates: Make) -> None:
+    """The expensive verifier scores few candidates, and the ledger counts those that it skipped."""
     table = [(i / 16, 0.5, 0.5) for i in range(16)]
     cheap, _, most_expensive = columns(table)
     made = candidates(16)
@@ -116,8 +116,8 @@ def test_the_ledger_shows_what_was_saved(candidates: Make) -> None:
     assert math.isnan(made[0].reward)
 
 
-def test_the_declared_cost_orders_what_has_no_operations(candidates: Make) -> None:
-    """Guards against an order by chance where nobody knows the operations."""
+def test_verifiers_without_flops_are_ordered_by_their_declared_cost(candidates: Make) -> None:
+    """If FLOPs are unknown, verifiers with a lower `cost` run first."""
     table = [(i / 16, i / 16, 0.5) for i in range(16)]
     cheap, expensive, most_expensive = columns(table)
     ledger = run(
@@ -127,8 +127,8 @@ def test_the_declared_cost_orders_what_has_no_operations(candidates: Make) -> No
     assert calls[str(cheap)] == 16 > calls[str(expensive)] >= calls[str(most_expensive)]
 
 
-def test_report_only_verifiers_score_every_candidate(candidates: Make) -> None:
-    """Guards against a report with holes."""
+def test_verifiers_of_weight_0_score_every_candidate(candidates: Make) -> None:
+    """A verifier of weight 0 skips no candidate."""
     table = [(i / 4, 0.5, 0.5) for i in range(4)]
     cheap, expensive, _ = columns(table)
     made = candidates(4)
@@ -136,8 +136,8 @@ def test_report_only_verifiers_score_every_candidate(candidates: Make) -> None:
     assert all(candidate.scores[str(expensive)].status == "scored" for candidate in made)
 
 
-def test_what_was_skipped_is_scored_when_asked_again(candidates: Make) -> None:
-    """Guards against a second ranking that takes "skipped" for an answer."""
+def test_skipped_candidates_are_scored_by_another_reward(candidates: Make) -> None:
+    """A skipped score is computed when another reward needs it."""
     table = [(i / 4, 1 - i / 4, 0.5) for i in range(4)]
     cheap, expensive, _ = columns(table)
     made = candidates(4)
@@ -148,8 +148,8 @@ def test_what_was_skipped_is_scored_when_asked_again(candidates: Make) -> None:
 
 
 @pytest.mark.parametrize("stopped", [True, False])
-def test_without_time_one_candidate_is_scored_whole(stopped: bool, candidates: Make) -> None:
-    """Guards against a budget spent on cheap scores alone, after which nothing has a reward."""
+def test_without_time_one_candidate_is_scored_by_all_verifiers(stopped: bool, candidates: Make) -> None:
+    """When the time is spent, exactly one candidate still gets a reward."""
     table = [(0.5, 0.5, 0.5)] * 5
     cheap, expensive, most_expensive = columns(table)
     made = candidates(5)
@@ -167,7 +167,7 @@ def test_without_time_one_candidate_is_scored_whole(stopped: bool, candidates: M
 
 
 class Odd(Verifier):
-    """Its utility is wrong in one way or another."""
+    """Has a utility with a fault."""
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
@@ -181,7 +181,7 @@ class Odd(Verifier):
 
 @pytest.mark.parametrize("fault", ["shape", "range", "raises"])
 def test_a_wrong_utility_is_named(fault: str, candidates: Make) -> None:
-    """Guards against an error deep in numpy, and a verifier that outweighs all others."""
+    """A utility of a wrong shape or range, or that raises, gives a `ModelError` that names it."""
     with pytest.raises(ModelError, match="utility") as raised:
         run(1 * Odd(fault), candidates(3), cascade=True)
     assert isinstance(raised.value, LlasaSearchError)

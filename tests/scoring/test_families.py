@@ -1,4 +1,4 @@
-"""A judge of the family that has chosen: when that is said, and when not."""
+"""Warnings about judges of the same model family as a verifier that chose, and about speech out of domain."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from llasa_search.voice import Voice
 TEXT = "The captain found a silver coin near the lake."
 
 
-class Ear(Verifier):
-    """A judge of a family of its own."""
+class Other(Verifier):
+    """A judge of another model family."""
 
-    family = "ear"
+    family = "other"
     judge = True
 
     def __init__(self, side: str = "left") -> None:
@@ -33,9 +33,9 @@ class Ear(Verifier):
 
 @pytest.fixture
 def select(noise: Callable[..., Audio], monkeypatch: pytest.MonkeyPatch) -> Callable[..., SearchResult]:
-    """Chooses among two recordings, of which each warning is an error."""
-    entry = EntryPoint("ear", f"{__name__}:Ear", registry.verifiers.group)
-    monkeypatch.setitem(registry.verifiers.entries, "ear", entry)
+    """Returns a function that chooses between two recordings by a reward."""
+    entry = EntryPoint("other", f"{__name__}:Other", registry.verifiers.group)
+    monkeypatch.setitem(registry.verifiers.entries, "other", entry)
     voice = Voice(noise(3.0), TEXT, 16_000)
     wavs = [(noise(2.0, seed), 16_000) for seed in (1, 2)]
     return lambda verifiers: search.select(wavs, TEXT, voice, verifiers=verifiers)
@@ -47,46 +47,46 @@ def warnings_are_errors() -> object:
         yield
 
 
-def test_a_report_only_relative_warns(select: Callable[..., SearchResult]) -> None:
-    """Guards against a search that is praised by the verifier that it has pleased."""
+def test_a_judge_of_the_same_family_causes_a_warning(select: Callable[..., SearchResult]) -> None:
+    """A verifier of weight 0 whose family also chose causes a warning that names both."""
     with pytest.warns(UserWarning, match=r"Pace\(relative=True\) judges what Pace\(\) has chosen.*'pace'"):
         select("pace + 0 * Pace(relative=True)")
 
 
-def test_report_only_strangers_do_not(select: Callable[..., SearchResult]) -> None:
-    """Guards against a warning that everyone learns to overlook."""
-    select("pace + 0 * ear")
+def test_judges_of_other_families_cause_no_warning(select: Callable[..., SearchResult]) -> None:
+    """Judges of other families, and verifiers that take part in the choice, cause no warning."""
+    select("pace + 0 * other")
     select("pace + Pace(relative=True)")
     select([Pace(), Signal(), Verifier.from_function(lambda utterance: 0.5, name="own")])
     select("pace + 0 * pace")
 
 
-def test_a_ranking_by_relatives_warns(select: Callable[..., SearchResult]) -> None:
-    """Guards against a judge that had a say in the search, or whose twin had, when it is asked afterwards."""
-    searched = select("pace + 0.5 * ear")
-    for judges in ("ear", "Ear(side='right')", "signal + ear"):
-        with pytest.warns(UserWarning, match="judges what Ear"):
+def test_reranking_by_the_same_family_causes_a_warning(select: Callable[..., SearchResult]) -> None:
+    """Reranking by a judge whose family chose in the search causes a warning, also with other arguments."""
+    searched = select("pace + 0.5 * other")
+    for judges in ("other", "Other(side='right')", "signal + other"):
+        with pytest.warns(UserWarning, match="judges what Other"):
             searched.rerank(judges)
-    with pytest.warns(UserWarning, match="judges what Ear"):
-        searched.rerank(f"{searched.reward} + 0 * Ear(side='right')")
+    with pytest.warns(UserWarning, match="judges what Other"):
+        searched.rerank(f"{searched.reward} + 0 * Other(side='right')")
     searched.rerank("pace")
-    select("pace").rerank("ear")
+    select("pace").rerank("other")
 
 
-def test_a_search_by_a_nameless_function_can_be_judged(select: Callable[..., SearchResult]) -> None:
-    """Guards against an error because a stored reward cannot be read back."""
-    select(lambda utterance: 0.5).rerank("ear")
+def test_a_search_by_an_unregistered_function_can_be_reranked(select: Callable[..., SearchResult]) -> None:
+    """A stored reward that names an unregistered function causes no error."""
+    select(lambda utterance: 0.5).rerank("other")
 
 
-def test_a_judge_keeps_the_choice_that_it_judges(select: Callable[..., SearchResult]) -> None:
+def test_adding_a_judge_of_weight_0_keeps_the_choice(select: Callable[..., SearchResult]) -> None:
     searched = select("pace + signal")
-    judged = searched.rerank(f"{searched.reward} + 0 * ear")
+    judged = searched.rerank(f"{searched.reward} + 0 * other")
     assert judged.best.index == searched.best.index and judged.best.reward == searched.best.reward
-    assert judged.best.scores["Ear()"].status == "scored"
+    assert judged.best.scores["Other()"].status == "scored"
 
 
-def test_embedded_verifiers_of_others_speech_warn(select: Callable[..., SearchResult]) -> None:
-    """Guards against real speech judged, without a word, by models that know synthetic voices only."""
+def test_embedded_verifiers_warn_about_other_speech(select: Callable[..., SearchResult]) -> None:
+    """Speech that the embedded model did not make causes a warning, because it is out of domain."""
     with pytest.warns(
         UserWarning, match=r"SpeakerSimilarity\(\): the package's own .* WER\(model='large-v3'\)"
     ):

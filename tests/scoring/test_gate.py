@@ -1,4 +1,4 @@
-"""The free gate: where it stands, and what no longer wins."""
+"""The free gate: when it is added, and what it rejects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Noise = Callable[..., Audio]
 
 
 class Brevity(Verifier):
-    """Seconds, the fewer the better: what a verifier may prefer that does not score the words."""
+    """Prefers short speech, because it does not score the spoken text."""
 
     scale = (10.0, 0.0)
 
@@ -42,8 +42,8 @@ class Brevity(Verifier):
         ("signal.given(pace <= 1)", "Signal().given(Pace() <= 1).given(Pace() <= 0).given(Signal() <= 0)"),
     ],
 )
-def test_a_reward_that_scores_no_words_gets_it_once(expression: str, with_gate: str) -> None:
-    """Guards against a gate that a report-only verifier lifts, and one that is added again when read back."""
+def test_a_reward_without_content_verifiers_gets_the_gate_once(expression: str, with_gate: str) -> None:
+    """A content verifier of weight 0 does not remove the gate, and a reward with the gate does not get it again."""
     reward = gated(as_reward(expression))
     assert str(reward) == with_gate
     assert gated(as_reward(with_gate)) == reward
@@ -51,8 +51,8 @@ def test_a_reward_that_scores_no_words_gets_it_once(expression: str, with_gate: 
 
 
 @pytest.mark.parametrize("content", ["wer", "likelihood", "ctc", "pocketsphinx_wer"])
-def test_a_reward_that_scores_words_gets_none(content: str) -> None:
-    """Guards against a gate on texts that are spoken fast or slowly on purpose, where errors are counted."""
+def test_a_reward_with_content_verifiers_gets_no_gate(content: str) -> None:
+    """If word errors are scored, speech may be fast or slow."""
     for expression in (
         content,
         f"Lexicographic(signal, {content})",
@@ -63,13 +63,13 @@ def test_a_reward_that_scores_words_gets_none(content: str) -> None:
 
 @pytest.mark.parametrize("gate", ["none", "wer <= 0", True, 0])
 def test_another_gate_is_refused(gate: object) -> None:
-    """Guards against a condition that is taken for "auto"."""
+    """Only "auto" and None are accepted."""
     with pytest.raises(InputError, match="gate="):
         gated(as_reward("signal"), gate)  # type: ignore[arg-type]
 
 
-def test_speech_that_is_cut_off_loops_or_is_silent_no_longer_wins(noise: Noise, tmp_path: Path) -> None:
-    """Guards against a search that returns a syllable, and a table or a ranking that does not say why not."""
+def test_truncated_looping_or_silent_speech_does_not_win(noise: Noise, tmp_path: Path) -> None:
+    """The gate excludes such speech, and the table and the stored run show the verifiers of the gate."""
     sound, cut, slow = noise(3.0, 0), noise(0.3, 1), noise(20.0, 2)
     silent = np.concatenate([noise(0.1, 3), np.zeros(24_000, np.float32), noise(0.1, 4)])
     wavs = [(audio, 16_000) for audio in (cut, silent, sound, slow)]
@@ -83,8 +83,8 @@ def test_speech_that_is_cut_off_loops_or_is_silent_no_longer_wins(noise: Noise, 
     assert again.best.index == 2 and again.reward == result.reward
 
 
-def test_a_stored_reward_ranks_as_it_did(noise: Noise) -> None:
-    """Guards against a ranking from disk that has lost the gate, or gets one that the search had not."""
+def test_a_stored_reward_gives_the_same_choice(noise: Noise) -> None:
+    """`rerank` uses the stored reward as it is: with the gate of the search, or without one."""
     wavs = [(noise(seconds), 16_000) for seconds in (0.3, 3.0)]
     expected: list[tuple[Literal["auto"] | None, int]] = [("auto", 1), (None, 0)]
     for gate, best in expected:
@@ -93,7 +93,7 @@ def test_a_stored_reward_ranks_as_it_did(noise: Noise) -> None:
         assert result.best.index == again.best.index == best and again.reward == result.reward
 
 
-def test_the_shortest_words_are_not_refused(noise: Noise) -> None:
-    """Guards against a gate that cannot judge less than half a second, and so leaves nothing to choose."""
+def test_a_text_of_one_word_passes_the_gate(noise: Noise) -> None:
+    """Finished speech of less than half a second can pass the gate."""
     result = search.select([(noise(0.3), 16_000), (noise(0.35, 1), 16_000)], "No.", verifiers=Brevity())
     assert result.best.index == 0 and result.best.reward > 0.9

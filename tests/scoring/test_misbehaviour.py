@@ -1,4 +1,4 @@
-"""Whatever a verifier does, a search ends with a result or a clear error, and each candidate says why."""
+"""If a verifier misbehaves, a search still ends with a result or a clear error, and scores give the reason."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from llasa_search.voice import Prompt, Voice
 
 SHORT = Sampling(min_seconds=0.1, max_seconds=0.6)
 
-DEEDS = {
+FAULTS = {
     "raises": "ZeroDivisionError: by zero",
     "nan": "returned the value nan",
     "inf": "returned the value inf",
@@ -51,10 +51,10 @@ def search(llasa: Llasa, verifier: Verifier, n: int = 3, **given: Any) -> Search
 
 
 class Misbehaving(Verifier):
-    """Does `deed` to the first utterance, or to every one; else returns the mean level."""
+    """Has a fault on the first utterance, or on every one; the other scores are the mean level."""
 
-    def __init__(self, deed: str, always: bool = False) -> None:
-        self.deed, self.always, self.first = deed, always, b""
+    def __init__(self, fault: str, always: bool = False) -> None:
+        self.fault, self.always, self.first = fault, always, b""
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         self.first = self.first or utterances[0].audio.tobytes()
@@ -63,7 +63,7 @@ class Misbehaving(Verifier):
         return self._do(scores, hit, utterances) if any(hit) else scores
 
     def _do(self, scores: Any, hit: list[bool], utterances: Sequence[Utterance]) -> Any:
-        match self.deed:
+        match self.fault:
             case "raises":
                 raise ZeroDivisionError("by zero")
             case "too few":
@@ -78,7 +78,7 @@ class Misbehaving(Verifier):
                 utterances[0].codes[:] = 0  # type: ignore[index]
             case "writes likelihoods":
                 utterances[0].logprobs[:] = 0  # type: ignore[index]
-        spoilt: dict[str, object] = {
+        invalid: dict[str, object] = {
             "nan": Score(np.nan),
             "inf": Score(np.inf),
             "string value": Score("much"),  # type: ignore[arg-type]
@@ -87,60 +87,60 @@ class Misbehaving(Verifier):
             "unknown status": Score(0.5, status="splendid"),  # type: ignore[arg-type]
             "skips": Score(0.5, status="skipped"),
         }
-        return [spoilt[self.deed] if bad else score for bad, score in zip(hit, scores, strict=True)]
+        return [invalid[self.fault] if bad else score for bad, score in zip(hit, scores, strict=True)]
 
 
-@pytest.mark.parametrize("deed", DEEDS)
-def test_one_bad_candidate_says_what_happened_and_the_others_compete(deed: str, llasa: Llasa) -> None:
-    """Guards against a plug-in that ends a search, wins by failing, or fails without a word."""
-    found = search(llasa, Misbehaving(deed))
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_on_one_candidate_fails_that_candidate_only(fault: str, llasa: Llasa) -> None:
+    """The score has the reason, and the best of the other candidates is chosen."""
+    found = search(llasa, Misbehaving(fault))
     scores = [candidate.scores[found.reward] for candidate in found.candidates]
     failed = [score for score in scores if score.status == "failed"]
-    assert len(failed) == 1 and DEEDS[deed] in failed[0].detail and np.isnan(failed[0].value)
+    assert len(failed) == 1 and FAULTS[fault] in failed[0].detail and np.isnan(failed[0].value)
     assert found.best.scores[found.reward].status == "scored" and not np.isnan(found.best.reward)
     assert "failed" in found.table()
 
 
-def test_when_all_fail_the_error_says_why_and_keeps_the_speech(llasa: Llasa) -> None:
-    """Guards against a choice without a reason, and against speech lost with the scores."""
-    deed = "raises"
+def test_if_all_candidates_fail_the_error_has_the_reason_and_the_candidates(llasa: Llasa) -> None:
+    """Nothing is chosen, and the candidates in the error have their audio."""
+    fault = "raises"
     with pytest.raises(SearchError, match="Misbehaving") as caught:
-        search(llasa, Misbehaving(deed, always=True), n=2)
-    assert DEEDS[deed] in str(caught.value) and caught.value.result is not None
+        search(llasa, Misbehaving(fault, always=True), n=2)
+    assert FAULTS[fault] in str(caught.value) and caught.value.result is not None
     for candidate in caught.value.result.candidates:
         (score,) = candidate.scores.values()
-        assert score.status == "failed" and DEEDS[deed] in score.detail and candidate.audio is not None
+        assert score.status == "failed" and FAULTS[fault] in score.detail and candidate.audio is not None
 
 
 class Level(Verifier):
-    """Mean level; before that it does `deed` to what is not its own."""
+    """Returns the mean level, after an action that changes state of others."""
 
-    def __init__(self, deed: str = "") -> None:
-        self.deed = deed
+    def __init__(self, action: str = "") -> None:
+        self.action = action
 
     def load(self) -> None:
-        self._vandalise()
+        self._change_state()
 
     def check(self, prompt: Prompt) -> None:
         super().check(prompt)
-        self._vandalise()
+        self._change_state()
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
-        self._vandalise()
+        self._change_state()
         scores = [Score(min(1.0, float(np.abs(u.audio).mean()))) for u in utterances]
         for utterance in utterances:
-            if self.deed == "writes through torch" and utterance.voice is not None:
+            if self.action == "writes through torch" and utterance.voice is not None:
                 for array in (utterance.audio, utterance.codes, utterance.logprobs, utterance.voice.audio):
                     torch.from_numpy(array).zero_()
         return scores
 
-    def _vandalise(self) -> None:
-        if self.deed == "reseeds":
+    def _change_state(self) -> None:
+        if self.action == "reseeds":
             random.seed(1)
             np.random.seed(1)
             torch.manual_seed(1)
             torch.set_num_threads(torch.get_num_threads() + 1)
-        if self.deed == "sets types":
+        if self.action == "sets types":
             torch.set_default_dtype(torch.float64)
             np.seterr(all="raise")
             torch.set_grad_enabled(False)
@@ -149,18 +149,18 @@ class Level(Verifier):
 
 
 @pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
-@pytest.mark.parametrize("deed", ["reseeds", "sets types", "writes through torch"])
-def test_a_vandal_changes_no_candidate_and_no_voice(deed: str, llasa: Llasa) -> None:
-    """Guards against a plug-in that changes a later draw, or the audio that other verifiers get."""
+@pytest.mark.parametrize("action", ["reseeds", "sets types", "writes through torch"])
+def test_a_verifier_that_changes_state_of_others_has_no_effect(action: str, llasa: Llasa) -> None:
+    """Candidates, voice and global state are the same as with a correct verifier."""
     voice = Voice(0.1 * np.random.default_rng(0).standard_normal(8_000), "a coin", 16_000)
     before = voice.audio.copy()
     errors, filters, handlers = np.geterr(), warnings.filters[:], logging.root.handlers[:]
     plain = search(llasa, Level(), prompt=voice)
-    vandal = search(llasa, Level(deed), prompt=voice)
+    changed = search(llasa, Level(action), prompt=voice)
     np.testing.assert_array_equal(voice.audio, before)
     assert torch.get_default_dtype() == torch.float32 and np.geterr() == errors
     assert torch.is_grad_enabled() and warnings.filters == filters and logging.root.handlers == handlers
-    for one, other in zip(plain.candidates, vandal.candidates, strict=True):
+    for one, other in zip(plain.candidates, changed.candidates, strict=True):
         np.testing.assert_array_equal(one.codes, other.codes)
         np.testing.assert_array_equal(one.logprobs, other.logprobs)
         assert one.audio is not None and other.audio is not None
@@ -168,15 +168,15 @@ def test_a_vandal_changes_no_candidate_and_no_voice(deed: str, llasa: Llasa) -> 
 
 
 class Sleepy(Level):
-    """Takes a fifth of a second per batch."""
+    """Takes 0.2 s per batch."""
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         time.sleep(0.2)
         return super().score(utterances)
 
 
-def test_a_verifier_that_sleeps_past_the_budget_ends_the_search(llasa: Llasa) -> None:
-    """Guards against a budget of verifier seconds that a slow verifier multiplies by the candidates."""
+def test_a_verifier_that_exceeds_the_budget_ends_the_search(llasa: Llasa) -> None:
+    """The rest is skipped after the batch in which the limit is reached."""
     found = search(llasa, Sleepy(), n=40, budget=Budget(verifier_seconds=0.1))
     scores = [candidate.scores["Sleepy()"] for candidate in found.candidates]
     assert found.stopped_by == "verifier_seconds" and {"scored", "skipped"} == {s.status for s in scores}
@@ -198,15 +198,15 @@ class Interrupted(Level):
         return super().score(utterances)
 
 
-def test_ctrl_c_during_scoring_returns_what_there_is(llasa: Llasa) -> None:
-    """Guards against finished speech that is lost because a verifier was slow."""
+def test_ctrl_c_during_scoring_keeps_all_candidates(llasa: Llasa) -> None:
+    """All finished candidates are returned, and the best has a reward."""
     found = search(llasa, Interrupted())
     assert found.stopped_by == "interrupt" and len(found.candidates) == 3
     assert not np.isnan(found.best.reward)
 
 
 class Absent(Level):
-    """Breaks before anything is sampled."""
+    """Raises in `load` or in `check`."""
 
     def __init__(self, where: str) -> None:
         super().__init__()
@@ -222,19 +222,19 @@ class Absent(Level):
 
 
 @pytest.mark.parametrize(("where", "what"), [("load", "be loaded"), ("check", "check the prompt")])
-def test_one_that_cannot_begin_is_named_before_anything_is_sampled(
+def test_a_verifier_that_fails_to_load_or_check_is_named_before_sampling(
     where: str, what: str, llasa: Llasa
 ) -> None:
-    """Guards against a bare OSError, and against speech that is sampled for nothing."""
+    """The error is a `ModelError` with the verifier and the reason."""
     with pytest.raises(ModelError, match=rf"Absent\(where='{where}'\) cannot {what}.*no weights"):
         search(llasa, Absent(where))
 
 
 @pytest.mark.parametrize(("where", "what"), [("load", "be loaded"), ("check", "check the prompt")])
-def test_one_of_weight_0_that_cannot_begin_fails_and_changes_no_choice(
+def test_a_verifier_of_weight_0_that_fails_to_load_or_check_changes_no_choice(
     where: str, what: str, llasa: Llasa, noise: Callable[..., Audio]
 ) -> None:
-    """Such a verifier ended `generate`, `select` and `rerank`."""
+    """It causes a warning and fails on every candidate in `generate`, `rerank` and `select`."""
     alone, reward = search(llasa, Level()), Level() + 0 * Absent(where)
     with pytest.warns(UserWarning, match=rf"Absent.*has weight 0 and scores nothing.*{what}"):
         both = Searcher(llasa, reward, "best_of_n:n=3", gate=None).generate("a coin", sampling=SHORT)
@@ -249,12 +249,12 @@ def test_one_of_weight_0_that_cannot_begin_fails_and_changes_no_choice(
 
 
 class Unlimited(Level):
-    """A utility that goes beyond 1."""
+    """Has a utility above 1."""
 
     def utility(self, values: np.ndarray) -> np.ndarray:
         return values + 2
 
 
-def test_a_utility_that_would_outweigh_all_others_is_named(llasa: Llasa) -> None:
+def test_a_utility_outside_its_range_is_refused(llasa: Llasa) -> None:
     with pytest.raises(ModelError, match=r"Unlimited\(\): its utility must give one number in \[0, 1\]"):
         search(llasa, Unlimited())

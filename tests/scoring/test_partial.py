@@ -1,4 +1,4 @@
-"""Scores of unfinished speech: what verifiers get, what it costs, and when there is none."""
+"""Scores of unfinished speech: what verifiers receive, costs, and when a row has no score."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHORT = Sampling(min_seconds=0.8, max_seconds=1.0)
 
 
 class Recorder(Loud):
-    """Keeps the utterances that it gets."""
+    """Stores the utterances that it receives."""
 
     def __init__(self) -> None:
         self._utterances: list[Utterance] = []
@@ -46,7 +46,7 @@ class Patient(Recorder):
 
 @pytest.fixture
 def make(llasa: Llasa) -> Callable[..., tuple[Scorer, Rows, Sampler]]:
-    """A scorer, three rows with `tokens` tokens, and their sampler."""
+    """Returns a function that makes a scorer, three rows with `tokens` tokens, and their sampler."""
     voice = Voice(0.1 * np.random.default_rng(0).standard_normal(19_200), "hello", 16_000)
 
     def made(reward: Reward, tokens: int = 12, budget: Budget | None = None) -> tuple[Scorer, Rows, Sampler]:
@@ -60,7 +60,7 @@ def make(llasa: Llasa) -> Callable[..., tuple[Scorer, Rows, Sampler]]:
 
 
 def test_verifiers_get_all_or_the_last_window(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
-    """Speech decoded without what precedes it, or taken for finished; a window where all is needed."""
+    """A verifier receives all speech so far, or its window; both are decoded after the prompt and are not final."""
     all_of_it, end = Recorder(), Windowed()
     scorer, rows, sampler = make(Codes())
     scorer.partial(rows, all_of_it + end)
@@ -85,15 +85,17 @@ def test_a_window_alone_is_decoded_after_its_context(
         np.testing.assert_allclose(each.audio, window[i], atol=1e-6)
 
 
-def test_rewards_compare_rows_and_use_none_up(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
-    """Scores handed to the wrong rows."""
+def test_partial_rewards_are_in_the_order_of_the_rows(
+    make: Callable[..., tuple[Scorer, Rows, Sampler]],
+) -> None:
+    """Each row has its own reward, and scoring does not use up the rows."""
     scorer, rows, sampler = make(Codes())
     np.testing.assert_allclose(scorer.partial(rows, Codes()), rows.codes.mean(1) / 63)
     assert len(sampler.extend(rows)[1]) == 3
 
 
-def test_what_it_costs_is_in_the_ledger(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
-    """Partial scores that are free of charge, or audio decoded for a verifier that does not need it."""
+def test_the_ledger_counts_partial_scores(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
+    """Calls and seconds are counted, and audio is decoded only for verifiers that read it."""
     scorer, rows, sampler = make(Codes())
     ledger = sampler.tracker.ledger
     scorer.partial(rows, Codes())
@@ -104,10 +106,10 @@ def test_what_it_costs_is_in_the_ledger(make: Callable[..., tuple[Scorer, Rows, 
     assert sampler.tracker.reserve.codec_seconds > 0
 
 
-def test_the_reserve_is_the_price_of_the_final_reward(
+def test_the_reserve_is_the_cost_of_the_final_reward(
     make: Callable[..., tuple[Scorer, Rows, Sampler]],
 ) -> None:
-    """The cost of a verifier of unfinished speech only, reserved for the end."""
+    """Verifiers that score unfinished speech only do not add to the reserve."""
     scorer, rows, sampler = make(Codes())
     scorer.partial(rows, Loud())
     assert sampler.tracker.reserve.verifier_seconds == 0
@@ -115,8 +117,8 @@ def test_the_reserve_is_the_price_of_the_final_reward(
     assert sampler.tracker.reserve.verifier_seconds > 0
 
 
-def test_short_speech_is_not_judged(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
-    """Rows cut on what a verifier abstains from; speech decoded for nothing."""
+def test_short_speech_is_not_scored(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
+    """If a verifier abstains from short speech, all rewards are NaN, and nothing is decoded."""
     patient = Patient()
     scorer, rows, sampler = make(Codes(), tokens=24)
     assert np.isnan(scorer.partial(rows, Codes() + patient)).all() and not patient._utterances
@@ -125,8 +127,10 @@ def test_short_speech_is_not_judged(make: Callable[..., tuple[Scorer, Rows, Samp
     assert not np.isnan(scorer.partial(rows, Codes() + patient)).any()
 
 
-def test_what_fails_comes_last(make: Callable[..., tuple[Scorer, Rows, Sampler]]) -> None:
-    """A failure that looks like an abstention, for which no row is cut."""
+def test_a_row_on_which_a_verifier_fails_ranks_last(
+    make: Callable[..., tuple[Scorer, Rows, Sampler]],
+) -> None:
+    """A failure gives -inf, which differs from the NaN of an abstention."""
 
     class Picky(Codes):
         def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
@@ -143,10 +147,10 @@ def test_what_fails_comes_last(make: Callable[..., tuple[Scorer, Rows, Sampler]]
 
 
 @pytest.mark.parametrize("budget", [Budget(tokens=60), Budget(verifier_seconds=1e-9)])
-def test_nothing_is_utterances_when_the_budget_ends(
+def test_nothing_is_scored_when_the_budget_is_spent(
     make: Callable[..., tuple[Scorer, Rows, Sampler]], budget: Budget
 ) -> None:
-    """Verifiers that run after the search has stopped, or on what was kept to finish one candidate."""
+    """No verifier runs after a limit is reached or on the reserve; all rewards are NaN."""
     scorer, rows, sampler = make(Codes(), tokens=3, budget=budget)
     if budget.verifier_seconds:
         sampler.tracker.ledger.verifier_seconds["Codes()"] = 1.0
@@ -193,8 +197,8 @@ def test_verifiers_of_finished_speech_only_are_refused(
     ],
     ids=str,
 )
-def test_the_part_that_can_judge_unfinished_speech(reward: Reward, part: str | None) -> None:
-    """A gate or a term that turns a whole search down, or is asked what it cannot say."""
+def test_the_part_that_can_score_unfinished_speech(reward: Reward, part: str | None) -> None:
+    """Terms and gates that cannot score unfinished speech are left out; a reward without others is refused."""
     if part is None:
         with pytest.raises(InputError, match=r"nothing in .* can score unfinished speech"):
             partial_reward(None, reward)

@@ -1,4 +1,4 @@
-"""A voice prompt that does not say its transcript is named before a search."""
+"""A voice prompt that does not match its transcript causes a warning before a search."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CountingWER(WER):
 
 
 class NoWords(Verifier):
-    """A recogniser that is out of order."""
+    """A recogniser that always fails."""
 
     needs = frozenset()
 
@@ -73,7 +73,7 @@ def recogniser() -> CountingWER:
     return CountingWER()
 
 
-def test_another_sentences_text_is_named_with_both_texts(llasa: Llasa, recogniser: CountingWER) -> None:
+def test_the_warning_about_a_wrong_transcript_has_both_texts(llasa: Llasa, recogniser: CountingWER) -> None:
     """The voice is transcribed once for all searches; the check is not counted."""
     searcher = Searcher(llasa, recogniser, "best_of_n:n=1")
     voice = SLT.with_text(OTHER)
@@ -93,8 +93,8 @@ def test_a_true_transcript_is_not_warned_about(llasa: Llasa, recogniser: Countin
     assert warned(searcher, Voice.builtin(name, "sad")) == []
 
 
-def test_half_of_the_recording_or_of_its_text_is_named(llasa: Llasa, recogniser: CountingWER) -> None:
-    """Words that were cut off would be said by every candidate."""
+def test_half_of_a_recording_or_of_its_text_causes_a_warning(llasa: Llasa, recogniser: CountingWER) -> None:
+    """Otherwise every candidate would begin with the missing words."""
     searcher = Searcher(llasa, recogniser, "best_of_n:n=1")
     words = str(SLT.text).split()
     assert warned(searcher, Voice(SLT.audio[: len(SLT.audio) // 2], SLT.text, 16_000))
@@ -102,7 +102,7 @@ def test_half_of_the_recording_or_of_its_text_is_named(llasa: Llasa, recogniser:
 
 
 def test_the_length_is_compared_without_a_recogniser(llasa: Llasa) -> None:
-    """0.94 s cannot hold 47 characters; neither can 2 s be all of a "yes"."""
+    """0.94 s are too short for 47 characters, and 2 s are too long for "Yes."."""
     searcher = Searcher(llasa, LanguageModelLikelihood(), "best_of_n:n=1", gate=None)
     fast = Voice(SLT.audio[:15_040], "The captain found a silver coin near the lakes.", 16_000)
     (message,) = warned(searcher, fast)

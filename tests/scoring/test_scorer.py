@@ -1,4 +1,4 @@
-"""Whatever a verifier does, the search goes on, and the candidate says what happened."""
+"""The scorer: failures, caching, speech that is too short, and the end of the budget."""
 
 from __future__ import annotations
 
@@ -24,43 +24,43 @@ Make = Callable[[int], list[Candidate]]
 
 
 class Index(Verifier):
-    """The candidate's index, found in its codes, as a share of 10."""
+    """Returns a tenth of the candidate's index, which is its first code."""
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         return [Score(float(u.codes[0]) / 10) for u in utterances if u.codes is not None]
 
 
 class Failing(Index):
-    """Does `deed` to every utterance."""
+    """Has a fault on every call."""
 
-    def __init__(self, deed: str) -> None:
-        self.deed = deed
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         fine = list(super().score(utterances))
-        match self.deed:
+        match self.fault:
             case "raises":
                 raise ZeroDivisionError("by zero")
             case "too few":
                 return fine[:-1]
             case "strings":
                 return ["good"] * len(fine)  # type: ignore[list-item]
-        raise AssertionError(self.deed)
+        raise AssertionError(self.fault)
 
 
 def scorer(reward: Reward, budget: Budget | None = None) -> Scorer:
     return Scorer(reward, PROMPT, BudgetTracker(budget), decoded, 16_000)
 
 
-@pytest.mark.parametrize("deed", ["raises", "too few", "strings"])
-def test_report_only_failure_changes_no_rank(deed: str, candidates: Make) -> None:
-    """Guards against a weight-0 verifier that decides by failing."""
-    known = scorer(1 * Index() + 0 * Failing(deed)).final(candidates(3))
+@pytest.mark.parametrize("fault", ["raises", "too few", "strings"])
+def test_a_failure_of_weight_0_changes_no_reward(fault: str, candidates: Make) -> None:
+    """The rewards are those of the other verifiers."""
+    known = scorer(1 * Index() + 0 * Failing(fault)).final(candidates(3))
     assert known.tolist() == [0.0, 0.1, 0.2]
 
 
 class Picky(Index):
-    """Raises when the batch holds candidate 1."""
+    """Raises if candidate 1 is in the batch."""
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         if any(u.codes is not None and u.codes[0] == 1 for u in utterances):
@@ -69,7 +69,7 @@ class Picky(Index):
 
 
 def test_one_bad_utterance_fails_alone(candidates: Make) -> None:
-    """Guards against a whole batch lost to one of its members."""
+    """The other utterances of the batch are scored."""
     made = candidates(3)
     known = scorer(Picky()).final(made)
     assert known[[0, 2]].tolist() == [0.0, 0.2] and math.isnan(known[1])
@@ -82,8 +82,8 @@ def seed(value: int) -> None:
     torch.manual_seed(value)
 
 
-class Vandal(Index):
-    """Writes into the audio through torch, and seeds everything."""
+class ChangesState(Index):
+    """Writes into the audio through torch, and changes random states and the number of threads."""
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         for utterance in utterances:
@@ -95,8 +95,8 @@ class Vandal(Index):
 
 
 @pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
-def test_a_vandal_leaves_no_trace(candidates: Make) -> None:
-    """Guards against plug-ins that change another's audio, a later draw, or the number of threads."""
+def test_a_verifier_cannot_change_audio_or_global_state(candidates: Make) -> None:
+    """Audio, random states and the number of threads are as before the call."""
     made = candidates(2)
     before = [candidate.audio.copy() for candidate in made if candidate.audio is not None]
 
@@ -106,14 +106,14 @@ def test_a_vandal_leaves_no_trace(candidates: Make) -> None:
     seed(7)
     expected, threads = draws(), torch.get_num_threads()
     seed(7)
-    scorer(Vandal()).final(made)
+    scorer(ChangesState()).final(made)
     assert draws() == expected and torch.get_num_threads() == threads
     for candidate, audio in zip(made, before, strict=True):
         np.testing.assert_array_equal(candidate.audio, audio)
 
 
 def test_same_speech_is_scored_once(candidates: Make) -> None:
-    """Guards against paying twice for duplicates, and for candidates that a strategy had scored before."""
+    """Equal speech, and candidates that have been scored, cause no further call."""
     made = candidates(2)
     twin = candidates(1)[0]
     judge = scorer(Index())
@@ -123,8 +123,8 @@ def test_same_speech_is_scored_once(candidates: Make) -> None:
     assert judge._tracker.ledger.verifier_calls == {"Index()": 2}
 
 
-def test_other_text_is_other_speech(candidates: Make) -> None:
-    """Guards against a cache that forgets that a step of a long text has a text of its own."""
+def test_equal_speech_with_another_text_is_scored_again(candidates: Make) -> None:
+    """A cached score belongs to the speech and its text."""
     first, second = candidates(1)[0], candidates(1)[0]
     second.text = "four"
     judge = scorer(as_reward(text_length))
@@ -136,7 +136,7 @@ def text_length(utterance: Utterance) -> float:
 
 
 def test_function_outside_its_range_fails(candidates: Make) -> None:
-    """Guards against a loudness in decibels clipped to 0 or 1 without a word."""
+    """A function value outside [0, 1] fails with advice and is not clipped."""
     made = candidates(1)
     assert np.isnan(scorer(Verifier.from_function(lambda utterance: 3.0, name="loud")).final(made)).all()
     assert "from_function" in made[0].scores["loud()"].detail
@@ -147,14 +147,14 @@ class Patient(Index):
 
 
 def test_finished_speech_is_never_too_short(candidates: Make) -> None:
-    """Guards against a text of one short word that a search cannot choose for, or chooses by length."""
+    """`min_seconds` applies to unfinished speech only."""
     made = candidates(1)
     scorer(Patient()).final(made)
     assert made[0].scores["Patient()"].status == "scored"
 
 
 class Impatient(Index):
-    """Judges nothing below a second."""
+    """Abstains from speech shorter than a second."""
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
         scores = super().score(utterances)
@@ -163,8 +163,8 @@ class Impatient(Index):
 
 
 @pytest.mark.parametrize("cascade", [False, True])
-def test_one_on_which_all_are_too_short_is_left_out(cascade: bool, candidates: Make) -> None:
-    """Guards against a text of one short word that no mix with a speaker verifier can speak."""
+def test_a_verifier_that_abstains_on_every_candidate_is_left_out(cascade: bool, candidates: Make) -> None:
+    """The other verifiers of the sum choose."""
     made = candidates(5)
     reward = 0.5 * Impatient() + 0.5 * Index()
     known = Scorer(reward, PROMPT, BudgetTracker(), decoded, 16_000, cascade=cascade).final(made)
@@ -172,8 +172,8 @@ def test_one_on_which_all_are_too_short_is_left_out(cascade: bool, candidates: M
     assert {candidate.scores["Impatient()"].status for candidate in made} == {"abstained"}
 
 
-def test_one_that_scores_the_longer_ones_is_not_left_out(candidates: Make) -> None:
-    """Guards against a reward that drops a verifier as soon as one candidate is too short for it."""
+def test_a_verifier_that_scores_one_candidate_is_not_left_out(candidates: Make) -> None:
+    """Only the candidates on which it abstains have no reward."""
     made = candidates(5)
     assert made[2].audio is not None
     made[2].audio = np.tile(made[2].audio, 8)
@@ -182,7 +182,7 @@ def test_one_that_scores_the_longer_ones_is_not_left_out(candidates: Make) -> No
 
 
 class TooShort(Index):
-    """Fails on less than two seconds, which is below its declared minimum."""
+    """Fails on speech shorter than two seconds, and declares a minimum of one second."""
 
     min_seconds = 1.0
 
@@ -192,8 +192,8 @@ class TooShort(Index):
         return super().score(utterances)
 
 
-def test_what_fails_below_its_minimum_abstains(candidates: Make) -> None:
-    """Guards against a mix that cannot speak a short word, for a model whose layers want more frames."""
+def test_a_failure_below_the_declared_minimum_is_an_abstention(candidates: Make) -> None:
+    """Finished speech that is too short for a model's layers still gets a reward from the other verifiers."""
     made = candidates(3)
     known = scorer(0.5 * TooShort() + 0.5 * Index()).final(made)
     assert not np.isnan(known).any()
@@ -204,21 +204,21 @@ def test_what_fails_below_its_minimum_abstains(candidates: Make) -> None:
 
 
 class Stuck(Index):
-    """Fails slowly, and counts how often."""
+    """Fails slowly, and counts its calls."""
 
-    asked = 0
+    calls = 0
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
-        type(self).asked += 1
+        type(self).calls += 1
         time.sleep(0.05)
         raise OSError("the server does not answer")
 
 
-def test_a_slow_failure_is_not_asked_again_without_time(candidates: Make) -> None:
-    """Guards against 17 timeouts of a verifier's server in a search that has the time of one."""
+def test_a_slow_failure_is_not_repeated_when_time_is_spent(candidates: Make) -> None:
+    """A batch that failed as a whole is not scored one by one after the limit."""
     made = candidates(16)
     scorer(Stuck(), Budget(seconds=0.04)).final(made)
-    assert Stuck.asked == 1
+    assert Stuck.calls == 1
     details = [each.scores["Stuck()"].detail for each in made]
     assert details == ["OSError: the server does not answer"] + 15 * ["the budget was spent"]
 
@@ -230,8 +230,8 @@ class Slow(Index):
 
 
 @pytest.mark.parametrize("budget", [Budget(verifier_seconds=0.01), Budget(seconds=0.04)])
-def test_when_time_is_up_the_rest_is_skipped(budget: Budget, candidates: Make) -> None:
-    """Guards against a slow verifier that runs over all candidates after the budget is spent."""
+def test_when_time_is_spent_the_rest_is_skipped(budget: Budget, candidates: Make) -> None:
+    """No further batch is scored after a limit in seconds is reached."""
     made = candidates(40)
     judge = scorer(Slow(), budget)
     known = judge.final(made)
@@ -241,15 +241,15 @@ def test_when_time_is_up_the_rest_is_skipped(budget: Budget, candidates: Make) -
 
 
 def test_one_candidate_is_scored_even_without_time(candidates: Make) -> None:
-    """Guards against a search whose decoding took all the time and that then has nothing to choose by."""
+    """If nothing has been scored when the search stops, one candidate is."""
     made = candidates(5)
     judge = scorer(Index())
     judge.stop()
     assert np.count_nonzero(~np.isnan(judge.final(made))) == 1
 
 
-def test_condition_runs_its_own_verifier(candidates: Make) -> None:
-    """Guards against `stop_at` that only looks at verifiers of the reward."""
+def test_a_condition_runs_its_own_verifier(candidates: Make) -> None:
+    """`holds` also scores by a verifier that the reward does not have; a failure does not meet the condition."""
     made = candidates(3)
     assert scorer(Slow()).holds(Index() >= 0.1, made).tolist() == [False, True, True]
     assert not scorer(Slow()).holds(Failing("raises") >= 0, made).any()

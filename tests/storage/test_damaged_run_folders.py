@@ -1,4 +1,4 @@
-"""A damaged or hostile run folder gives one line that names the file and the field, and nothing outside it is read."""
+"""The error of a damaged or hostile run folder is one line with file and field; no file outside it is read."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_run_json_that_is_something_else_is_refused(run: Path, text: str) -> N
 
 
 def test_a_line_of_ancestors_has_a_limit(run: Path, cli: Callable[..., Any]) -> None:
-    """`trace` followed a cycle of parents without end, and failed at an unknown parent."""
+    """A cycle of parents, an unknown parent and too many ancestors are refused (`trace` did not end)."""
 
     def rows(parents: dict[int, int | None]) -> Change:
         def change(content: dict[str, Any]) -> None:
@@ -186,7 +186,7 @@ def with_broken_zlib(archive: bytes) -> bytes:
     ],
 )
 def test_a_damaged_archive_is_named(run: Path, content: bytes) -> None:
-    """Encrypted, truncated, not compressed by zlib, of objects, or with a header that claims terabytes."""
+    """Archives that are encrypted, truncated, or have objects or an impossible header are refused by name."""
     (run / "arrays.npz").write_bytes(content)
     assert "arrays.npz" in refusal(run)
 
@@ -236,8 +236,8 @@ def test_audio_of_another_rate_is_refused(run: Path) -> None:
     assert "16,000 Hz" in refusal(run)
 
 
-def test_random_damage_gives_a_result_or_one_line(tmp_path: Path) -> None:
-    """Bytes are flipped, removed, repeated and cut in every file of three runs."""
+def test_random_damage_gives_a_result_or_a_one_line_error(tmp_path: Path) -> None:
+    """Runs in which bytes are changed, removed, repeated or truncated load, or are refused in one line."""
     draw = random.Random(0)
     refused, start = 0, time.monotonic()
     for trial in range(150):
@@ -282,8 +282,10 @@ def damaged(content: bytes, draw: random.Random) -> bytes:
     ],
     ids=["arrays", "no run.json", "judgement"],
 )
-def test_a_study_makes_again_what_is_damaged(tmp_path: Path, change: Callable[[Path], object]) -> None:
-    """A damaged file ended the study, and was not named."""
+def test_a_study_repeats_damaged_runs_and_judgements(
+    tmp_path: Path, change: Callable[[Path], object]
+) -> None:
+    """A damaged file is computed again, with the same rows (it ended the study)."""
     folder = shutil.copytree(DATA / "study", tmp_path / "study")
     run = next((folder / "pool").glob("0000-0-*"))
     change(run)

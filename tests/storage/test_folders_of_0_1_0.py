@@ -1,4 +1,4 @@
-"""Run and study folders that version 0.1.0 (commit dd163da) wrote still load, with everything in them."""
+"""Run and study folders of version 0.1.0 (commit dd163da) load completely."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUNS = ("best_of_n", "beam", "in_context_steps")
 
 @pytest.mark.parametrize("name", RUNS)
 def test_a_stored_run_keeps_every_field(name: str, tmp_path: Path) -> None:
-    """A field that is renamed in the code, and with it in the file."""
+    """A run of version 0.1.0 is loaded and saved again with the same fields."""
     stored = json.loads((DATA / name / "run.json").read_text("utf-8"))
     result = SearchResult.load_run(DATA / name)
     assert result.best.index == stored["best"]
@@ -34,7 +34,7 @@ def test_a_stored_run_keeps_every_field(name: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(candidate.audio, kept.audio)
 
 
-def test_a_stored_run_is_ranked_again() -> None:
+def test_a_stored_run_is_reranked_without_scoring() -> None:
     result = SearchResult.load_run(DATA / "best_of_n")
     again = result.rerank(result.reward)
     assert [each.reward for each in again.candidates] == [each.reward for each in result.candidates]
@@ -42,7 +42,7 @@ def test_a_stored_run_is_ranked_again() -> None:
 
 
 def test_a_stored_study_is_not_run_again(tmp_path: Path) -> None:
-    """Names of runs and of judgements that change, so that hours of work are lost."""
+    """A study of version 0.1.0 gives its rows from the stored runs and judgements, without new files."""
     shutil.copytree(DATA / "study", tmp_path / "study")
     before = sorted(tmp_path.rglob("*"))
     study = Study(tmp_path / "study", judges={"letters": "ctc"})

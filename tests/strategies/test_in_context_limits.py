@@ -24,8 +24,8 @@ from llasa_search.strategies import InContextSteps
 from llasa_search.voice import Prompt
 from tests.helpers.stepping import SHORT, STEPS, TEXT, VOICE, Loudness, Speak, speaker_of
 
-PRICE = 3 * 20
-"""Row-steps of three steps of 0.4 s each."""
+SMALLEST = 3 * 20
+"""The smallest budget of tokens: the row-steps of three steps of 0.4 s each."""
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ class Slow(Loudness):
 
 
 def test_a_step_that_fails_every_gate_is_tried_once_more(speak: Speak) -> None:
-    """A bad step accepted at once, or tried until the end of days."""
+    """A step on which every candidate fails a gate is sampled twice, and then accepted."""
     sampled = {
         bound: len(speak("in_context_steps:n=2", reward=Loudness().given(Loudness() >= bound)).trace.nodes)
         for bound in (0.0, 2.0)
@@ -63,7 +63,7 @@ class Broken(Loudness):
 
 
 def test_a_step_that_cannot_be_scored_does_not_end_the_text(speak: Speak) -> None:
-    """A failed score taken for a bad or a good one, or a text that ends where a verifier fails."""
+    """A step without a reward is accepted, and the text continues; if no reward is known, the error has the speech."""
     result = speak("in_context_steps:n=4,width=2", reward=FailsOnSecond())
     assert tuple(step.text for step in result.best.history) == STEPS
     assert np.isnan(result.best.history[1].reward) and not np.isnan(result.best.reward)
@@ -73,9 +73,11 @@ def test_a_step_that_cannot_be_scored_does_not_end_the_text(speak: Speak) -> Non
 
 
 @settings(max_examples=12)
-@given(tokens=st.integers(PRICE, 10 * PRICE), width=st.integers(1, 3), n=st.sampled_from([None, 3, 9]))
-def test_a_budget_of_tokens_buys_the_whole_text(llasa: Llasa, tokens: int, width: int, n: int | None) -> None:
-    """A budget spent on the first sentences, so that the last are never said."""
+@given(tokens=st.integers(SMALLEST, 10 * SMALLEST), width=st.integers(1, 3), n=st.sampled_from([None, 3, 9]))
+def test_a_budget_of_tokens_is_divided_among_all_steps(
+    llasa: Llasa, tokens: int, width: int, n: int | None
+) -> None:
+    """Every candidate has all steps within the token limit, and the best reward is chosen."""
     searcher = Searcher(llasa, Loudness(), InContextSteps(n, width))
     result = searcher.generate(TEXT, VOICE, sampling=SHORT, budget=Budget(tokens=tokens))
     assert result.ledger.row_steps <= tokens
@@ -85,37 +87,37 @@ def test_a_budget_of_tokens_buys_the_whole_text(llasa: Llasa, tokens: int, width
 
 
 def test_the_smallest_budget_is_stated(speak: Speak) -> None:
-    for tokens in (1, PRICE - 1):
-        with pytest.raises(InputError, match=f"at least {PRICE}"):
+    for tokens in (1, SMALLEST - 1):
+        with pytest.raises(InputError, match=f"at least {SMALLEST}"):
             speak(budget=Budget(tokens=tokens))
-    assert len(speak(budget=Budget(tokens=PRICE)).candidates) == 1
+    assert len(speak(budget=Budget(tokens=SMALLEST)).candidates) == 1
 
 
-def test_a_budget_of_candidates_is_one_of_each_step(speak: Speak) -> None:
+def test_a_budget_of_candidates_counts_per_step(speak: Speak) -> None:
     result = speak(budget=Budget(candidates=1))
     assert (len(result.trace.nodes), result.stopped_by) == (3, "candidates")
     assert len(speak(budget=Budget(candidates=5)).trace.nodes) == 15
 
 
-def test_a_retry_takes_no_more_candidates_to_the_end_than_were_asked_for(speak: Speak) -> None:
-    """A step that is sampled twice, and its second try kept as a candidate of its own."""
+def test_a_second_attempt_does_not_add_candidates(speak: Speak) -> None:
+    """The result has at most as many candidates as the budget, although every step is sampled twice."""
     never = Loudness().given(Loudness() >= 2)
     result = speak("in_context_steps:n=3,width=3", reward=never, budget=Budget(candidates=2))
     assert len(result.candidates) == result.ledger.finished == 2
 
 
-def test_a_retry_that_is_not_affordable_does_not_silence_the_rest(speak: Speak) -> None:
-    """One failed gate, after which no step is chosen, though the budget has tokens left."""
+def test_a_step_is_accepted_if_a_second_attempt_is_not_affordable(speak: Speak) -> None:
+    """A failed gate does not end the text, and every step has a reward."""
     loud = Loudness()
-    first = [step.reward for step in speak("in_context_steps", budget=Budget(tokens=PRICE)).best.history]
+    first = [step.reward for step in speak("in_context_steps", budget=Budget(tokens=SMALLEST)).best.history]
     gated = loud.given(loud >= 2)
-    result = speak("in_context_steps", reward=gated, budget=Budget(tokens=PRICE))
+    result = speak("in_context_steps", reward=gated, budget=Budget(tokens=SMALLEST))
     assert not np.isnan([step.reward for step in result.best.history]).any()
-    assert len(result.best.history) == len(first) and result.ledger.row_steps <= PRICE
+    assert len(result.best.history) == len(first) and result.ledger.row_steps <= SMALLEST
 
 
-def test_when_time_is_up_the_rest_is_said_once(speak: Speak) -> None:
-    """A text that breaks off where the budget of seconds ends."""
+def test_when_time_is_spent_each_later_step_is_sampled_once(speak: Speak) -> None:
+    """The whole text is spoken with one candidate for each of the later steps."""
     result = speak("in_context_steps:n=4,width=2", reward=Slow(), budget=Budget(verifier_seconds=0.01))
     assert result.stopped_by == "verifier_seconds"
     assert tuple(step.text for step in result.best.history) == STEPS
@@ -124,8 +126,8 @@ def test_when_time_is_up_the_rest_is_said_once(speak: Speak) -> None:
         speak(budget=Budget(seconds=1e-9))
 
 
-def test_a_live_row_of_another_step_is_not_what_is_said_next(llasa: Llasa) -> None:
-    """The reserve spent on a sentence that has been said."""
+def test_a_live_row_of_another_step_is_not_finished_for_this_one(llasa: Llasa) -> None:
+    """The reserve finishes a row of the step's own text."""
     sampler = Sampler(llasa, Prompt(TEXT, "en"), SHORT, 0, BudgetTracker())
     first, second = (sampler.at(Prompt(text, "en")) for text in STEPS[:2])
     first.extend(first.start(2), 3)
@@ -137,18 +139,18 @@ def test_a_live_row_of_another_step_is_not_what_is_said_next(llasa: Llasa) -> No
 
 
 class Interrupting(Loudness):
-    """Stands for a user who presses Ctrl-C while some step is scored."""
+    """Raises KeyboardInterrupt, as Ctrl-C does, when the step `interrupt_at` is scored."""
 
-    patience = STEPS[2]
+    interrupt_at = STEPS[2]
 
     def score(self, utterances: Sequence[Utterance]) -> Sequence[Score]:
-        if utterances[0].text == self.patience:
+        if utterances[0].text == self.interrupt_at:
             raise KeyboardInterrupt
         return super().score(utterances)
 
 
-def test_ctrl_c_keeps_what_is_accepted(speak: Speak) -> None:
-    """Minutes of accepted speech lost; or the part taken for the whole."""
+def test_ctrl_c_keeps_accepted_steps(speak: Speak) -> None:
+    """The candidate has the accepted steps, and its finish reason is "length"."""
     result = speak("in_context_steps:n=2", reward=Interrupting())
     assert result.stopped_by == "interrupt"
     assert tuple(step.text for step in result.best.history) == STEPS[:2]
@@ -157,43 +159,43 @@ def test_ctrl_c_keeps_what_is_accepted(speak: Speak) -> None:
 
 
 class InterruptingAtOnce(Interrupting):
-    patience = STEPS[0]
+    interrupt_at = STEPS[0]
 
 
 def test_ctrl_c_while_the_first_step_is_scored_keeps_one_of_its_candidates(speak: Speak) -> None:
-    """A search that says nothing at all, because its rows had finished and no step was accepted."""
+    """One finished candidate of the first step is returned, although no step was accepted."""
     result = speak("in_context_steps:n=3", reward=InterruptingAtOnce())
     assert result.stopped_by == "interrupt"
     assert tuple(step.text for step in result.best.history) == STEPS[:1]
     assert result.best.finish_reason == "length"
 
 
-def test_an_error_keeps_what_is_accepted(speak: Speak) -> None:
-    """Minutes of accepted speech lost to a fault of what shows progress."""
+def test_an_error_keeps_accepted_steps(speak: Speak) -> None:
+    """If the progress function raises, the error has the accepted steps."""
 
     calls: list[Any] = []
 
     def broken(progress: Any) -> None:
         calls.append(progress)
         if len(calls) > 2:
-            raise ValueError("the bar is broken")
+            raise ValueError("progress failed")
 
-    with pytest.raises(SearchError, match="the bar is broken") as caught:
+    with pytest.raises(SearchError, match="progress failed") as caught:
         speak("in_context_steps:n=2", progress=broken)
     assert caught.value.result is not None
     kept = caught.value.result.best.history
     assert 0 < len(kept) < len(STEPS) and tuple(step.text for step in kept) == STEPS[: len(kept)]
 
 
-def test_all_rows_of_all_steps_may_end_at_once(speak: Speak) -> None:
-    """A choice among histories that are alike."""
+def test_all_rows_of_a_step_may_end_together(speak: Speak) -> None:
+    """Greedy sampling, with equal candidates, speaks the whole text."""
     greedy = replace(SHORT, temperature=0)
     result = speak("in_context_steps:n=3,width=2", sampling=greedy)
     assert tuple(step.text for step in result.best.history) == STEPS
 
 
-def test_no_row_of_any_step_may_end_before_the_limit(speak: Speak) -> None:
-    """A loop that waits for an end which never comes; a joined candidate that is said to be whole."""
+def test_rows_may_end_at_the_maximum_only(speak: Speak) -> None:
+    """Each step has the maximum length, and the finish reason of the joined candidate is "length"."""
     endless = Sampling(min_seconds=0.4, max_seconds=0.4)
     result = speak("in_context_steps:n=3,width=2", sampling=endless)
     assert {len(step.codes) for step in result.best.history} == {20}
@@ -201,7 +203,7 @@ def test_no_row_of_any_step_may_end_before_the_limit(speak: Speak) -> None:
 
 
 class InterruptedEarly(InContextSteps):
-    """In-context steps whose user presses Ctrl-C in the first step."""
+    """In-context steps that are interrupted in the first step."""
 
     def run(self, sampler: Any, scorer: Any) -> Iterator[Candidate]:
         first = sampler.at(replace(sampler.prompt, text=STEPS[0]))
@@ -211,7 +213,7 @@ class InterruptedEarly(InContextSteps):
 
 
 def test_ctrl_c_in_the_first_step_of_a_text_that_is_too_long(speak: Speak) -> None:
-    """A finish_best_row that fails because the text does not fit into the window."""
+    """A row of the first step is finished, although the whole text does not fit the window."""
     result = speak(InterruptedEarly(), TEXT * 30)
     assert result.stopped_by == "interrupt" and 0 < len(result.best.codes) <= 20
-    assert result.best.finish_reason == "length"  # it says the first sentence of many
+    assert result.best.finish_reason == "length"  # it has the first sentence only

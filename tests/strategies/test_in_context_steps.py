@@ -1,4 +1,4 @@
-"""In-context steps: what conditions each step, and what is kept."""
+"""In-context steps: the prompt of each step, and the steps that are kept."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def codes(result: SearchResult) -> list[list[int]]:
     ],
 )
 def test_bad_settings_are_refused(spec: str, says: str) -> None:
-    """A search that keeps nothing, or more than there is."""
+    """Settings out of range, or of a wrong type, are refused by name."""
     with pytest.raises(InputError, match=says):
         as_strategy(spec)
 
 
 def test_each_step_continues_the_voice_and_the_steps_before(speak: Speak, llasa: Llasa) -> None:
-    """History in another order, or without its codes; speech of another prompt. Sampled here again."""
+    """Sampling each step again, with the voice and the steps before it as the prompt, gives the same codes."""
     result = speak("in_context_steps:n=3")
     steps = result.best.history
     assert tuple(step.text for step in steps) == STEPS
@@ -70,8 +70,8 @@ def test_each_step_continues_the_voice_and_the_steps_before(speak: Speak, llasa:
         np.testing.assert_allclose(again.audio, step.audio, atol=1e-5)
 
 
-def test_the_best_candidate_of_each_step_goes_on(speak: Speak) -> None:
-    """A step that is scored on the whole text, or chosen by its place."""
+def test_the_best_candidate_of_each_step_is_continued(speak: Speak) -> None:
+    """A step is scored against its own text, and its best candidate is continued."""
     reward = Loudness()
     result = speak("in_context_steps:n=4", reward=reward)
     assert reward._texts == [step for step in STEPS for _ in range(4)] + [TEXT]
@@ -86,7 +86,7 @@ def test_the_best_candidate_of_each_step_goes_on(speak: Speak) -> None:
 
 
 def test_all_codes_are_decoded_together(speak: Speak, llasa: Llasa) -> None:
-    """Pieces of sound glued together, or the voice prompt in the speech."""
+    """The audio is decoded from the codes of all steps together, and does not contain the voice prompt."""
     result = speak("in_context_steps:n=2")
     (whole,) = result.candidates
     assert whole.text == result.text == TEXT
@@ -98,7 +98,7 @@ def test_all_codes_are_decoded_together(speak: Speak, llasa: Llasa) -> None:
 
 
 def test_one_step_is_best_of_n(speak: Speak) -> None:
-    """A short text that is spoken otherwise, or for another price, because the strategy is for long ones."""
+    """A text of one step gives the codes and rewards of best-of-N."""
     steps, plain = (speak(strategy, STEPS[0]) for strategy in (InContextSteps(3), BestOfN(3)))
     assert codes(steps) == codes(plain)
     assert [each.reward for each in steps.candidates] == [each.reward for each in plain.candidates]
@@ -109,8 +109,8 @@ def test_same_seed_same_speech(speak: Speak) -> None:
     assert codes(first) == codes(again) != codes(other)
 
 
-def test_the_best_histories_stay(speak: Speak) -> None:
-    """A width that is ignored, or histories ranked by their last step alone."""
+def test_the_best_histories_are_kept(speak: Speak) -> None:
+    """`width` histories are kept after each step, by their mean reward over all steps."""
     result = speak("in_context_steps:n=6,width=3")
     assert len(result.candidates) == 3
     assert result.ledger.prefills == 1 + 3 + 3
@@ -129,14 +129,14 @@ def test_the_best_histories_stay(speak: Speak) -> None:
 
 
 def test_a_prompt_is_prefilled_once(speak: Speak) -> None:
-    """The history sent through the model for every candidate, or again for a second attempt."""
+    """The prompt of a step is prefilled once for all candidates and for a second attempt."""
     assert speak("in_context_steps:n=4").ledger.prefills == 3
     gated = speak("in_context_steps:n=2", reward=Loudness().given(Loudness() >= 2.0))
     assert gated.ledger.prefills == 3
 
 
 def test_older_steps_beyond_the_limit_do_not_condition_a_step(speak: Speak) -> None:
-    """A model that loses its text behind long histories, though its window would hold them."""
+    """With `history_seconds`, the prompt is shorter than with all steps."""
     prefilled = {
         seconds: speak(f"in_context_steps:n=2,history_seconds={seconds}", TEXT * 3).ledger.prefill_tokens
         for seconds in (None, 0)
@@ -145,7 +145,7 @@ def test_older_steps_beyond_the_limit_do_not_condition_a_step(speak: Speak) -> N
 
 
 def test_three_verifiers_over_several_steps(speak: Speak) -> None:
-    """A mixed reward that is not combined for each step, or not for the whole."""
+    """Every step has the scores of all verifiers, and the best reward is chosen."""
     three = 0.5 * Loudness() + 0.3 * Pace() + 0.2 * LanguageModelLikelihood()
     result = speak("in_context_steps:n=3,width=2", reward=three)
     names = {str(verifier) for verifier in three.verifiers}
@@ -162,7 +162,7 @@ def test_chinese(tmp_path: Path) -> None:
 
 
 def test_a_long_text_is_spoken_whole_by_the_embedded_model(tmp_path: Path, cli: Callable[..., Any]) -> None:
-    """3,000 characters, which no other strategy takes; a run of them that is too large to keep or to draw."""
+    """A text of 3,000 characters, which best-of-N refuses, is spoken; its run folder and its tree stay small."""
     text = " ".join([TEXT.replace("!", ",").replace(".", ",")[:-1] + "."] * 33)
     assert len(text) > 3_000
     llasa = Llasa.from_pretrained("tiny", device="cpu")
@@ -182,8 +182,8 @@ def test_a_long_text_is_spoken_whole_by_the_embedded_model(tmp_path: Path, cli: 
     assert max(len(line) - len(line.lstrip("│├└─ ")) for line in drawn.splitlines()) <= 8
 
 
-def test_a_run_keeps_the_steps(speak: Speak, tmp_path: Path) -> None:
-    """A saved search that has lost where a step begins, or its reward."""
+def test_a_run_folder_has_the_steps(speak: Speak, tmp_path: Path) -> None:
+    """A loaded run has the text, codes, audio, reward and scores of each step."""
     result = speak("in_context_steps:n=2")
     result.save_run(tmp_path / "run")
     (loaded,) = SearchResult.load_run(tmp_path / "run").candidates
@@ -197,7 +197,9 @@ def test_a_run_keeps_the_steps(speak: Speak, tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.concatenate(spoken), loaded.audio)
 
 
-def test_the_command_line_takes_it(cli: Callable[..., Any], pair_path: Any, tmp_path: Any) -> None:
+def test_the_command_line_runs_in_context_steps(
+    cli: Callable[..., Any], pair_path: Any, tmp_path: Any
+) -> None:
     arguments = ("--model", pair_path, "--verifier", "pace", "--out", tmp_path / "a.wav")
     done = cli("say", TEXT, "--strategy", "in_context_steps:n=4,width=2", *arguments)
     assert done.code == 0, done.err

@@ -1,4 +1,4 @@
-"""Strategies by name, and best-of-N: how many it starts, and when it stops."""
+"""Strategies by name, and best-of-N: the number of its candidates, and when it stops."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHORT = Sampling(min_seconds=0.1, max_seconds=0.4)
 
 
 class Index(Verifier):
-    """Counts the candidates that it scores."""
+    """Returns the number of candidates that it scored before."""
 
     scale = (0.0, 100.0)
 
@@ -61,12 +61,12 @@ def test_names_with_arguments() -> None:
     ],
 )
 def test_bad_strategies_are_refused(spec: object, says: str) -> None:
-    """Guards against a typo that silently runs the default."""
+    """An unknown name, and a wrong argument or value, are refused."""
     with pytest.raises(InputError, match=says):
         as_strategy(spec)  # type: ignore[arg-type]
 
 
-def test_n_comes_from_itself_then_the_budget_then_4(llasa: Llasa) -> None:
+def test_n_defaults_to_the_budget_and_then_to_4(llasa: Llasa) -> None:
     assert run(llasa, BestOfN()) == (4, None)
     assert run(llasa, BestOfN(n=3)) == (3, None)
     assert run(llasa, BestOfN(), Budget(candidates=6)) == (6, "candidates")
@@ -74,8 +74,7 @@ def test_n_comes_from_itself_then_the_budget_then_4(llasa: Llasa) -> None:
 
 
 def test_a_limit_of_seconds_that_is_never_reached_changes_nothing(llasa: Llasa) -> None:
-    """Guards against a reserve of time so large that one candidate is all that a search makes, and against
-    rounds that draw others than one batch does."""
+    """The candidates are those of a search without a limit."""
     limited, whole = (
         Searcher(llasa, Index(), BestOfN(n=20), gate=None).generate(TEXT, sampling=SHORT, budget=budget)
         for budget in (Budget(seconds=600), None)
@@ -85,16 +84,16 @@ def test_a_limit_of_seconds_that_is_never_reached_changes_nothing(llasa: Llasa) 
         assert one.codes.tolist() == other.codes.tolist()
 
 
-def test_tokens_are_spent_on_as_many_as_can_finish(llasa: Llasa) -> None:
-    """Guards against candidates that are started and then cut by the budget."""
+def test_a_budget_of_tokens_starts_as_many_candidates_as_can_finish(llasa: Llasa) -> None:
+    """At least as many candidates finish as the tokens allow at the maximum length."""
     budget = Budget(tokens=100)
     result = Searcher(llasa, Index(), BestOfN(), gate=None).generate(TEXT, sampling=SHORT, budget=budget)
     assert result.ledger.row_steps <= 100 and result.stopped_by == "tokens"
     assert len(result.candidates) >= 5
 
 
-def test_stop_at_doubles_until_one_is_good_enough(llasa: Llasa) -> None:
-    """Guards against sampling on after a clean candidate, and against stopping before one."""
+def test_stop_at_doubles_the_candidates_until_one_meets_the_condition(llasa: Llasa) -> None:
+    """Sampling stops after the round in which a candidate meets the condition, or at the limit."""
     assert run(llasa, BestOfN(n=16, stop_at=Index() >= 0))[0] == 2
     assert run(llasa, BestOfN(n=16, stop_at=Index() >= 5))[0] == 8
     assert run(llasa, BestOfN(n=5, stop_at=Index() >= 50))[0] == 5

@@ -1,4 +1,4 @@
-"""Each strategy that cuts unfinished speech: whom it keeps, and what becomes of those."""
+"""Strategies that prune unfinished speech: which rows they keep, and how these end."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ def speech(result: SearchResult) -> dict[int, list[int]]:
 
 
 def roots(result: SearchResult) -> Counter[int]:
-    """How many finished candidates descend from each root."""
+    """Returns the number of finished candidates that descend from each root."""
     return Counter(result.trace.root(candidate.index) for candidate in result.candidates)
 
 
 @pytest.mark.parametrize("lookahead", [0, 7])
 def test_beam_of_one_is_candidate_0(llasa: Llasa, lookahead: int) -> None:
-    """Steps, or a rewind, that change what a row would have said."""
+    """Steps and lookahead do not change the codes of a row."""
     beam = search(llasa, Beam(1, 1, step_tokens=4, lookahead=lookahead))
     assert speech(beam) == speech(search(llasa, BestOfN(1)))
 
 
-def test_beam_keeps_the_best_and_grows_them(llasa: Llasa) -> None:
-    """The worst kept for the best; beams that shrink while nothing has finished."""
+def test_beam_keeps_the_best_rows_and_forks_them(llasa: Llasa) -> None:
+    """The pruned rows have the lowest rewards, and the number of rows stays the same."""
     result = search(llasa, Beam(2, 3, step_tokens=10), EQUAL)
     nodes = result.trace.nodes
     for tokens in (10, 20):
@@ -62,25 +62,25 @@ def test_beam_keeps_the_best_and_grows_them(llasa: Llasa) -> None:
     assert len(result.candidates) == 6 and result.ledger.row_steps == 6 * 30
 
 
-def test_a_finished_row_leaves_its_place_empty(llasa: Llasa) -> None:
-    """A search that fills up again whatever ends, and goes on until its limit."""
+def test_a_finished_row_is_not_replaced(llasa: Llasa) -> None:
+    """As many candidates finish as there were rows at the start."""
     result = search(llasa, Beam(3, 2, step_tokens=5))
     assert len(result.candidates) == 6
     assert result.ledger.row_steps <= 6 * 30
 
 
 def test_beams_that_tie_stay_diverse(llasa: Llasa) -> None:
-    """All beams from one root because it was listed first."""
+    """If all rewards are equal, beams of every root are kept."""
     assert len(roots(search(llasa, Beam(3, 3, step_tokens=5), EQUAL, Flat()))) == 3
 
 
-def test_max_children_keeps_families_apart(llasa: Llasa) -> None:
+def test_max_children_limits_the_forks_of_a_beam(llasa: Llasa) -> None:
     assert len(roots(search(llasa, Beam(3, 3, max_children=1, step_tokens=5), EQUAL))) == 3
     assert len(roots(search(llasa, Beam(3, 3, step_tokens=5), EQUAL))) < 3
 
 
 def test_after_the_prefix_beams_are_completed(llasa: Llasa) -> None:
-    """Rows cut after the prefix, or beams completed once where more was asked for."""
+    """Each beam is completed `completions` times, and no row is pruned after the prefix."""
     result = search(llasa, Beam(2, 2, step_tokens=4, prefix_seconds=0.2, completions=5), EQUAL)
     assert len(result.candidates) == 10
     assert {check.tokens for node in result.trace.nodes.values() for check in node.checks} == {4, 8, 10}
@@ -95,7 +95,7 @@ def test_no_prefix_is_best_of_n(llasa: Llasa) -> None:
 
 
 def test_lookahead_compares_longer_speech(llasa: Llasa) -> None:
-    """Beams that keep what was only looked ahead at, and so fork late."""
+    """Rows are compared after the lookahead and forked before it; the discarded tokens are counted."""
     result = search(llasa, Beam(2, 2, step_tokens=10, lookahead=5), EQUAL)
     nodes = result.trace.nodes.values()
     assert {check.tokens for node in nodes for check in node.checks} == {15, 25}
@@ -104,7 +104,7 @@ def test_lookahead_compares_longer_speech(llasa: Llasa) -> None:
 
 
 def test_lookahead_stops_short_of_the_end(llasa: Llasa) -> None:
-    """Rows that all end while they are looked ahead at, so that nothing is ever compared."""
+    """A long lookahead ends one token before the maximum, so that rows can be compared."""
     result = search(llasa, Beam(2, 2, step_tokens=10, lookahead=100), EQUAL)
     checks = {check.tokens for node in result.trace.nodes.values() for check in node.checks}
     assert checks == {29}
@@ -112,7 +112,7 @@ def test_lookahead_stops_short_of_the_end(llasa: Llasa) -> None:
 
 
 def test_rejection_keeps_candidates_of_best_of_n(llasa: Llasa) -> None:
-    """Survivors that say something else because others were cut."""
+    """The rows that are kept have the codes of best-of-N, and the pruned rows have the lowest rewards."""
     rejection = search(llasa, SpeculativeRejection(8, alpha=0.5, step_tokens=6), EQUAL)
     whole = speech(search(llasa, BestOfN(8), EQUAL))
     assert len(rejection.candidates) == 1 and speech(rejection).items() <= whole.items()
@@ -123,15 +123,15 @@ def test_rejection_keeps_candidates_of_best_of_n(llasa: Llasa) -> None:
 
 
 def test_trees_of_dvts_are_independent(llasa: Llasa) -> None:
-    """One tree that takes the places of all."""
+    """Each tree keeps its number of rows, whatever the rewards of the others."""
     result = search(llasa, DVTS(6, 3, step_tokens=5), EQUAL)
     found = roots(result)
     assert sorted(found.values()) == [3, 3] and {root // 3 for root in found} == {0, 1}
     assert search(llasa, DVTS(6, 3, step_tokens=5), EQUAL, Flat()).ledger.row_steps == 6 * 30
 
 
-def test_particles_crowd_where_the_reward_rises(llasa: Llasa) -> None:
-    """Weights that are never used, or used where they hardly differ."""
+def test_particles_are_resampled_by_their_weights(llasa: Llasa) -> None:
+    """A low temperature concentrates the rows on few roots; with equal weights all rows are kept."""
     greedy = search(llasa, Particle(8, temperature=0.001, step_tokens=5), EQUAL)
     patient = search(llasa, Particle(8, temperature=100, step_tokens=5), EQUAL)
     assert len(roots(greedy)) < len(roots(patient)) == 8
@@ -140,7 +140,7 @@ def test_particles_crowd_where_the_reward_rises(llasa: Llasa) -> None:
 
 
 def test_particles_refuse_rewards_that_compare_rows(llasa: Llasa) -> None:
-    """A setting that is known to be wrong only when all models are loaded."""
+    """The error comes when the strategy is made, or when the search starts."""
     compares = RankAverage(Codes(), Flat())
     with pytest.raises(InputError, match="compares rows"):
         Particle(4, prefix_verifiers=compares)
@@ -149,8 +149,8 @@ def test_particles_refuse_rewards_that_compare_rows(llasa: Llasa) -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20).filter(any), st.floats(0, 1, exclude_max=True))
-def test_systematic_resampling_gives_everyone_its_share(weights: list[float], draw: float) -> None:
-    """A particle of no weight that lives on, or one that takes more than its share."""
+def test_systematic_resampling_is_proportional_to_the_weights(weights: list[float], draw: float) -> None:
+    """Each position occurs within one of its expected number."""
     parents = systematic(np.array(weights), draw)
     assert len(parents) == len(weights) and parents == sorted(parents)
     for parent, weight in enumerate(weights):

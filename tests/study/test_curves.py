@@ -1,4 +1,4 @@
-"""Best-of-n out of a pool, costs, intervals and tests: against slow implementations and known answers."""
+"""Best-of-N from a pool, costs, intervals and tests equal slow implementations and known values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REWARDS = st.lists(st.sampled_from([0.1, 0.5, 0.9, float("nan")]), min_size=1, m
 
 
 def _mean_over_subsets(rewards: list[float], values: list[float], n: int) -> float:
-    """Computes the same slowly: every subset in turn; the mean of those that tie for its best."""
+    """Computes the same over every subset in turn, with the mean of the candidates that tie as its best."""
     known = np.nan_to_num(rewards, nan=-1.0)
     found = []
     for subset in combinations(range(len(rewards)), n):
@@ -82,8 +82,8 @@ POOL = [
 ]
 
 
-def test_choosers_choose() -> None:
-    """Each key chooses what its name says."""
+def test_each_key_chooses_its_candidate() -> None:
+    """Each key chooses the candidate that its name describes."""
     found = {
         name: outcomes.rate(curves.best_of(POOL, "words", 4, key)).value
         for name, key in {
@@ -103,7 +103,7 @@ def test_choosers_choose() -> None:
     }
 
 
-def test_another_reward_chooses_by_the_scores_that_are_there() -> None:
+def test_another_reward_chooses_by_stored_scores() -> None:
     """A new reward chooses from stored scores; missing ones are named."""
 
     def scored(i: int, wer: float, likelihood: float) -> Row:
@@ -151,7 +151,7 @@ def test_a_cost_beyond_the_pool_gives_nan() -> None:
     assert costs.n_at(alone, "row_steps", 400) == 1
 
 
-def test_axes() -> None:
+def test_costs_on_unknown_axes_and_of_unknown_flops() -> None:
     """An unknown axis is refused; unknown FLOPs are NaN, not 0."""
     with pytest.raises(InputError, match="axis 'joules'"):
         costs.cost(POOL, "joules")
@@ -160,7 +160,7 @@ def test_axes() -> None:
 
 
 def test_a_text_without_a_score_is_left_out_on_both_sides() -> None:
-    """A failed judgement does not count as 0 errors, and both sides have the same texts."""
+    """A failed judgement does not count as 0 errors, and both sides use the same texts."""
     failed = [_row("a", 0, 1.0, None), _row("b", 0, 1.0, 4)]
     other = [_row("a", 0, 1.0, 9), _row("b", 0, 1.0, 1)]
     one, two = outcomes.chosen(failed, "words"), outcomes.chosen(other, "words")
@@ -257,7 +257,7 @@ def test_an_unknown_judge_is_refused_by_name() -> None:
 
 
 def test_judges_are_compared_over_the_texts_that_all_have_scored() -> None:
-    """A judge that has failed on everything is not asked."""
+    """A judge that failed on every recording is left out."""
     record = POOL[0]["judges"]["words"]
     judges = [
         {"words": record, "voice": FAILED if i == 1 else record, "none": FAILED} for i in range(len(POOL))

@@ -109,8 +109,8 @@ def test_a_judge_of_the_searching_family_warns(study: Study, asr_path: Path) -> 
 
 
 @pytest.mark.filterwarnings("ignore:.*flatter the search")
-def test_other_words_are_judged_again(study: Study, arms: list[Arm]) -> None:
-    """A judgement belongs to the spoken words; an arm's name becomes a safe folder name."""
+def test_another_spoken_text_is_judged_again(study: Study, arms: list[Arm]) -> None:
+    """A judgement belongs to the spoken text; an arm's name becomes a safe folder name."""
     arm = replace(arms[1], name="a/../b: 50%", seeds=(0,))
     (before,) = study.rows(CASES[:1], [arm])
     (after,) = study.rows([replace(CASES[0], spoken="a red coin found")], [arm])
@@ -141,7 +141,7 @@ def test_a_failed_search_does_not_stop_the_others(study: Study) -> None:
 
 
 def test_ctrl_c_keeps_no_unfinished_search(study: Study) -> None:
-    """An interrupted search is not stored, because it would be taken for a complete one."""
+    """An interrupted search is not stored, so the study runs it again."""
     cut = Arm("cut", "best_of_n:n=3", Interrupting())  # type: ignore[arg-type]
     with pytest.raises(KeyboardInterrupt):
         study.rows(CASES, [cut])
@@ -277,7 +277,7 @@ def test_checkpoints_are_told_apart_by_their_content(tmp_path: Path) -> None:
 
 
 def test_texts_of_any_source(tmp_path: Path) -> None:
-    """A list that only our own sets come in."""
+    """Texts can come from a built-in set, a `.txt` file, a `meta.lst` or a list."""
     (tmp_path / "texts.txt").write_text("One coin.\n\nTwo coins.\n")
     assert [case.text for case in read_cases(tmp_path / "texts.txt")] == ["One coin.", "Two coins."]
     assert [case.language for case in read_cases(["One coin.", "今天天气很好"])] == ["en", "zh"]
@@ -290,7 +290,7 @@ def test_texts_of_any_source(tmp_path: Path) -> None:
 
 
 def test_a_broken_line_of_a_plain_list_is_named(tmp_path: Path) -> None:
-    """Among a thousand lines, one with nothing to say."""
+    """The error names the file and the line."""
     path = tmp_path / "texts.txt"
     path.write_text("\n\n")
     with pytest.raises(InputError, match=r"texts\.txt is empty"):
@@ -312,8 +312,8 @@ def test_a_broken_line_of_a_plain_list_is_named(tmp_path: Path) -> None:
     ("source", "message"),
     [("standrad", "did you mean 'standard'"), ("nowhere/meta.lst", "no set or file")],
 )
-def test_a_source_that_is_not_there(source: str, message: str) -> None:
-    """An empty study of a misspelt set."""
+def test_an_unknown_source_is_refused(source: str, message: str) -> None:
+    """The error suggests a set with a similar name."""
     with pytest.raises(InputError, match=message):
         read_cases(source)
 

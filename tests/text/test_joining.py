@@ -31,13 +31,13 @@ from llasa_search.voice import Prompt, Step, Voice
         ([" one\ttwo ", "", " three"], "one two three"),
     ],
 )
-def test_scripts_without_spaces_are_joined_without(parts: list[str], joined: str) -> None:
+def test_scripts_without_spaces_are_joined_without_spaces(parts: list[str], joined: str) -> None:
     """Between two Chinese or Japanese characters there is no space; elsewhere there is one."""
     assert join_texts(parts) == joined
 
 
 def test_lines_of_a_chinese_text_are_joined() -> None:
-    """A line break was a space, in texts and in transcripts."""
+    """A line break between Chinese characters is removed, in texts and in transcripts (it became a space)."""
     assert clean_text("今天天气很好，\n我们走吧。\nOK?") == "今天天气很好，我们走吧。OK?"
     voice = Voice(np.random.default_rng(0).normal(0, 0.1, 8000), "今天\n天气 很好", 16_000)
     assert voice.text == "今天天气 很好"

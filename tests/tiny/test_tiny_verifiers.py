@@ -60,7 +60,7 @@ class TestEmbedded(VerifierContract):
 
 
 def test_a_mix_of_three_verifiers_runs(mixed: SearchResult) -> None:
-    """The chosen candidate has scores for WER, speaker and emotion, the paper's three aims."""
+    """The chosen candidate has scores for WER, speaker and emotion, as in the paper."""
     statuses = {name: score.status for name, score in mixed.best.scores.items()}
     assert statuses == {"WER()": "scored", "SpeakerSimilarity()": "scored", "EmotionSimilarity()": "scored"}
 

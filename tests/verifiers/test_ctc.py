@@ -165,5 +165,5 @@ def test_checkpoint_without_its_head_is_refused(folder: Path, tmp_path: Path) ->
     Wav2Vec2ForCTC.from_pretrained(folder).wav2vec2.save_pretrained(tmp_path)
     for name in ("vocab.json", "preprocessor_config.json", "tokenizer_config.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
-    with pytest.raises(ModelError, match="lacks lm_head"):
+    with pytest.raises(ModelError, match=r"lm_head\.\w+ is missing"):
         CTCAlignment(model=str(tmp_path)).load()

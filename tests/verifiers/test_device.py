@@ -13,11 +13,11 @@ from llasa_search.verifiers import WER, CTCAlignment, EmotionSimilarity, Speaker
 from llasa_search.verifiers.backends.asr import load_asr
 
 HERE = "cpu:0"
-"""The CPU under a name that nothing chooses by itself."""
+"""A name of the CPU that differs from the default."""
 
 
 def test_the_device_of_a_search_reaches_every_model() -> None:
-    """`device` given once; it reached only the language model and the codec, and verifiers chose for themselves."""
+    """`device` places the language model, the codec and all verifiers (the verifiers chose for themselves)."""
     wer, ctc, speaker, emotion = WER(), CTCAlignment(), SpeakerSimilarity(), EmotionSimilarity()
     searcher = Searcher(verifiers=wer + ctc + speaker + emotion, device=HERE)
     llasa = searcher.load()
@@ -27,8 +27,8 @@ def test_the_device_of_a_search_reaches_every_model() -> None:
     assert placed[0].type == "cpu"
 
 
-def test_a_device_of_its_own_is_kept() -> None:
-    """A verifier that was told where to run stays there."""
+def test_a_verifier_with_a_device_keeps_it() -> None:
+    """The device of a search does not change a verifier that already has one."""
     verifier = CTCAlignment()
     verifier.device = HERE
     load_verifiers([verifier], device="cpu")
@@ -36,14 +36,14 @@ def test_a_device_of_its_own_is_kept() -> None:
 
 
 def test_recognisers_on_two_devices_are_not_shared() -> None:
-    """A shared recogniser would run where the first of two verifiers needed it."""
+    """Each verifier's recogniser is on the verifier's own device."""
     first, second, third = load_asr("tiny", "cpu"), load_asr("tiny", HERE), load_asr("tiny", "cpu")
     assert first is third and first is not second
 
 
 @pytest.mark.parametrize("device", ["gpu", "privateuseone", "cuda:99", "cpu:x", "", None, 3])
 def test_a_device_that_does_not_exist_is_refused(device: object) -> None:
-    """One line that names it."""
+    """The error is one line that names the device."""
     with pytest.raises(InputError, match="device"):
         pick_device(device)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="device"):

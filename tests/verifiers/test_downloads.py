@@ -1,4 +1,4 @@
-"""What is downloaded is named with its size first; a model of its own language gets a real recogniser."""
+"""Downloads are announced with their size, and the default verifiers depend on the model."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def files(tmp_path: Path) -> Iterator[str]:
 def test_a_whisper_is_named_with_its_size_before_it_is_downloaded(
     files: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The announcement comes before the first byte, once: not when the file is there."""
+    """The announcement comes before the download, and only if the file is missing."""
     content = (TINY / "asr.pt").read_bytes()
     folder = tmp_path / "served" / hashlib.sha256(content).hexdigest()
     folder.mkdir()
@@ -65,7 +65,7 @@ def test_a_whisper_is_named_with_its_size_before_it_is_downloaded(
 
 
 class _Hub(BaseHTTPRequestHandler):
-    """Knows one repository, and cannot send its files."""
+    """A server that describes one repository and cannot send its files."""
 
     def do_GET(self) -> None:
         names = {"model.safetensors": 2_600_000_000, "config.json": 900, "pytorch_model.bin": 9_000_000_000}
@@ -95,7 +95,7 @@ def test_a_checkpoint_of_a_hub_is_named_with_the_size_of_its_needed_files(
 
 
 def test_the_default_verifiers_depend_on_the_model() -> None:
-    """The embedded recogniser, which knows only the embedded model's voices, scored the speech of any model."""
+    """Other models get a recogniser of real speech (they got the embedded one, which knows synthetic voices only)."""
     assert str(Searcher().reward) == "Lexicographic(WER(), TranscriptLikelihood())"
     real = "Lexicographic(WER(model='large-v3-turbo'), TranscriptLikelihood(model='large-v3-turbo'))"
     assert str(Searcher("HKUSTAudio/Llasa-1B").reward) == real

@@ -1,4 +1,4 @@
-"""Verifiers without a model of their own: pace, signal, and the language model's likelihood."""
+"""Verifiers that load no model: pace, signal, and the language model's likelihood."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Needy(Verifier):
 
 
 def test_the_listing_says_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plug-in that cannot be imported or lacks a module is listed with the reason."""
+    """A plug-in that cannot be imported, or whose module is missing, is listed with the reason."""
     for name, value in (("needy", f"{__name__}:Needy"), ("broken", "no_such_module:Verifier")):
         monkeypatch.setitem(
             registry.verifiers.entries, name, EntryPoint(name, value, registry.verifiers.group)
@@ -44,7 +44,7 @@ def test_the_listing_says_what_is_not_installed(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_no_back_end_is_loaded(code: str) -> None:
-    """Listing verifiers, and importing what a plug-in imports, takes no seconds."""
+    """Listing verifiers, and the imports of a plug-in, do not load torch or a back-end."""
     code = f"import sys; {code}; print([m for m in ('torch', 'transformers', 'funasr') if m in sys.modules])"
     assert run(sys.executable, "-c", code, cwd=ROOT).strip() == "[]"
 

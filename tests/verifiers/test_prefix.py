@@ -31,7 +31,7 @@ def rate(said: str, text: list[str] = TEXT) -> float:
     [
         ("none", "the captain found a silver coin near", 0.0),
         ("the last word is cut", "the captain found a silver coin ne", 0.0),
-        ("the last word is another", "the captain found a silver coin banana", 0.0),
+        ("the last word is wrong", "the captain found a silver coin banana", 0.0),
         ("silence", "", 1.0),
         ("one word, then silence", "the captain", 5 / 6),
         ("slow", "the captain found a", 3 / 6),

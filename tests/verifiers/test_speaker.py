@@ -147,7 +147,7 @@ def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_a_checkpoint_is_refused(tmp_path: Path) -> None:
-    """The error names what the folder lacks."""
+    """The error names the missing file."""
     with pytest.raises(ModelError, match=r"or an ECAPA-TDNN .*: it has no config.json"):
         SpeakerSimilarity(model=str(tmp_path)).load()
 

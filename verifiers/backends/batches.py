@@ -1,4 +1,4 @@
-"""What verifiers with a model share: audio at 16 kHz, cached embeddings, batches, windows."""
+"""Functions for verifiers with a model: audio at 16 kHz, cached embeddings, batches, windows."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def read_config(folder: Path, files: tuple[str, ...], kind: str) -> dict[str, An
 
     for name in files:
         if not (folder / name).is_file():
-            raise ModelError(f"{folder} is not a {kind} folder: it lacks {name}")
+            raise ModelError(f"{folder} is not a {kind} folder: {name} is missing")
     path = folder / "config.yaml"
     with loading(path):
         config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
