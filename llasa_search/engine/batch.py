@@ -13,7 +13,7 @@ from torch import Tensor
 
 from llasa_search.arrays import Codes
 from llasa_search.candidate import FinishReason
-from llasa_search.engine.cache import KeyValueCache, Prefix
+from llasa_search.engine.cache import KeyValueCache, PrefilledPrompt
 from llasa_search.engine.language_model import LanguageModel
 from llasa_search.engine.memory import is_out_of_memory
 from llasa_search.engine.token_sampling import draw, penalise, signed
@@ -38,7 +38,7 @@ class Task:
     """
 
     model: LanguageModel
-    prefix: Prefix
+    prefix: PrefilledPrompt
     prompt_codes: Codes
     sampling: Sampling
     minimum: int

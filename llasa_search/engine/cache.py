@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Prefix:
+class PrefilledPrompt:
     """A prefilled prompt, shared by every row that continues it.
 
     Attributes:
@@ -43,7 +43,7 @@ class KeyValueCache:
         length: positions filled, the same in every row.
     """
 
-    def __init__(self, prefix: Prefix, slots: int, capacity: int) -> None:
+    def __init__(self, prefix: PrefilledPrompt, slots: int, capacity: int) -> None:
         kv_heads, _, head_dim = prefix.values[0].shape
         shape = (slots, kv_heads, capacity, head_dim)
         self.prefix = prefix
@@ -77,6 +77,6 @@ class KeyValueCache:
         return part
 
     @staticmethod
-    def bytes_per_row(prefix: Prefix, capacity: int) -> int:
+    def bytes_per_row(prefix: PrefilledPrompt, capacity: int) -> int:
         """Memory of one slot."""
         return capacity * (prefix.bytes // len(prefix))

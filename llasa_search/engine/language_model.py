@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from llasa_search.engine.cache import KeyValueCache, Prefix
+from llasa_search.engine.cache import KeyValueCache, PrefilledPrompt
 from llasa_search.errors import ModelError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class LanguageModel:
         return len(self.output_ids)
 
     @torch.inference_mode()
-    def prefill(self, ids: Tensor, before: Prefix | None = None) -> Prefix:
+    def prefill(self, ids: Tensor, before: PrefilledPrompt | None = None) -> PrefilledPrompt:
         """Runs a prompt, or the next part of one.
 
         Args:
@@ -146,7 +146,7 @@ class LanguageModel:
         if not torch.isfinite(logits).all():
             fault = f"the language model's logits are not finite in {self.dtype}"
             raise ModelError(f"{fault}; use Searcher(..., dtype='float32')")
-        return Prefix(tuple(keys), tuple(values), logits)
+        return PrefilledPrompt(tuple(keys), tuple(values), logits)
 
     @torch.inference_mode()
     def step(self, tokens: Tensor, cache: KeyValueCache) -> Tensor:

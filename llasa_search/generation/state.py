@@ -11,7 +11,7 @@ import torch
 from llasa_search.budget import BudgetTracker
 from llasa_search.candidate import Candidate
 from llasa_search.engine.batch import Batch
-from llasa_search.engine.cache import Prefix
+from llasa_search.engine.cache import PrefilledPrompt
 from llasa_search.engine.token_sampling import mix
 from llasa_search.generation.rows import Row
 from llasa_search.generation.trace import Trace
@@ -41,14 +41,14 @@ class SearchState:
     """
 
     text: str
-    prefixes: dict[tuple[int, ...], Prefix] = field(default_factory=dict)
+    prefixes: dict[tuple[int, ...], PrefilledPrompt] = field(default_factory=dict)
     rows: dict[int, Row] = field(default_factory=dict)
     next_index: int = 0
     live: list[Batch] = field(default_factory=list)
     finished: list[Candidate] = field(default_factory=list)
     trace: Trace = field(default_factory=Trace)
 
-    def prefix(self, ids: tuple[int, ...], llasa: Llasa, tracker: BudgetTracker) -> Prefix:
+    def prefix(self, ids: tuple[int, ...], llasa: Llasa, tracker: BudgetTracker) -> PrefilledPrompt:
         """Returns the prefilled prompt of these tokens; prefills it unless it is still stored.
 
         Raises:
@@ -87,9 +87,9 @@ class SearchState:
             self.trace.grow(batch.names, batch.length)
 
 
-def _prefilled(ids: tuple[int, ...], llasa: Llasa, tracker: BudgetTracker) -> Prefix:
+def _prefilled(ids: tuple[int, ...], llasa: Llasa, tracker: BudgetTracker) -> PrefilledPrompt:
     """Runs a prompt: in one call, or under a wall limit in several."""
-    prefix: Prefix | None = None
+    prefix: PrefilledPrompt | None = None
     done = 0
     while prefix is None or done < len(ids):
         size = tracker.call_size(FORWARD_PASS, len(ids) - done, first=llasa.language_model.row_multiple)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llasa_search.engine.batch import Batch, Finished, Task
-from llasa_search.engine.cache import KeyValueCache, Prefix
+from llasa_search.engine.cache import KeyValueCache, PrefilledPrompt
 from llasa_search.engine.language_model import LanguageModel
 from llasa_search.engine.token_sampling import mix
 from llasa_search.sampling import Sampling
@@ -122,13 +122,13 @@ def test_halves_of_a_batch_end_as_the_whole() -> None:
     }
 
 
-def make_prefix(tokens: int = 6) -> Prefix:
-    return Prefix((torch.randn(2, 8, tokens),), (torch.randn(2, tokens, 8),), torch.zeros(1, 5))
+def make_prompt(tokens: int = 6) -> PrefilledPrompt:
+    return PrefilledPrompt((torch.randn(2, 8, tokens),), (torch.randn(2, tokens, 8),), torch.zeros(1, 5))
 
 
 def test_enlarging_the_cache_keeps_its_content() -> None:
     """A larger buffer has the same keys and values in the same slots."""
-    cache = KeyValueCache(make_prefix(), slots=4, capacity=16)
+    cache = KeyValueCache(make_prompt(), slots=4, capacity=16)
     cache.length = 3
     cache.keys[0][:, :, :3] = torch.randn(4, 2, 3, 8)
     before = cache.keys[0][:, :, :3].clone()
@@ -139,7 +139,7 @@ def test_enlarging_the_cache_keeps_its_content() -> None:
 
 def test_the_estimated_memory_of_a_row_equals_the_size_of_its_buffers() -> None:
     """`bytes_per_row` equals the bytes that the buffers take per slot."""
-    prefix = make_prefix()
+    prefix = make_prompt()
     cache = KeyValueCache(prefix, slots=4, capacity=16)
     held = sum(buffer.nbytes for buffer in (*cache.keys, *cache.values))
     assert 4 * KeyValueCache.bytes_per_row(prefix, 16) == held
