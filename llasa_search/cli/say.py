@@ -48,7 +48,7 @@ from llasa_search.text.language import describe
 from llasa_search.verifiers.specification import parse_options
 
 STAGE_LABELS = {"decode": "sampling", "verify": "scoring"}
-"""How a stage is printed whose stored name differs."""
+"""Labels of stages that are printed under another name than the stored one."""
 
 
 def say(

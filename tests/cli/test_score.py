@@ -104,7 +104,7 @@ def test_a_reward_compares_recordings_of_the_same_utterance_only(
     assert [record["best"] for record in records(tmp_path / "out")] == [2, 0]
 
 
-def test_corpus_and_mean_are_two_figures() -> None:
+def test_the_summary_has_corpus_and_mean_error_rates() -> None:
     """A WER of exactly 0.5 is not in the share above 0.5."""
 
     def record(edits: int, length: int) -> Record:

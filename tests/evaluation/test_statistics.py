@@ -61,7 +61,7 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 
 
 def test_shares_have_known_values() -> None:
-    """Shares are 0 and 1 at their ends, and NaN where nothing varies."""
+    """Shares are 0 without any effect, 1 for the full effect, and NaN if nothing varies."""
     before, floor = [4, 6, 5], [1, 2, 1]
     assert statistics.share_removed(before, before, floor).value == 0
     assert statistics.share_removed(before, floor, floor).value == 1

@@ -33,7 +33,7 @@ FILES = (
 
 
 class CTCModel:
-    """A loaded checkpoint and its characters. By its greedy transcripts it is also a recogniser (`asr.ASR`).
+    """A loaded checkpoint and its characters. With its greedy transcripts, it is also a recogniser (`asr.ASR`).
 
     Attributes:
         languages: those that it can write.
@@ -120,5 +120,5 @@ class CTCModel:
 
 
 def characters(text: str, language: str) -> str:
-    """Returns what a checkpoint over characters has to write: letters and spaces, Chinese without spaces."""
+    """Returns the text in the characters of such a checkpoint: letters and spaces, Chinese without spaces."""
     return letters(text) if language == "en" else "".join(filter(str.isalnum, text))
