@@ -153,7 +153,9 @@ def _round_trip(llasa: Llasa) -> str:
     codes = llasa.encode(recording)
     speech = llasa.decode([codes])[0]
     if len(speech) != len(codes) * llasa.codec.hop or not np.isfinite(speech).all():
-        raise LlasaSearchError(f"{len(codes)} codes became {len(speech)} samples, or samples that are not finite")
+        raise LlasaSearchError(
+            f"{len(codes)} codes became {len(speech)} samples, or samples that are not finite"
+        )
     found = f"{len(codes)} codes, {len(set(codes.tolist()))} of them different"
     correlation = _correlation(recording, speech)
     if correlation < MIN_CORRELATION:
