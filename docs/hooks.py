@@ -32,7 +32,7 @@ def _help() -> str:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     runner = CliRunner(env={"COLUMNS": "100", "NO_COLOR": "1"})
     texts = {name: runner.invoke(app, [name, "--help"], prog_name="llasa-search").output for name in commands}
-    return "\n".join(f"## {name}\n\n```text\n{text.strip()}\n```\n" for name, text in texts.items())
+    return "\n".join(f"### {name}\n\n```text\n{text.strip()}\n```\n" for name, text in texts.items())
 
 
 def _fenced(doctest: re.Match[str]) -> str:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import NamedTuple
 
-from llasa_search.arrays import as_python_number
-from llasa_search.errors import InputError
+from llasa_search.arrays import MAX_COUNT, as_python_number, is_finite
+from llasa_search.errors import InputError, short_repr
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Budget:
             kind, wanted = (Real, "a number") if name.endswith("seconds") else (Integral, "a whole number")
             if value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, kind) or not 0 < float(value) < math.inf:
-                wanted += " above 0, or None for no limit"
-                raise InputError(f"Budget({name}={value!r}): a limit must be {wanted}")
+            if not is_finite(value) or not isinstance(value, kind) or not 0 < float(value) <= MAX_COUNT:
+                wanted += " above 0 and at most 2^53, or None for no limit"
+                raise InputError(f"Budget({name}={short_repr(value)}): a limit must be {wanted}")
             object.__setattr__(self, name, as_python_number(value))
 
 

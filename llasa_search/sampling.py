@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from numbers import Integral, Real
 
-from llasa_search.arrays import as_python_number
-from llasa_search.errors import InputError
+from llasa_search.arrays import as_python_number, is_finite
+from llasa_search.errors import InputError, short_repr
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Sampling:
                 continue
             if value is not None or name not in ("min_seconds", "max_seconds"):
                 kind, wanted = (Integral, "a whole number") if name == "top_k" else (Real, "a number")
-                self._require(name, isinstance(value, kind) and not isinstance(value, bool), wanted)
+                self._require(name, is_finite(value) and isinstance(value, kind), wanted)
                 object.__setattr__(self, name, as_python_number(value))
         greedy = self.temperature == 0
         self._require("temperature", greedy or 0.01 <= self.temperature <= 100, "0 (greedy) or 0.01 to 100")
@@ -61,4 +61,4 @@ class Sampling:
 
     def _require(self, name: str, holds: bool, wanted: str) -> None:
         if not holds:
-            raise InputError(f"Sampling({name}={getattr(self, name)!r}): {name} must be {wanted}")
+            raise InputError(f"Sampling({name}={short_repr(getattr(self, name))}): {name} must be {wanted}")

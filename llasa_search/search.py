@@ -14,7 +14,7 @@ from llasa_search.budget import Budget, BudgetTracker
 from llasa_search.candidate import recorded
 from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.locks import third_party_lock
-from llasa_search.errors import InputError, LlasaSearchError, of_kind
+from llasa_search.errors import InputError, LlasaSearchError, of_kind, short_repr
 from llasa_search.request import Request, VoiceLike, as_voice, prepared, validated
 from llasa_search.result import Progress, SearchResult
 from llasa_search.reward.base import Reward
@@ -431,7 +431,12 @@ def _warn_of_judges(result: SearchResult, reward: Reward) -> None:
 
 
 def _default_for(model: str | os.PathLike[str] | Llasa) -> str:
-    return default_reward(model == "tiny" if isinstance(model, str | os.PathLike) else model.embedded)
+    if isinstance(model, str | os.PathLike):
+        return default_reward(model == "tiny")
+    try:
+        return default_reward(model.embedded)
+    except AttributeError as error:
+        raise InputError(f"model={short_repr(model)}: give a name, a hub id or a folder") from error
 
 
 def _path_or_id(given: object, name: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from numbers import Real
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from llasa_search import registry
+from llasa_search.arrays import MAX_COUNT, is_finite
 from llasa_search.candidate import Candidate
-from llasa_search.errors import InputError
+from llasa_search.errors import InputError, short_repr
 
 if TYPE_CHECKING:
     from llasa_search.generation.rows import Rows
@@ -71,9 +71,9 @@ def check_counts(strategy: object, *names: str) -> None:
         value = getattr(strategy, name)
         if value is None and getattr(type(strategy), name, 1) is None:
             continue
-        if type(value) is not int or value < 1:
-            where = f"{type(strategy).__name__}: {name}={value!r}"
-            raise InputError(f"{where}: give a whole number, 1 or more")
+        if type(value) is not int or not 1 <= value <= MAX_COUNT:
+            where = f"{type(strategy).__name__}: {name}={short_repr(value)}"
+            raise InputError(f"{where}: give a whole number, 1 or more and at most 2^53")
 
 
 def check_number(strategy: object, name: str, wanted: str, fits: Callable[[float], bool]) -> None:
@@ -83,8 +83,8 @@ def check_number(strategy: object, name: str, wanted: str, fits: Callable[[float
         InputError: it says what is `wanted`.
     """
     value = getattr(strategy, name)
-    if isinstance(value, bool) or not isinstance(value, Real) or not fits(float(value)):
-        raise InputError(f"{type(strategy).__name__}: {name}={value!r}: give {wanted}")
+    if not is_finite(value) or not fits(float(value)):
+        raise InputError(f"{type(strategy).__name__}: {name}={short_repr(value)}: give {wanted}")
 
 
 def complete(sampler: Sampler, rows: Rows) -> Iterator[Candidate]:

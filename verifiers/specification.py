@@ -6,12 +6,12 @@ import inspect
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
-from numbers import Real
 from typing import TypeAlias
 
 from llasa_search import registry
+from llasa_search.arrays import is_finite
 from llasa_search.candidate import Utterance
-from llasa_search.errors import InputError
+from llasa_search.errors import InputError, short_repr
 from llasa_search.reward.base import Condition, Reward, counting
 from llasa_search.reward.expression import parse
 from llasa_search.verifiers.base import FunctionVerifier, Verifier
@@ -49,7 +49,10 @@ def as_reward(spec: RewardLike) -> Reward:
     Raises:
         InputError: it does not describe a reward, or names a verifier that is not installed.
     """
-    return counting(_read(spec))
+    try:
+        return counting(_read(spec))
+    except RecursionError as error:
+        raise InputError(f"verifiers={short_repr(spec)} contains itself, or is too deep") from error
 
 
 def _read(spec: RewardLike) -> Reward:
@@ -68,7 +71,7 @@ def _read(spec: RewardLike) -> Reward:
     if isinstance(spec, Iterable):
         return _sum(_read(each) for each in spec)
     raise InputError(
-        f"verifiers={spec!r}: give a verifier, a name, an expression, or a list or dictionary of them"
+        f"verifiers={short_repr(spec)}: give a verifier, a name, an expression, or a list or dictionary of them"
     )
 
 
@@ -121,9 +124,11 @@ def _sum(rewards: Iterable[Reward]) -> Reward:
 
 
 def _weight(weight: object, name: object) -> float:
-    if isinstance(weight, bool) or not isinstance(weight, Real):
-        raise InputError(f"verifiers={{{name!r}: {weight!r}}}: a weight is a number")
-    return float(weight)
+    if not is_finite(weight):
+        raise InputError(
+            f"verifiers={{{short_repr(name)}: {short_repr(weight)}}}: a weight is a finite number"
+        )
+    return float(weight)  # type: ignore[arg-type]
 
 
 def parse_options(given: Iterable[str]) -> Reward:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Any
 
 from llasa_search.checkpoints.locks import loading_lock
@@ -33,6 +34,10 @@ def explain_missing_imports(extra: str = "") -> Iterator[None]:
     except ImportError as error:
         if error.name is None:  # not raised by an import statement
             raise
+        if str(error.path).endswith(
+            tuple(EXTENSION_SUFFIXES)
+        ):  # it is there, and its machine code cannot be loaded
+            raise ModelError(f"a library is damaged, or there is not enough memory ({error})") from error
         top = error.name.partition(".")[0]
         package = f"'llasa-search[{extra}]'" if extra else DISTRIBUTIONS.get(top, top)
         raise ModelError(f"{error.name} cannot be imported ({error}): pip install {package}") from error

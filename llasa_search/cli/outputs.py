@@ -8,6 +8,7 @@ from pathlib import Path
 
 from llasa_search.errors import InputError, LlasaSearchError
 from llasa_search.storage.files import check_wav
+from llasa_search.storage.reading import as_path
 from llasa_search.storage.run_folder import check_run_folder
 
 
@@ -24,7 +25,7 @@ def check_outputs(out: Path, save_run: Path | None, overwrite: bool, prompt: str
         InputError: a path cannot be written, or one output lies in another.
     """
     check_wav(out)
-    if prompt and os.path.realpath(prompt) == os.path.realpath(out):
+    if prompt and os.path.realpath(as_path(prompt)) == os.path.realpath(out):
         raise InputError(f"--out {out} is the prompt's own recording: give another file")
     if save_run is not None:
         check_run_folder(save_run, overwrite)

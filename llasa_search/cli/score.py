@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llasa_search.cli.options import AsJson, Language, Verifiers
+from llasa_search.cli.options import AsJson, Device, DType, Language, Verifiers
 from llasa_search.cli.terminal import write, write_error, write_json
 from llasa_search.errors import InputError
 from llasa_search.evaluation.evaluate import Record, Recording, evaluate, fingerprint
@@ -47,6 +47,8 @@ def score(
         ),
     ] = None,
     language: Language = None,
+    device: Device = "auto",
+    dtype: DType = "auto",
     verifier: Verifiers = None,
     protocol: Annotated[
         str | None,
@@ -61,7 +63,10 @@ def score(
     reward = parse_options(verifier or ["wer"])
     if protocol is not None:
         reward = with_protocol(reward, protocol)
-    if not score_manifest(manifest, wavs, gated(reward), out, language=language, as_json=as_json):
+    complete = score_manifest(
+        manifest, wavs, gated(reward), out, language=language, device=device, dtype=dtype, as_json=as_json
+    )
+    if not complete:
         write_error("interrupted: run the same command again to resume")
         raise typer.Exit(130)
 
@@ -73,6 +78,8 @@ def score_manifest(
     out: Path,
     *,
     language: str | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
     as_json: bool = False,
 ) -> bool:
     """Scores a manifest into the folder `out` and prints the summary. Ctrl-C keeps what has been scored.
@@ -86,6 +93,8 @@ def score_manifest(
         reward: chooses among the recordings of an utterance.
         out: a new folder, or the folder of an earlier run.
         language: of lines without one; None detects it.
+        device: of the verifiers, as in `search.select`.
+        dtype: likewise.
         as_json: whether the summary is printed as JSON instead of a table.
 
     Returns:
@@ -101,11 +110,11 @@ def score_manifest(
     settings = {"manifest": str(manifest.absolute()), "wavs": wavs and str(wavs.absolute())}
     settings |= _settings(reward)
     _check_out(out, settings)
-    load_verifiers(reward.required)
+    load_verifiers(reward.required, device, dtype)
 
     def prepare(verifiers: Sequence[Verifier]) -> None:
         _check_verifiers(verifiers, entries, manifest)
-        load_verifiers(verifiers)
+        load_verifiers(verifiers, device, dtype)
 
     failures = failing(prepare, reward.reporting)
     warn_out_of_domain(reward.verifiers)

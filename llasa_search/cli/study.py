@@ -10,7 +10,19 @@ from typing import Annotated
 
 import typer
 
-from llasa_search.cli.options import Codec, Model, PromptFormat
+from llasa_search.cli.options import (
+    Codec,
+    Device,
+    DType,
+    Guard,
+    Language,
+    Model,
+    PromptFormat,
+    RepetitionPenalty,
+    TopK,
+    TopP,
+    given_sampling,
+)
 from llasa_search.cli.terminal import write, write_error
 
 
@@ -32,9 +44,11 @@ def study(
     temperatures: Annotated[
         str, typer.Option(help="Temperatures to choose from, comma-separated.")
     ] = "0.4,0.6,0.8,1.0",
-    top_p: Annotated[
-        float, typer.Option(help="Sample from the most probable tokens whose sum reaches this.")
-    ] = 0.9,
+    top_p: TopP = 0.9,
+    top_k: TopK = None,
+    repetition_penalty: RepetitionPenalty = None,
+    guard: Guard = True,
+    language: Language = None,
     judge: Annotated[
         list[str] | None,
         typer.Option(help="Judge, as NAME=VERIFIER; default: pocketsphinx and CTC. May be repeated."),
@@ -42,6 +56,8 @@ def study(
     model: Model = "tiny",
     codec: Codec = None,
     prompt_format: PromptFormat = "auto",
+    device: Device = "auto",
+    dtype: DType = "auto",
     processes: Annotated[int, typer.Option(help="Number of single-threaded processes.")] = 2,
     folder: Annotated[Path, typer.Option(help="Folder for all output.")] = Path("work-ablation"),
     quick: Annotated[
@@ -64,11 +80,14 @@ def study(
         strategies=strategy or [],
         seeds=seeds,
         temperatures=numbers("--temperatures", temperatures, float, least=0),
-        top_p=top_p,
+        sampling=given_sampling(None, top_p, top_k, repetition_penalty, guard),
+        language=language,
         judges=named_judges(judge or []),
         model=model,
         codec=codec,
         prompt_format=prompt_format,
+        device=device,
+        dtype=dtype,
         processes=processes,
         folder=folder,
         command=shlex.join(["llasa-search", *sys.argv[1:]]),

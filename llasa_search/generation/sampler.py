@@ -18,7 +18,7 @@ from llasa_search.candidate import Candidate
 from llasa_search.engine.batch import Batch, Finished, Task
 from llasa_search.engine.memory import is_out_of_memory, memory_used, rows_that_fit
 from llasa_search.engine.token_sampling import mix
-from llasa_search.errors import InputError, ModelError, warn
+from llasa_search.errors import InputError, ModelError, short_repr, warn
 from llasa_search.generation.guard import CHECK_TOKENS, why_ended
 from llasa_search.generation.rows import Row, Rows, best_live_row, rearranged
 from llasa_search.generation.speech_decoder import SpeechDecoder
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 LEAST_TO_FINISH = 25
 """Tokens that a row usually still needs, at least, however long it is. Our choice."""
+
+MOST_ROWS = 1_000_000
+"""Of one `start`: their indices and keys alone take 100 MB. Our choice."""
 
 
 class Sampler:
@@ -109,6 +112,8 @@ class Sampler:
         first = self._state.next_index if first is None else first
         if not (isinstance(n, Integral) and isinstance(first, Integral) and n >= 1 and first >= 0):
             raise InputError(f"start(n={n!r}, first={first!r}): whole numbers, n 1 or more, first 0 or more")
+        if n > MOST_ROWS:
+            raise InputError(f"start(n={short_repr(n)}): at most {MOST_ROWS:,} rows")
         limit = self.tracker.stopped_by or self.tracker.reached()
         if limit is not None:
             raise BudgetSpent(limit)

@@ -12,13 +12,12 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llasa_search.arrays import FloatArray
+from llasa_search.arrays import FloatArray, is_finite
 from llasa_search.errors import InputError, short_repr
 
 if TYPE_CHECKING:
@@ -138,6 +137,9 @@ class WeightedSum(Reward):
     """
 
     def __init__(self, terms: Sequence[tuple[float, Reward]]) -> None:
+        for weight, _ in terms:
+            if not is_finite(weight):
+                raise InputError(f"the weight {short_repr(weight)}: weights are finite numbers")
         self.terms = tuple(
             (float(weight * inner), term) for weight, outer in terms for inner, term in _terms(outer)
         )
@@ -235,7 +237,7 @@ class Condition:
     def __post_init__(self) -> None:
         if self.comparison not in _COMPARISONS:
             raise InputError(f"condition {self}: compare with <= or >=")
-        if not isinstance(self.bound, Real) or not math.isfinite(self.bound):
+        if not is_finite(self.bound):
             raise InputError(
                 f"{self.verifier} {self.comparison} {short_repr(self.bound)}: the bound is not a finite number"
             )

@@ -27,7 +27,7 @@ def parse(text: str, verifier: VerifierByName) -> Reward | Condition | float:
     try:
         tree = ast.parse(text.strip(), mode="eval")
         return _build(tree.body, text.strip(), verifier)
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
+    except (SyntaxError, ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(

@@ -28,14 +28,19 @@ def load_verifiers(verifiers: Sequence[Verifier], device: str = "auto", dtype: s
     for verifier in verifiers:
         with _naming_failures(f"{type(verifier).__name__} cannot be used"):
             check_declaration(verifier)
-        if verifier.device == "auto":
-            verifier.device = device
-        if verifier.dtype == "auto":
-            verifier.dtype = dtype
+        place(verifier, device, dtype)
         with _naming_failures(f"{verifier} cannot be loaded"):
             verifier.load()
             if type(verifier).utility is Verifier.utility:
                 require_width(verifier.scale, f"{verifier}: scale={short_repr(verifier.scale)}")
+
+
+def place(verifier: Verifier, device: str, dtype: str) -> None:
+    """Gives a verifier a device and a type, if it has none of its own."""
+    if verifier.device == "auto":
+        verifier.device = device
+    if verifier.dtype == "auto":
+        verifier.dtype = dtype
 
 
 def check_verifiers(verifiers: Sequence[Verifier], prompt: Prompt) -> None:

@@ -39,11 +39,14 @@ class Ablation:
         strategies: other strategies, such as "beam_short"; "{n}" in one stands for each of `ns` above 1.
         seeds: number of seeds of each other strategy.
         temperatures: candidates for the temperature, which is chosen on `dev`.
-        top_p: of all searches.
+        sampling: of all searches, apart from the temperature.
+        language: of texts without one; None detects it.
         judges: verifiers by name; empty for the judges of the embedded model.
         model: as in `search.generate`.
         codec: as in `search.generate`.
         prompt_format: as in `search.generate`.
+        device: as in `search.generate`.
+        dtype: as in `search.generate`.
         processes: how many searches run at once.
         folder: for all output.
         command: the command line, for the report.
@@ -57,11 +60,14 @@ class Ablation:
     strategies: Sequence[str] = ()
     seeds: int = 3
     temperatures: Sequence[float] = (0.4, 0.6, 0.8, 1.0)
-    top_p: float = 0.9
+    sampling: Sampling = field(default_factory=lambda: Sampling(top_p=0.9))
+    language: str | None = None
     judges: Mapping[str, str] = field(default_factory=dict)
     model: str = "tiny"
     codec: str | None = None
     prompt_format: str = "auto"
+    device: str = "auto"
+    dtype: str = "auto"
     processes: int = 2
     folder: Path = Path("work-ablation")
     command: str = "llasa_search.study.ablation.run"
@@ -86,19 +92,12 @@ def _run(ablation: Ablation) -> str:
     judges = dict(ablation.judges) or {
         name: str(judge) for name, judge in embedded_judges(ablation.folder / "judges").items()
     }
-    study = Study(
-        ablation.folder / "runs",
-        judges,
-        model=ablation.model,
-        codec=ablation.codec,
-        prompt_format=ablation.prompt_format,
-        processes=ablation.processes,
-    )
+    study = _study(ablation, judges)
     sizes = sorted(set(ablation.ns))
-    choices = [Sampling(temperature=t, top_p=ablation.top_p) for t in sorted(set(ablation.temperatures))]
+    choices = [replace(ablation.sampling, temperature=each) for each in sorted(set(ablation.temperatures))]
     curve_of = expanded(ablation.strategies, sizes)
     planned = arms_of(ablation.verifiers, sizes[-1], list(curve_of), ablation.seeds, choices[0])
-    given = read_cases(ablation.texts, ablation.limit)
+    given = read_cases(ablation.texts, ablation.limit, ablation.language)
     cases = usable_cases(given, planned)
     study.check(cases, planned)  # before the temperature is chosen, which takes hours
     dev, dev_pools = _dev_pools(ablation, study, choices, cases, planned)
@@ -117,6 +116,19 @@ def _run(ablation: Ablation) -> str:
     text = report(setup, by_arm, points, _plots(points, by_arm[arms[0].name], list(judges), ablation.folder))
     (ablation.folder / "report.md").write_text(text, encoding="utf-8")
     return text
+
+
+def _study(ablation: Ablation, judges: Mapping[str, str]) -> Study:
+    return Study(
+        ablation.folder / "runs",
+        judges,
+        model=ablation.model,
+        codec=ablation.codec,
+        prompt_format=ablation.prompt_format,
+        device=ablation.device,
+        dtype=ablation.dtype,
+        processes=ablation.processes,
+    )
 
 
 def make_folder(folder: Path) -> None:
@@ -240,7 +252,7 @@ def _dev_pools(
     """Returns the dev texts, and a small pool of each at each sampling; nothing if there is one sampling."""
     if len(choices) == 1:
         return [], {}
-    dev = usable_cases(temperature.dev_cases(ablation.dev, ablation.limit, cases), planned)
+    dev = usable_cases(temperature.dev_cases(ablation.dev, ablation.limit, cases, ablation.language), planned)
     return dev, temperature.pools(study, dev, choices, ablation.verifiers)
 
 

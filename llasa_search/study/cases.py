@@ -47,7 +47,9 @@ class Case:
     kind: str = ""
 
 
-def read_cases(source: str | os.PathLike[str] | Sequence[str], limit: int | None = None) -> list[Case]:
+def read_cases(
+    source: str | os.PathLike[str] | Sequence[str], limit: int | None = None, language: str | None = None
+) -> list[Case]:
     """Returns the cases of a set, in order, or the first `limit` of them.
 
     Args:
@@ -55,6 +57,7 @@ def read_cases(source: str | os.PathLike[str] | Sequence[str], limit: int | None
             `meta.lst`, of a JSON lines file as in `read_manifest`, or of a `.txt` file with one text per line;
             or a list of texts, without a voice prompt.
         limit: at least 1; None for all.
+        language: of texts without one; None detects it. The built-in sets are English.
 
     Raises:
         InputError: there is no such set or file, it is empty, or a line of it is broken.
@@ -62,15 +65,16 @@ def read_cases(source: str | os.PathLike[str] | Sequence[str], limit: int | None
     if limit is not None and limit < 1:
         raise InputError(f"limit={limit}: give 1 or more, or omit it for all")
     if not isinstance(source, str | os.PathLike):
-        return list(islice(_texts((f"text {i}", text) for i, text in enumerate(source)), limit))
+        texts = ((f"text {i}", text) for i, text in enumerate(source))
+        return list(islice(_texts(texts, language), limit))
     if source in SETS:
         return list(islice(_built_in(str(source)), limit))
     path = Path(source)
     if not path.exists():
         raise InputError(f"there is no set or file {str(source)!r}; {suggest(str(source), SETS)}")
     if path.suffix == ".txt":
-        lines = read_lines(path)
-        found = list(islice(_texts((f"{path}, line {number},", line) for number, line in lines), limit))
+        texts = ((f"{path}, line {number},", line) for number, line in read_lines(path))
+        found = list(islice(_texts(texts, language), limit))
         if not found:
             raise InputError(f"{path} is empty: give one text per line")
         return found
@@ -82,7 +86,7 @@ def read_cases(source: str | os.PathLike[str] | Sequence[str], limit: int | None
             _voice(entry, path),
             spoken=entry.text,
         )
-        for entry in read_manifest(path, recorded=False)[:limit]
+        for entry in read_manifest(path, recorded=False, language=language)[:limit]
     ]
 
 
@@ -114,8 +118,8 @@ def _built_in(name: str) -> Iterator[Case]:
         yield Case(**json.loads(line), language="en", voice=prompt)
 
 
-def _texts(texts: Iterable[tuple[str, str]]) -> Iterator[Case]:
+def _texts(texts: Iterable[tuple[str, str]], language: str | None) -> Iterator[Case]:
     """Yields cases without a voice prompt, from pairs of a name for messages and a text."""
     for i, (what, given) in enumerate(texts):
         text = clean_text(given, what)
-        yield Case(f"{i:04d}", text, language_of(text, known=LLASA), None, text)
+        yield Case(f"{i:04d}", text, language_of(text, language, LLASA), None, text)

@@ -22,7 +22,7 @@ from llasa_search.request import with_resynthesis
 from llasa_search.result import SearchError, SearchResult
 from llasa_search.reward.base import Reward
 from llasa_search.scoring.families import warn_same_family
-from llasa_search.scoring.loading import load_verifiers
+from llasa_search.scoring.loading import load_verifiers, place
 from llasa_search.scoring.score_record import ScoreRecord, score_to_record
 from llasa_search.storage.run_schema import DamagedFile
 from llasa_search.study.cases import Case
@@ -39,15 +39,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class _Models:
+    """The language model and its codec, and where they and the verifiers run; as in `search.generate`."""
+
+    model: str
+    codec: str | None
+    prompt_format: str
+    device: str
+    dtype: str
+
+
+@dataclass(frozen=True)
 class _Job:
     """One search and its judges."""
 
     case: Case
     arm: Arm
     seed: int
-    model: str
-    codec: str | None
-    prompt_format: str
+    models: _Models
     judges: tuple[tuple[str, Verifier], ...]
     folder: Path
 
@@ -56,9 +65,7 @@ class _Job:
 class _Loading:
     """The models that are loaded before the first search."""
 
-    model: str
-    codec: str | None
-    prompt_format: str
+    models: _Models
     arms: Sequence[Arm]
     judges: tuple[tuple[str, Verifier], ...]
 
@@ -87,6 +94,8 @@ class Study:
         model: as in `search.generate`.
         codec: as in `search.generate`.
         prompt_format: as in `search.generate`.
+        device: as in `search.generate`; the judges run there too.
+        dtype: as in `search.generate`.
         processes: number of searches at once, each in one thread; 1 runs all in this process. Several
             processes import the script again, so its work must be inside
             `if __name__ == "__main__":`.
@@ -103,6 +112,8 @@ class Study:
         model: str = "tiny",
         codec: str | None = None,
         prompt_format: str = "auto",
+        device: str = "auto",
+        dtype: str = "auto",
         processes: int = 1,
     ) -> None:
         if processes < 1:
@@ -112,6 +123,9 @@ class Study:
         self.model = model
         self.codec = codec
         self.prompt_format = prompt_format
+        self._models = _Models(model, codec, prompt_format, device, dtype)
+        for _, verifier in self.judges:
+            place(verifier, device, dtype)
         self.processes = processes
         self._loadable: set[tuple[str, ...]] = set()  # names of the verifiers that have been loaded
 
@@ -128,7 +142,7 @@ class Study:
             warn_same_family((judge for _, judge in self.judges), arm.all_verifiers())
         first = {tuple(map(str, arm.all_verifiers())): arm for arm in reversed(arms)}
         if new := {names: arm for names, arm in first.items() if names not in self._loadable}:
-            job = _Loading(self.model, self.codec, self.prompt_format, list(new.values()), self.judges)
+            job = _Loading(self._models, list(new.values()), self.judges)
             (error,) = run_jobs(_load, [job], "models", self.processes)
             if error is not None:
                 raise error
@@ -146,7 +160,7 @@ class Study:
         """
         self.check(cases, arms)
         jobs = [
-            _Job(case, arm, seed, self.model, self.codec, self.prompt_format, self.judges, self.folder)
+            _Job(case, arm, seed, self._models, self.judges, self.folder)
             for arm, case in product(arms, cases)
             for seed in arm.seeds
         ]
@@ -200,7 +214,7 @@ def _load(job: _Loading) -> LlasaSearchError | None:
     try:
         for arm in job.arms:
             loading = f"arm {arm.name!r}"
-            _searcher(job.model, job.codec, job.prompt_format, arm.verifiers, arm.strategy).load()
+            _searcher(job.models, arm.verifiers, arm.strategy).load()
         for name, judge in job.judges:
             loading = f"judge {name!r}"
             load_verifiers([own(judge)])
@@ -231,7 +245,7 @@ def _perform(job: _Job) -> list[Row] | str:
     candidates = result.candidates if job.arm.pool else [result.best]
     case, rate = job.case, result.sample_rate
     if any("resynthesis" in judge.needs for _, judge in job.judges):
-        llasa, comparing = _llasa(job.model, job.codec, job.prompt_format), [judge for _, judge in job.judges]
+        llasa, comparing = _llasa(job.models), [judge for _, judge in job.judges]
         case = replace(case, voice=with_resynthesis(case.voice, llasa, comparing))
     records_of = {name: judged(judge, case, candidates, rate, run) for name, judge in job.judges}
     rows = []
@@ -258,7 +272,7 @@ def _search(job: _Job, run: Path) -> SearchResult:
     """Runs one search and saves it."""
     arm, case = job.arm, job.case
     seed = int.from_bytes(hashlib.blake2b(f"{case.id} {job.seed}".encode(), digest_size=6).digest())
-    searcher = _searcher(job.model, job.codec, job.prompt_format, arm.verifiers, arm.strategy)
+    searcher = _searcher(job.models, arm.verifiers, arm.strategy)
     result = searcher.generate(
         case.text,
         case.voice,
@@ -345,14 +359,16 @@ def _key(job: _Job) -> str:
     arm, case = job.arm, job.case
     voice = None if case.voice is None else case.voice.id
     models = [model for verifier in arm.all_verifiers() for model in verifier.checkpoints()]
-    checkpoints = _fingerprints(job.model, job.codec), fingerprint(*models)
+    checkpoints = _fingerprints(job.models.model, job.models.codec), fingerprint(*models)
     sampling = asdict(arm.sampling)
     if sampling["guard"]:  # the default is left out, so that the searches of 0.1.0 are found
         del sampling["guard"]
     settings = (arm.strategy, arm.verifiers, asdict(arm.budget), sampling, arm.pool)
     content = repr((case.text, case.language, voice, job.seed, checkpoints, settings))
-    if job.prompt_format != "auto":
-        content += job.prompt_format
+    if job.models.prompt_format != "auto":
+        content += job.models.prompt_format
+    if (on := (job.models.device, job.models.dtype)) != ("auto", "auto"):
+        content += repr(on)
     return digest(content)
 
 
@@ -376,14 +392,20 @@ def _single(judge: RewardLike) -> Verifier:
 
 
 @cache
-def _searcher(model: str, codec: str | None, prompt_format: str, verifiers: str, strategy: str) -> Searcher:
+def _searcher(models: _Models, verifiers: str, strategy: str) -> Searcher:
     from llasa_search.search import Searcher
 
-    return Searcher(_llasa(model, codec, prompt_format), verifiers, strategy)
+    return Searcher(_llasa(models), verifiers, strategy, device=models.device, dtype=models.dtype)
 
 
 @cache
-def _llasa(model: str, codec: str | None, prompt_format: str) -> Llasa:
+def _llasa(models: _Models) -> Llasa:
     from llasa_search.llasa.model import Llasa
 
-    return Llasa.from_pretrained(model, codec=codec, prompt_format=prompt_format)
+    return Llasa.from_pretrained(
+        models.model,
+        codec=models.codec,
+        prompt_format=models.prompt_format,
+        device=models.device,
+        dtype=models.dtype,
+    )

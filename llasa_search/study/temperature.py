@@ -16,19 +16,20 @@ SIZE = 4
 """Candidates of each text and temperature."""
 
 
-def dev_cases(dev: str, limit: int | None, cases: Sequence[Case]) -> list[Case]:
+def dev_cases(dev: str, limit: int | None, cases: Sequence[Case], language: str | None = None) -> list[Case]:
     """Returns the texts on which the temperature is chosen.
 
     Args:
         dev: a set or file, as in `read_cases`.
         limit: maximum number of texts.
         cases: the texts on which results are reported.
+        language: as in `read_cases`.
 
     Raises:
         InputError: a text is also in `cases`.
     """
     evaluated = {case.text for case in cases}
-    found = read_cases(dev, limit)
+    found = read_cases(dev, limit, language)
     if shared := [case.text for case in found if case.text in evaluated]:
         raise InputError(
             f"{dev}: {len(shared)} of its texts are also evaluated, such as {shared[0]!r}: choose the "

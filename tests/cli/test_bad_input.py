@@ -12,11 +12,15 @@ import soundfile
 
 from llasa_search import Budget, Sampling, search
 from llasa_search.arrays import Audio
+from llasa_search.checkpoints.loading import pick_device
 from llasa_search.errors import InputError
 from llasa_search.llasa.model import Llasa
 from llasa_search.request import as_voice, in_known_characters
+from llasa_search.storage.files import check_new_folder, check_wav
+from llasa_search.strategies import BestOfN
 from llasa_search.strategies.base import as_strategy
 from llasa_search.text.cleaning import clean_text
+from llasa_search.verifiers import Pace
 from llasa_search.verifiers.specification import as_reward
 from llasa_search.voice import Voice
 
@@ -218,6 +222,17 @@ def test_invalid_temperatures_are_refused(refused: Callable[..., str], temperatu
     assert "temperature" in refused(temperature=temperature)
 
 
+HUGE: Any = 10**400
+"""No float is as large: converting it raises an OverflowError."""
+
+
+def itself() -> list[Any]:
+    """Returns a list that contains itself."""
+    verifiers: list[Any] = ["pace"]
+    verifiers.append(verifiers)
+    return verifiers
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -248,6 +263,28 @@ def test_invalid_temperatures_are_refused(refused: Callable[..., str], temperatu
         lambda: search.generate("a", sampling={"temperature": 0.5}),  # type: ignore[arg-type]
         lambda: Voice(np.ones(9_000), 5, 16_000),  # type: ignore[arg-type]
         lambda: Voice(np.ones(9_000), "a", float("inf")),  # type: ignore[arg-type]
+        lambda: Sampling(max_seconds=HUGE),
+        lambda: Sampling(top_k=HUGE),
+        lambda: Budget(tokens=HUGE),
+        lambda: Budget(seconds=HUGE),
+        lambda: BestOfN(HUGE),
+        lambda: as_reward({"pace": HUGE}),
+        lambda: HUGE * Pace(),
+        lambda: Pace() <= HUGE,
+        lambda: as_reward(f"{HUGE} * pace"),
+        lambda: as_reward(itself()),
+        lambda: search.generate("a", seed=HUGE),
+        lambda: search.generate("a", seed=2**64),
+        lambda: search.generate("a", prompt="\0"),
+        lambda: search.select(["\0"], "a", verifiers="pace"),
+        lambda: pick_device(None),  # type: ignore[arg-type]
+        lambda: pick_device("meta"),
+        lambda: pick_device("privateuseone"),
+        lambda: check_wav("\0.wav"),
+        lambda: check_wav(b"a.wav"),  # type: ignore[arg-type]
+        lambda: check_new_folder(3),  # type: ignore[arg-type]
+        lambda: clean_text("a" * 100_001),
+        lambda: clean_text("a\udce9"),
     ],
 )
 def test_arguments_of_a_wrong_type_are_refused(make: Callable[[], object]) -> None:
