@@ -242,12 +242,13 @@ def _smoothed(values: NDArray[np.float64], distance: int) -> NDArray[np.float64]
     return np.asarray(sums / totals)
 
 
-def resampled(audio: Audio, sample_rate: int) -> Audio:
-    """Returns audio, float32 mono [samples], at 16 kHz.
+def resampled(audio: Audio, sample_rate: int, to: int = SAMPLE_RATE) -> Audio:
+    """Returns audio, float32 mono [samples], at another rate.
 
     Args:
         audio: mono [samples].
         sample_rate: its rate in Hz.
+        to: the rate to return, in Hz.
 
     Raises:
         InputError: it has NaN or infinite samples.
@@ -256,8 +257,8 @@ def resampled(audio: Audio, sample_rate: int) -> Audio:
 
     if not np.isfinite(audio).all():
         raise InputError("audio that holds NaN or infinite samples cannot be scored")
-    if sample_rate != SAMPLE_RATE:
-        audio = soxr.resample(audio, sample_rate, SAMPLE_RATE)
+    if sample_rate != to:
+        audio = soxr.resample(audio, sample_rate, to)
     return np.asarray(audio, np.float32)
 
 

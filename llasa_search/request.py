@@ -10,7 +10,7 @@ from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from llasa_search.audio import SpeechLike
+from llasa_search.audio import SpeechLike, resampled
 from llasa_search.budget import Budget
 from llasa_search.errors import InputError, of_kind, short_repr, warn
 from llasa_search.registry import suggest
@@ -169,7 +169,8 @@ def with_resynthesis(voice: Voice | None, llasa: Llasa, verifiers: Sequence[Veri
     """
     if voice is not None and any("resynthesis" in each.needs for each in verifiers):
         voice = copy(voice)
-        voice.resynthesis = llasa.decode([llasa.voice_codes(voice)])[0]
+        decoded = llasa.decode([llasa.voice_codes(voice)])[0]
+        voice.resynthesis = resampled(decoded, llasa.sample_rate)
     return voice
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from llasa_search.checkpoints.names import TINY
-from llasa_search.errors import InputError, ModelError, advice, warn
+from llasa_search.checkpoints.settings_files import require_plain_files
+from llasa_search.errors import InputError, LlasaSearchError, ModelError, advice, warn
 
 T = TypeVar("T")
 
@@ -75,6 +76,8 @@ def from_hub(
         )
         announce_download(given, sum(file.size or 0 for file in needed))
         return get(False)
+    except LlasaSearchError:
+        raise
     except Exception as error:
         raise ModelError(
             f"{what} {given!r} is not on this computer and cannot be downloaded ({first_lines(error)}): "
@@ -95,7 +98,7 @@ def find_checkpoint(model: str, files: Sequence[str]) -> Path:
     """
     path = Path(model).expanduser()
     if path.exists():
-        return path
+        return require_plain_files(path)
     if path.is_relative_to(TINY):
         raise ModelError(f"the embedded checkpoint is missing from {path}: install the package again")
     require_id(model, "checkpoint")
@@ -105,7 +108,7 @@ def find_checkpoint(model: str, files: Sequence[str]) -> Path:
         found = snapshot_download(model, allow_patterns=list(files), local_files_only=local_files_only)
         return Path(found)
 
-    return from_hub(get, model, "the checkpoint", files=files)
+    return require_plain_files(from_hub(get, model, "the checkpoint", files=files))
 
 
 def announce_download(name: str, size: int) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
+from llasa_search.checkpoints.bounds import require_finite, within_its_files
 from llasa_search.checkpoints.hub import first_lines
+from llasa_search.checkpoints.settings_files import read_settings
 from llasa_search.errors import InputError, LlasaSearchError, ModelError, short_repr
+from llasa_search.storage.reading import read_json
 
 if TYPE_CHECKING:
     import torch
@@ -43,8 +46,12 @@ def use_half(device: torch.device, dtype: str) -> bool:
     return device.type == "cuda" and dtype != "float32"
 
 
-def read_weights(path: Path) -> dict[str, Any]:
+def read_weights(path: Path, mmap: bool = False) -> dict[str, Any]:
     """Returns the content of a PyTorch file that has only tensors and plain containers.
+
+    Args:
+        path: of the file.
+        mmap: whether the tensors stay in the file until they are used.
 
     Raises:
         ModelError: the file cannot be read, or contains anything else, which could run as code.
@@ -52,18 +59,18 @@ def read_weights(path: Path) -> dict[str, Any]:
     import torch
 
     with loading(path):
-        weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     return weights
 
 
 def stated(path: Path, key: str) -> str:
-    """Returns the value of a key in a JSON or YAML file; "" if the file or the key is missing."""
-    if not path.is_file():
-        return ""
-    import yaml  # JSON is also YAML
+    """Returns the text that a JSON or YAML file has under a key; "" if the file or the text is missing.
 
-    with loading(path):
-        return str(yaml.safe_load(path.read_text(encoding="utf-8")).get(key, ""))
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    value = read_settings(path).get(key) if path.is_file() else None
+    return value if isinstance(value, str) else ""
 
 
 def require_type(folder: Path, kind: str, name: str) -> None:
@@ -91,6 +98,7 @@ def load_strictly(model: Any, weights: dict[str, Any], path: Path) -> None:
     """
     with loading(path):
         model.load_state_dict(weights, strict=True)
+    require_finite(model, path)
     model.requires_grad_(False)
 
 
@@ -112,6 +120,7 @@ def pretrained(kind: Any, folder: Path, training: Sequence[str] = (), **options:
     with loading(folder), without_progress_bars():
         model, report = load_without_code(kind, folder, **options)
     require_complete(report, kind.__name__, folder, training)
+    require_finite(model, folder)
     return model.eval().requires_grad_(False)
 
 
@@ -128,14 +137,15 @@ def load_without_code(kind: Any, where: Path | str, **options: Any) -> tuple[Any
     """
     config = kind.config_class.from_pretrained(where, local_files_only=options.get("local_files_only", False))
     forget_code(config)
-    return kind.from_pretrained(  # type: ignore[no-any-return]
-        where,
-        config=config,
-        trust_remote_code=False,
-        attn_implementation="sdpa" if kind._supports_sdpa else "eager",
-        output_loading_info=True,
-        **options,
-    )
+    with within_its_files(where):
+        return kind.from_pretrained(  # type: ignore[no-any-return]
+            where,
+            config=config,
+            trust_remote_code=False,
+            attn_implementation="sdpa" if kind._supports_sdpa else "eager",
+            output_loading_info=True,
+            **options,
+        )
 
 
 def forget_code(config: Any) -> None:
@@ -164,6 +174,11 @@ def require_complete(
     wanted = (name for name in report["missing_keys"] if not name.endswith("masked_spec_embed"))
     if missing := sorted(name for name in wanted if not name.startswith(tuple(unused))):
         raise ModelError(f"{where} is not a {kind}: {missing[0]} is missing, {len(missing)} weights in all")
+    # Weights that only training needs may be there, but not layers that the settings do not describe.
+    if unknown := sorted(name for name in report["unexpected_keys"] if re.search(r"\blayers\.\d+\.", name)):
+        raise ModelError(
+            f"{where}: its settings describe fewer layers than its weights, such as {unknown[0]}"
+        )
 
 
 @contextmanager
@@ -221,7 +236,7 @@ def stored_scale(model: str) -> tuple[float, float] | None:
     if not path.is_file():
         return None
     with loading(path):
-        worst, best = map(float, json.loads(path.read_text(encoding="utf-8")))
+        worst, best = map(float, read_json(path, str(path)))
     if worst == best:
         raise ModelError(f"{path}: worst and best are the same number, {worst:g}")
     return worst, best

@@ -14,6 +14,7 @@ import numpy as np
 import typer
 
 from llasa_search.arrays import Audio
+from llasa_search.audio import resampled
 from llasa_search.cli.options import AsJson, Codec, Device, DType, Model, PromptFormat
 from llasa_search.cli.terminal import write, write_json
 from llasa_search.errors import LlasaSearchError, format_error
@@ -149,15 +150,15 @@ def _prompt_format(folder: str, given: str) -> str:
 
 def _round_trip(llasa: Llasa) -> str:
     """Encodes and decodes a recording, and compares the spectra before and after."""
-    recording = Voice.builtin("slt").audio
-    codes = llasa.encode(recording)
+    voice = Voice.builtin("slt")
+    codes = llasa.voice_codes(voice)
     speech = llasa.decode([codes])[0]
     if len(speech) != len(codes) * llasa.codec.hop or not np.isfinite(speech).all():
         raise LlasaSearchError(
             f"{len(codes)} codes became {len(speech)} samples, or samples that are not finite"
         )
     found = f"{len(codes)} codes, {len(set(codes.tolist()))} of them different"
-    correlation = _correlation(recording, speech)
+    correlation = _correlation(voice.audio, resampled(speech, llasa.sample_rate))
     if correlation < MIN_CORRELATION:
         raise LlasaSearchError(
             f"a decoded recording differs from the original: {found}, spectra correlate by "

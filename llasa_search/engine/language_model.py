@@ -145,7 +145,8 @@ class LanguageModel:
         logits = self._logits(x[-1:])
         if not torch.isfinite(logits).all():
             fault = f"the language model's logits are not finite in {self.dtype}"
-            raise ModelError(f"{fault}; use Searcher(..., dtype='float32')")
+            advice = "its weights are damaged" if self.dtype == torch.float32 else "use dtype='float32'"
+            raise ModelError(f"{fault}: {advice}")
         return PrefilledPrompt(tuple(keys), tuple(values), logits)
 
     @torch.inference_mode()

@@ -38,6 +38,19 @@ class Codec:
         self.hop: int = model.config.hop_length
         self.codebook_size = int(np.prod(model.config.quantization_levels))
 
+    def require_working(self) -> None:
+        """Decodes two codes and checks what comes out.
+
+        Raises:
+            ModelError: it is not two frames of finite samples: the settings do not fit the weights.
+        """
+        audio = self._decode(np.zeros((1, 2), np.int32))[0]
+        if len(audio) != 2 * self.hop or not np.isfinite(audio).all():
+            raise ModelError(
+                f"its settings do not fit its weights: 2 codes became {len(audio)} samples instead of "
+                f"{2 * self.hop}, or not finite ones"
+            )
+
     @property
     def frame_rate(self) -> float:
         """Codes per second."""

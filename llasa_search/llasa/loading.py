@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from llasa_search.checkpoints.bounds import require_finite
 from llasa_search.checkpoints.hub import from_hub, require_id
 from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.loading import (
@@ -19,6 +20,7 @@ from llasa_search.checkpoints.loading import (
     without_progress_bars,
 )
 from llasa_search.checkpoints.names import TINY
+from llasa_search.checkpoints.settings_files import require_plain_files
 from llasa_search.errors import InputError, ModelError, short_repr
 from llasa_search.llasa.layouts import CODEC, refuse_layout, refuse_quantised
 
@@ -101,7 +103,7 @@ def load_language_model(where: str, device: torch.device, dtype: torch.dtype) ->
     """
     from transformers import LlamaForCausalLM
 
-    _config(where, "the language model", "llama")
+    _require_usable(_config(where, "the language model", "llama"), where)
     model = _load_model(LlamaForCausalLM, where, "the language model", dtype)
     placed: LlamaForCausalLM = model.to(device).eval()
     return placed
@@ -121,7 +123,28 @@ def load_codec(where: str, device: torch.device) -> Codec:
     _config(where, "the codec", "xcodec2")
     model = _load_model(Xcodec2Model, where, "the codec", torch.float32)
     features = _load(Xcodec2FeatureExtractor.from_pretrained, where, "the codec's feature extractor")
-    return Codec(model.to(device).eval(), features)
+    if features.sampling_rate != model.config.sampling_rate:
+        raise ModelError(
+            f"{where}: its feature extractor has {short_repr(features.sampling_rate)} Hz and its model "
+            f"{model.config.sampling_rate} Hz; give a codec whose two files agree"
+        )
+    with loading(where, "the codec in the folder"):
+        codec = Codec(model.to(device).eval(), features)
+        codec.require_working()
+    return codec
+
+
+def _require_usable(config: Any, where: str) -> None:
+    """Refuses numbers in a Llama's configuration with which it cannot speak."""
+    heads, kv_heads = config.num_attention_heads, config.num_key_value_heads or 1
+    wrong = {
+        "num_hidden_layers": config.num_hidden_layers < 1,
+        "max_position_embeddings": config.max_position_embeddings < 1,
+        "num_key_value_heads": min(heads, kv_heads) < 1 or heads % kv_heads != 0,
+        "rms_norm_eps": not 0 <= config.rms_norm_eps < 1,
+    }
+    for name in (name for name, found in wrong.items() if found):
+        raise ModelError(f"{where}/config.json: {name} is {short_repr(getattr(config, name))}")
 
 
 def _config(where: str, what: str, model_type: str) -> Any:
@@ -141,6 +164,7 @@ def _load_model(kind: Any, where: str, what: str, dtype: torch.dtype) -> Any:
     """Returns a model with all of its weights, as transformers loads it."""
     model, report = _load(partial(load_without_code, kind), where, what, dtype=dtype)
     require_complete(report, kind.__name__, where)
+    require_finite(model, where)
     return model
 
 
@@ -151,7 +175,9 @@ def _load(load: Callable[..., Any], where: str, what: str, **options: Any) -> An
         with without_progress_bars(), torch.random.fork_rng(devices=[]):
             return load(where, local_files_only=local_files_only, **options)
 
-    if not Path(where).is_dir():
+    if Path(where).is_dir():
+        require_plain_files(Path(where))
+    else:
         return from_hub(get, where, what, "give a folder, or use model='tiny'")
     with loading(where, f"{what} in the folder"):
         return get(True)

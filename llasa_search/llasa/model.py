@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from llasa_search.arrays import Audio, Codes
+from llasa_search.audio import SAMPLE_RATE, resampled
 from llasa_search.checkpoints.loading import pick_device
 from llasa_search.checkpoints.locks import in_one_thread
 from llasa_search.engine.language_model import LanguageModel
@@ -128,7 +129,7 @@ class Llasa:
         if voice is None:
             return np.zeros(0, np.int32)
         if voice.id not in self._voices:
-            self._voices[voice.id] = self.encode(voice.audio)
+            self._voices[voice.id] = self.encode(resampled(voice.audio, SAMPLE_RATE, self.sample_rate))
         return self._voices[voice.id]
 
     def __repr__(self) -> str:

@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llasa_search.arrays import Audio
+from llasa_search.checkpoints.bounds import within_its_files
 from llasa_search.checkpoints.hub import find_checkpoint
 from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.loading import loading, pick_device
 from llasa_search.errors import ModelError
+from llasa_search.storage.reading import read_text
 from llasa_search.verifiers.backends.batches import equal_length_batches
 from llasa_search.verifiers.backends.flops import LinearFlops
 from llasa_search.verifiers.backends.funasr_folder import load_weights, quiet, read_config
@@ -61,7 +63,7 @@ class Emotion2Vec:
         config = read_config(folder, FILES, "emotion2vec")
         self.device = pick_device(device)
         self._lock = RLock()
-        self.labels = (folder / "tokens.txt").read_text(encoding="utf-8").split("\n")
+        self.labels = read_text(folder / "tokens.txt", f"{folder}/tokens.txt").split("\n")
         self.labels = [label.strip() for label in self.labels if label.strip()]
         self._model = _load(folder, config, len(self.labels)).to(self.device).eval()
         self.flops = LinearFlops(lambda audio: self.predict([audio]))
@@ -101,7 +103,8 @@ def _load(folder: Path, config: dict[str, Any], labels: int) -> Any:
         audio = config["model_conf"]["modalities"]["audio"]
         # funasr runs this text with eval().
         audio["feature_encoder_spec"] = repr(_convolutions(audio["feature_encoder_spec"], folder))
-        model = Emotion2vec(model_conf=config["model_conf"], vocab_size=labels)
+        with within_its_files(folder):
+            model = Emotion2vec(model_conf=config["model_conf"], vocab_size=labels)
     load_weights(model, folder / "model.pt", config)
     return model
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from llasa_search.checkpoints.loading import load_strictly, loading, read_weights
+from llasa_search.checkpoints.loading import load_strictly, read_weights
+from llasa_search.checkpoints.settings_files import read_settings
 from llasa_search.errors import ModelError
 
 
@@ -31,15 +32,10 @@ def read_config(folder: Path, files: tuple[str, ...], kind: str) -> dict[str, An
     Raises:
         ModelError: one of the files is missing, or config.yaml is not plain YAML.
     """
-    import yaml
-
     for name in files:
         if not (folder / name).is_file():
             raise ModelError(f"{folder} is not a {kind} folder: {name} is missing")
-    path = folder / "config.yaml"
-    with loading(path):
-        config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return config
+    return read_settings(folder / "config.yaml")
 
 
 def load_weights(model: Any, path: Path, config: dict[str, Any]) -> None:

@@ -13,10 +13,12 @@ import numpy as np
 
 from llasa_search.arrays import Audio
 from llasa_search.audio import SAMPLE_RATE
-from llasa_search.checkpoints.hub import HUB_SECONDS, announce_download
-from llasa_search.checkpoints.loading import pick_device, use_half
+from llasa_search.checkpoints.bounds import require_finite
+from llasa_search.checkpoints.hub import HUB_SECONDS, announce_download, first_lines
+from llasa_search.checkpoints.loading import pick_device, read_weights, use_half
 from llasa_search.checkpoints.names import TINY
-from llasa_search.errors import ModelError
+from llasa_search.checkpoints.settings_files import require_plain_files
+from llasa_search.errors import ModelError, short_repr
 from llasa_search.text.language import LANGUAGES
 from llasa_search.text.spoken_form import letters
 from llasa_search.verifiers.backends.batches import HOP, transcribe_windows
@@ -213,16 +215,43 @@ def _load(model: str, device: torch.device) -> tuple[Any, bool]:
         _announce(model)
         advice = "it is not on this computer and cannot be downloaded; give the path of its .pt file"
     try:
+        if Path(source).is_file():
+            _check_file(require_plain_files(Path(source)))
         # openai-whisper loads with weights_only=True and checks the hash of what it downloads.
         loaded = whisper.load_model(source, device="cpu", download_root=str(_cache())).eval()
         # A sparse tensor, which MPS does not have.
         loaded.register_buffer("alignment_heads", loaded.alignment_heads.to_dense(), persistent=False)
+        require_finite(loaded, source)
         is_file = Path(source).is_file()
         return loaded.to(device), is_file and "spelling" in torch.load(source, mmap=True, weights_only=True)
+    except ModelError:
+        raise
     except Exception as error:
         raise ModelError(
             f"the speech recogniser {model!r} cannot be loaded: {advice}{_why(error)}"
         ) from error
+
+
+def _check_file(path: Path) -> None:
+    """Compares the sizes that a file states with those of its weights, before a model is made by them.
+
+    Raises:
+        ModelError: they differ.
+    """
+    content = read_weights(path, mmap=True)
+    stated, weights = content["dims"], content["model_state_dict"]
+    shapes = {
+        "encoder.conv1.weight": ("n_audio_state", "n_mels"),
+        "encoder.positional_embedding": ("n_audio_ctx", "n_audio_state"),
+        "decoder.token_embedding.weight": ("n_vocab", "n_text_state"),
+        "decoder.positional_embedding": ("n_text_ctx", "n_text_state"),
+    }
+    for name, sizes in shapes.items():
+        if tuple(weights[name].shape[:2]) != tuple(stated[size] for size in sizes):
+            raise ModelError(f"{path} is damaged: its dims {' and '.join(sizes)} are not those of {name}")
+    for part, size in (("encoder", "n_audio_layer"), ("decoder", "n_text_layer")):
+        if f"{part}.blocks.{stated[size] - 1}.attn.query.weight" not in weights:
+            raise ModelError(f"{path} is damaged: its dims state {size}={short_repr(stated[size])}")
 
 
 def _cache() -> Path:
@@ -249,7 +278,7 @@ def _why(error: Exception) -> str:
     """Returns a library's message, except PyTorch's advice to load a file that may run code."""
     from pickle import UnpicklingError
 
-    return "" if isinstance(error, UnpicklingError) else f" ({error})"
+    return "" if isinstance(error, UnpicklingError) else f" ({first_lines(error)})"
 
 
 def spelled(text: str, tokenizer: Any) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import Any
 
 from llasa_search.arrays import Audio
 from llasa_search.audio import SAMPLE_RATE
+from llasa_search.checkpoints.bounds import within_its_files
 from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.loading import loading, pick_device
 from llasa_search.errors import ModelError
+from llasa_search.storage.reading import read_json
 from llasa_search.verifiers.backends.batches import equal_length_batches, transcribe_windows
 from llasa_search.verifiers.backends.flops import LinearFlops
 from llasa_search.verifiers.backends.funasr_folder import load_weights, quiet, read_config
@@ -71,7 +72,7 @@ class Paraformer:
 
             config = read_config(folder, FILES, "Paraformer")
             _require_known_classes(folder, config)
-            self.tokens: list[str] = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
+            self.tokens: list[str] = read_json(folder / "tokens.json", f"{folder}/tokens.json")
             options = {
                 name: config["tokenizer_conf"][name]
                 for name in TOKENIZER_OPTIONS
@@ -81,12 +82,13 @@ class Paraformer:
             # Dither is random noise, which would change the transcript from call to call.
             frontend = {**config["frontend_conf"], "dither": 0.0}
             self._frontend: Any = WavFrontend(cmvn_file=str(folder / "am.mvn"), **frontend)
-            model: Any = tables.model_classes[config["model"]](
-                **config | {"specaug": None},  # only training needs it
-                **config["model_conf"],
-                vocab_size=len(self.tokens),
-                input_size=self._frontend.output_size(),
-            )
+            with within_its_files(folder):
+                model: Any = tables.model_classes[config["model"]](
+                    **config | {"specaug": None},  # only training needs it
+                    **config["model_conf"],
+                    vocab_size=len(self.tokens),
+                    input_size=self._frontend.output_size(),
+                )
             load_weights(model, folder / "model.pt", config)
         self.languages = frozenset(
             code for code, token in TOKENS.items() if any(re.search(token, each) for each in self.tokens)

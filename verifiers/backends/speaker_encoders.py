@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from llasa_search.arrays import Audio
 from llasa_search.audio import SAMPLE_RATE
+from llasa_search.checkpoints.bounds import within_its_files
 from llasa_search.checkpoints.hub import find_checkpoint
 from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.loading import (
@@ -24,6 +25,7 @@ from llasa_search.checkpoints.loading import (
     read_weights,
     require_type,
 )
+from llasa_search.checkpoints.settings_files import load_yaml
 from llasa_search.errors import ModelError
 from llasa_search.verifiers.backends.batches import equal_length_batches
 from llasa_search.verifiers.backends.flops import LinearFlops
@@ -31,6 +33,9 @@ from llasa_search.verifiers.backends.flops import LinearFlops
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+MAX_SPECTRUM = 48_000
+"""Largest number among the settings of a spectrogram, such as a sample rate in Hz."""
 
 Kind = Literal["ecapa", "xvector", "wavlm_ecapa"]
 
@@ -115,9 +120,11 @@ def _ecapa(folder: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
         for name in ("compute_features", "mean_var_norm", "embedding_model")
     }
     with loading(folder):
-        features = Fbank(**parts["compute_features"]).to(device)
-        normalise = InputNormalization(**parts["mean_var_norm"]).to(device)
-        model = ECAPA_TDNN(**parts["embedding_model"])
+        _require_usual_sizes(parts["compute_features"], folder)
+        with within_its_files(folder):
+            features = Fbank(**parts["compute_features"]).to(device)
+            normalise = InputNormalization(**parts["mean_var_norm"]).to(device)
+            model = ECAPA_TDNN(**parts["embedding_model"])
     load_strictly(model, read_weights(folder / "embedding_model.ckpt"), folder)
     model.to(device).eval()
 
@@ -127,6 +134,15 @@ def _ecapa(folder: Path, device: torch.device) -> Callable[[Tensor], Tensor]:
         return embedding[:, 0]
 
     return encode
+
+
+def _require_usual_sizes(settings: dict[str, Any], folder: Path) -> None:
+    """Refuses sizes of spectrograms that no checkpoint has: they are not in the weights, and take memory."""
+    for name, value in settings.items():
+        if isinstance(value, int | float) and not 0 <= value <= MAX_SPECTRUM:
+            raise ModelError(
+                f"{folder}/hyperparams.yaml: compute_features has {name}: {value!r:.40}, outside 0..{MAX_SPECTRUM}"
+            )
 
 
 def read_hyperparams(path: Path) -> dict[str, Any]:
@@ -151,7 +167,7 @@ def read_hyperparams(path: Path) -> dict[str, Any]:
 
     Loader.add_multi_constructor("!", plain)
     with loading(path):
-        settings = yaml.load(path.read_text(encoding="utf-8"), Loader)
+        settings = load_yaml(path, Loader)
         return {name: _resolved(value, settings) for name, value in settings.items()}
 
 
