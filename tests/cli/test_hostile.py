@@ -134,7 +134,7 @@ def harmless(cli: Run, place: Path, pair_path: Path, monkeypatch: pytest.MonkeyP
             "--out",
             "out.wav",
         ),
-        "score": ("--verifier", "pace", "--out", "scores"),
+        "score": ("--verifier", "pace", "--language", "en", "--out", "scores"),
         "check": ("--model", pair_path, "--device", "nowhere"),
     }
 
