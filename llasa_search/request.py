@@ -19,6 +19,7 @@ from llasa_search.scoring.isolation import isolated
 from llasa_search.scoring.prompt_check import PromptCheck
 from llasa_search.text.cleaning import clean_text
 from llasa_search.text.language import describe, language_of, listed, require_language
+from llasa_search.text.spoken_form import spoken_form
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import MAX_SECONDS, Prompt, Voice
 
@@ -101,7 +102,7 @@ def prepared(
     """
     language = language_of(request.text, request.language, known)
     _require_spoken(language, llasa)
-    text = in_known_characters(request.text, "the text", llasa)
+    text = in_known_characters(request.text, "the text", llasa, language)
     voice = _with_transcript(request.voice, language, verifiers, llasa)
     llasa.voice_codes(voice)  # encoded here, before the search's clock starts
     if check is not None and request.voice is not None and request.voice.text and voice is not None:
@@ -178,26 +179,27 @@ _REPLACEMENTS = {
     "\N{RIGHT SINGLE QUOTATION MARK}": "'",
     "\N{EN DASH}": "-",
     "\N{EM DASH}": "-",
-    "%": " percent",
-    "&": " and ",
 }
 _SILENT = ("Ps", "Pe", "Pi", "Pf", "Pd")
 """Brackets, quotation marks, dashes: categories of characters that are left out without a warning."""
 
 
-def in_known_characters(text: str, what: str, llasa: Llasa) -> str:
-    """Returns the text in characters that the model knows.
+def in_known_characters(text: str, what: str, llasa: Llasa, language: str | None = None) -> str:
+    """Returns the text in characters that the model knows, in its spoken form if the model asks for that.
 
     Other letters become their base letters, or are left out with a warning.
 
     Args:
         text: to speak, or spoken by a voice prompt.
         what: its name in messages.
-        llasa: its tokenizer decides.
+        llasa: its prompt format decides.
+        language: of the text, or None to detect it.
 
     Raises:
         InputError: nothing is left to say.
     """
+    if llasa.format.spoken_form:
+        text = spoken_form(text, language or language_of(text))
     unknown = llasa.format.unknown_characters(text)
     if not unknown:
         return text

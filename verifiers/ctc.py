@@ -24,10 +24,10 @@ from llasa_search.voice import Prompt
 class CTCAlignment(Verifier):
     """CTC loss of the text in nats per character, 0 or more: minus the log-probability of all its alignments.
 
-    The model scores letters without a language model, at the speech's own length without padding, and is not of
-    Whisper's family. The detail is the WER of the greedy transcript, and the transcript. Speech that is too short
-    for its text fails. The scale ends at 2 nats per character, which is our choice; the `scale.json` of a
-    checkpoint folder takes precedence.
+    The text is scored in its spoken form. The model scores letters without a language model, at the speech's own
+    length without padding, and is not of Whisper's family. The detail is the WER of the greedy transcript, and the
+    transcript. Speech that is too short for its text fails. The scale ends at 2 nats per character, which is our
+    choice; the `scale.json` of a checkpoint folder takes precedence.
 
     Unfinished speech is compared with the prefix of the text that fits it best, see `partial_loss`. Below half a
     second the verifier abstains. The detail is then the prefix's length, and its log-probability per frame.

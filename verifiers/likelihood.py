@@ -16,6 +16,7 @@ from llasa_search.checkpoints.locks import loaded_once
 from llasa_search.checkpoints.names import resolve_name
 from llasa_search.errors import InputError
 from llasa_search.text.language import has_spaces
+from llasa_search.text.spoken_form import spoken_form
 from llasa_search.verifiers.backends.asr import load_asr
 from llasa_search.verifiers.backends.batches import BATCH, at_16k, windows
 from llasa_search.verifiers.backends.openai_whisper import WhisperASR, spelled
@@ -26,8 +27,9 @@ from llasa_search.voice import Prompt
 class TranscriptLikelihood(Verifier):
     """Mean log-probability, in nats per token, of the text and its end under Whisper, in one decoder pass.
 
-    It ranks candidates that all have a WER of 0. Speech longer than the recogniser's window is cut at pauses, and
-    the text is divided by the transcripts of the pieces. The detail is the least probable token.
+    The text is scored in its spoken form. It ranks candidates that all have a WER of 0. Speech longer than the
+    recogniser's window is cut at pauses, and the text is divided by the transcripts of the pieces. The detail is
+    the least probable token.
 
     The scale ends at -2: openai-whisper treats a transcript with a mean below -1 (`logprob_threshold`) as failed,
     and there the utility is 0.5.
@@ -94,10 +96,11 @@ class TranscriptLikelihood(Verifier):
         self._require_words(utterance.text)
         audio = at_16k(utterance)
         pieces = list(windows(audio, self._asr.window, self._asr.piece)) or [audio]
-        parts = [utterance.text]
+        text = spoken_form(utterance.text, utterance.language)
+        parts = [text]
         if len(pieces) > 1:
             transcripts = self._asr.transcribe(pieces, utterance.language)
-            parts = divide(utterance.text, transcripts, [len(piece) for piece in pieces], utterance.language)
+            parts = divide(text, transcripts, [len(piece) for piece in pieces], utterance.language)
         tokenizer = self._asr.tokenizer_of(utterance.language)
         room = self._asr.model.dims.n_text_ctx - len(tokenizer.sot_sequence_including_notimestamps)
         jobs = []

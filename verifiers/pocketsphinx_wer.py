@@ -18,6 +18,7 @@ from llasa_search.candidate import Score, Utterance
 from llasa_search.checkpoints.imports import import_from_extra
 from llasa_search.errors import InputError, ModelError, warn
 from llasa_search.text.language import describe
+from llasa_search.text.spoken_form import spoken_form
 from llasa_search.verifiers.base import Verifier
 from llasa_search.voice import Prompt
 
@@ -113,7 +114,7 @@ class PocketsphinxWER(Verifier):
         """Counts the substitutions, deletions and insertions that turn `text` into `transcript`.
 
         Raises:
-            InputError: the text has no words, or digits.
+            InputError: the text has no words.
         """
         import jiwer
 
@@ -155,13 +156,9 @@ class PocketsphinxWER(Verifier):
 
 
 def _words(text: str) -> list[str]:
-    """Returns lower-case words without accents and punctuation, except apostrophes inside them."""
-    plain = unicodedata.normalize("NFKD", text.replace("’", "'")).lower()
+    """Returns the spoken form in lower-case words without accents and punctuation, except apostrophes inside them."""
+    plain = unicodedata.normalize("NFKD", spoken_form(text, "en")).lower()
     plain = "".join(character for character in plain if not unicodedata.combining(character))
-    if any(character.isdigit() for character in plain):
-        raise InputError(
-            f"the text {text!r} has digits, and pocketsphinx writes words: write numbers as spoken"
-        )
     words = re.findall(r"[^\W_]+(?:'[^\W_]+)*", plain)
     if not words:
         raise InputError(f"the text {text!r} has no words to compare")

@@ -13,7 +13,7 @@ from llasa_search.text.speech_rates import words_per_second
 from llasa_search.verifiers.backends.asr import ASR, family_of, load_asr
 from llasa_search.verifiers.base import Verifier
 from llasa_search.verifiers.word_errors import errors
-from llasa_search.verifiers.word_errors.normalise import ProtocolName, normaliser, require_protocol
+from llasa_search.verifiers.word_errors.normalise import ProtocolName, normalised, require_protocol, usual
 from llasa_search.verifiers.word_errors.prefix import (
     MIN_SECONDS,
     expected_units,
@@ -40,7 +40,7 @@ class WER(Verifier):
             model family, and without a language model: "tiny-ctc", or a Wav2Vec2 with CTC of transformers, such
             as "facebook/wav2vec2-base-960h".
         protocol: how text and transcript are normalised before the comparison, "whisper" or "seed-tts-eval"; see
-            `normaliser`.
+            `normalised`.
 
     Raises:
         InputError: there is no such protocol.
@@ -111,13 +111,14 @@ class WER(Verifier):
         text, language = utterance.text, utterance.language
         if utterance.final:
             return errors(text, transcript, language, self.protocol).rate
-        normalise = normaliser(text, language, self.protocol)
+        units = normalised(text, language, self.protocol)
+        said = normalised(transcript, language, self.protocol, transcript=True)
         expected = expected_units(utterance.seconds, self._pace(utterance.voice, language))
-        return partial_error_rate(normalise(text), normalise(transcript), expected)
+        return partial_error_rate(units, said, expected)
 
     def _pace(self, voice: Voice | None, language: str) -> float:
         def count(text: str) -> int:
-            return len(normaliser(text, language, self.protocol)(text))
+            return len(usual(normalised(text, language, self.protocol)))
 
         return units_per_second(voice, language, count, words_per_second(language))
 

@@ -37,9 +37,11 @@ class PromptFormat(Protocol):
         codebook_size: number of speech codes.
         speech_ids: int64 [codebook_size], the vocabulary id of each speech code.
         end_id: the vocabulary id that ends speech.
+        spoken_form: whether the model reads texts in their spoken form, with numbers and signs in words.
     """
 
     languages: frozenset[str]
+    spoken_form: bool
     codebook_size: int
     speech_ids: NDArray[np.int64]
     end_id: int
@@ -90,6 +92,8 @@ class LlasaFormat:
         codebook_size: number of speech codes.
         speech_ids: int64 [codebook_size], the vocabulary id of each code.
         end_id: the vocabulary id that ends speech.
+        spoken_form: whether the model reads texts in their spoken form: `"spoken_form": true` in its
+            tokenizer_config.json, as the embedded model has.
 
     Raises:
         InputError: an argument is not what it should be.
@@ -119,6 +123,7 @@ class LlasaFormat:
             )
         if not self.tokenizer.chat_template:
             raise ModelError("this is not a complete Llasa checkpoint: its tokenizer has no chat template")
+        self.spoken_form: bool = self.tokenizer.init_kwargs.get("spoken_form") is True
         self.codebook_size = 0
         while _speech_token(self, self.codebook_size) in vocabulary:
             self.codebook_size += 1

@@ -14,6 +14,7 @@ MAX_CHARACTERS = 100_000
 _VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0f]")
 _TERMINAL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # escape sequences, such as colours
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, or a byte that is not UTF-8
+_SPOKEN_SYMBOLS = "°℃℉№"
 _MARKER = re.compile(r"<\|[^|<>]*\|>")
 
 
@@ -57,11 +58,11 @@ def clean_text(text: str, what: str = "the text") -> str:
 
 
 def _has_sound(character: str) -> bool:
-    """Whether this is a letter, mark, digit, punctuation, space, currency or mathematical sign."""
+    """Whether this is a letter, mark, digit, punctuation, space, currency or mathematical sign, or as in 25 °C."""
     if _VARIATION_SELECTORS.match(character):
         return False
     category = unicodedata.category(character)
-    return category[0] in "LNPZ" or category in ("Mn", "Mc", "Sc", "Sm")
+    return category[0] in "LNPZ" or category in ("Mn", "Mc", "Sc", "Sm") or character in _SPOKEN_SYMBOLS
 
 
 def _left_by(character: str) -> str:

@@ -105,7 +105,6 @@ def test_it_is_a_judge_and_does_not_write_into_the_audio(judge: PocketsphinxWER)
 @pytest.mark.parametrize(
     ("text", "language", "message"),
     [
-        ("There are 27 boxes.", "en", "has digits"),
         ("...", "en", "no words"),
         ("今天天气好", "zh", "knows en"),
     ],
@@ -113,11 +112,18 @@ def test_it_is_a_judge_and_does_not_write_into_the_audio(judge: PocketsphinxWER)
 def test_a_text_that_it_cannot_score_is_refused(
     judge: PocketsphinxWER, text: str, language: str, message: str
 ) -> None:
-    """Texts with digits, without words, or in another language are refused by `check` and by `score`."""
+    """Texts without words, or in another language, are refused by `check` and by `score`."""
     with pytest.raises(InputError, match=message):
         judge.check(Prompt(text, language))
     with pytest.raises(InputError, match=message):
         judge.score([Utterance(text, language, np.zeros(16_000, np.float32), 16_000)])
+
+
+def test_numbers_are_compared_as_spoken(judge: PocketsphinxWER) -> None:
+    """On commit dd163da a text with digits was refused."""
+    judge.check(Prompt("There are 27 boxes.", "en"))
+    assert judge.counts("There are 27 boxes.", "en", "there are twenty seven boxes") == (0, 5)
+    assert judge.counts("There are 27 boxes.", "en", "there are twenty eight boxes") == (1, 5)
 
 
 def test_a_word_without_pronunciation_causes_a_warning(judge: PocketsphinxWER) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llasa_search.verifiers.word_errors.normalise import normalised, plain
 from llasa_search.verifiers.word_errors.prefix import (
     expected_units,
     nearest_prefix,
@@ -23,7 +24,7 @@ SECONDS, PACE = 4.0, 3.0  # so that six words are expected
 
 
 def rate(said: str, text: list[str] = TEXT) -> float:
-    return partial_error_rate(text, said.split(), expected_units(SECONDS, PACE))
+    return partial_error_rate(plain(text), plain(said.split()), expected_units(SECONDS, PACE))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_faults_have_a_higher_rate_than_correct_speech_of_the_same_length() -> N
 
 def test_nothing_is_expected_in_the_first_half_second() -> None:
     """Silence of half a second has no errors."""
-    assert partial_error_rate(TEXT, [], expected_units(0.5, PACE)) == 0.0
+    assert partial_error_rate(plain(TEXT), [], expected_units(0.5, PACE)) == 0.0
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=4), st.lists(st.sampled_from("abc"), max_size=4))
@@ -68,7 +69,7 @@ def test_nearest_prefix_equals_an_exhaustive_search(units: list[str], said: list
 
     tried = [(edits(units[:k], said), abs(k - len(said)), k) for k in range(len(units) + 1)]
     fewest, _, length = min(tried)
-    assert nearest_prefix(units, said) == (length, fewest)
+    assert nearest_prefix(plain(units), plain(said)) == (length, fewest)
 
 
 @given(
@@ -77,9 +78,26 @@ def test_nearest_prefix_equals_an_exhaustive_search(units: list[str], said: list
     st.integers(0, 12),
 )
 def test_the_rate_is_0_only_for_a_long_enough_prefix(text: list[str], said: list[str], due: int) -> None:
-    value = partial_error_rate(text, said, due)
+    value = partial_error_rate(plain(text), plain(said), due)
     assert value >= 0 and math.isfinite(value)
     assert (value == 0) == (said[:-1] == text[: max(0, len(said) - 1)] and len(said[:-1]) >= due)
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        ("It cost $21 in 1999 and", 0.0),
+        ("it cost twenty one dollars in", 0.0),
+        ("it cost twenty one dollars in nineteen ninety nine and", 0.0),
+        ("it cost twenty", 2 / 4),
+        ("it cost twenty two dollars in", 1 / 5),
+        ("It cost $22 in", 1 / 5),
+    ],
+)
+def test_numbers_of_unfinished_speech_are_compared_as_spoken(said: str, value: float) -> None:
+    """On commit dd163da "$21" was one word: "it cost twenty" had an error for "twenty", and "$22" cost 1/4."""
+    units, words = (normalised(each, "en") for each in ("It cost $21 in 1999 and more.", said))
+    assert partial_error_rate(units, words, 4) == pytest.approx(value)
 
 
 def voice(text: str | None, seconds: float = 2.0) -> Voice:

@@ -16,7 +16,7 @@ from llasa_search.candidate import Utterance
 from llasa_search.errors import InputError, ModelError
 from llasa_search.verifiers import WER
 from llasa_search.verifiers.backends.batches import windows
-from llasa_search.verifiers.word_errors.normalise import normaliser
+from llasa_search.verifiers.word_errors.normalise import normalised
 from llasa_search.verifiers.word_errors.prefix import partial_error_rate
 from llasa_search.voice import Prompt, Voice
 
@@ -66,11 +66,12 @@ def test_unfinished_speech_is_scored_by_the_nearest_prefix(asr_path: Path, noise
     voice = Voice(noise(1.0, 9), "a voice that says six words", sample_rate=16_000)
     text = "one captain and two coins lie near the lake"
     (transcript,) = verifier.transcribe([noise(1.0)], [16_000], "en")
-    words = normaliser(text, "en")
     row = replace(utterance(noise(1.0), text), final=False)
     for prompt, expected in ((voice, 3), (None, 1)):
         score = verifier.score([replace(row, voice=prompt)])[0]
-        assert score.value == partial_error_rate(words(text), words(transcript), expected)
+        assert score.value == partial_error_rate(
+            normalised(text, "en"), normalised(transcript, "en"), expected
+        )
         assert score.detail == transcript
     too_short = replace(row, audio=noise(0.4))
     assert [each.status for each in verifier.score([too_short, row])] == ["abstained", "scored"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from threading import RLock
 from typing import Any
@@ -15,7 +16,8 @@ from llasa_search.checkpoints.imports import explain_missing_imports
 from llasa_search.checkpoints.loading import loading, pick_device, pretrained, require_type
 from llasa_search.checkpoints.names import resolve_name
 from llasa_search.errors import InputError
-from llasa_search.text.spoken_form import letters
+from llasa_search.text.language import has_spaces
+from llasa_search.text.spoken_form import letters, spoken_form
 from llasa_search.verifiers.backends.alphabets import languages_of
 from llasa_search.verifiers.backends.batches import equal_length_batches
 from llasa_search.verifiers.backends.flops import LinearFlops
@@ -75,9 +77,7 @@ class CTCModel:
         Raises:
             InputError: the checkpoint cannot write one of them, or there are none.
         """
-        spelled = characters(text, language)
-        if "A" in self.vocabulary and "a" not in self.vocabulary:
-            spelled = spelled.upper()
+        spelled = "".join(map(self._known_form, characters(text, language)))
         spelled = spelled.replace(" ", self.tokenizer.word_delimiter_token)
         if unknown := sorted({character for character in spelled if character not in self.vocabulary}):
             raise InputError(
@@ -87,6 +87,12 @@ class CTCModel:
         if not spelled:
             raise InputError(f"the text {text!r} has no letters to score")
         return [self.vocabulary[character] for character in spelled]
+
+    def _known_form(self, character: str) -> str:
+        """Returns the character in the form that the checkpoint writes: its case, or its letter without marks."""
+        base = unicodedata.normalize("NFKD", character)[0]
+        forms = [character, character.lower(), character.upper(), base, base.upper()]
+        return next((form for form in forms if form in self.vocabulary), character)
 
     def recognise(self, audios: Sequence[Audio]) -> list[tuple[FloatArray, str]]:
         """Returns the log-probabilities [frames, vocabulary] of each recording, and its greedy transcript."""
@@ -120,5 +126,13 @@ class CTCModel:
 
 
 def characters(text: str, language: str) -> str:
-    """Returns the text in the characters of such a checkpoint: letters and spaces, Chinese without spaces."""
-    return letters(text) if language == "en" else "".join(filter(str.isalnum, text))
+    """Returns what a checkpoint over characters has to write: the spoken form in letters, marks and spaces.
+
+    >>> characters("Room 7 (the last)!", "en"), characters("Zimmer 7!", "de"), characters("第7间，对。", "zh")
+    ('room seven the last', 'zimmer sieben', '第七间对')
+    """
+    if language == "en":
+        return letters(text)
+    said = unicodedata.normalize("NFC", spoken_form(text, language)).lower()
+    kept = "".join(char if unicodedata.category(char)[0] in "LMN" or char == "'" else " " for char in said)
+    return (" " if has_spaces(language) else "").join(kept.split())

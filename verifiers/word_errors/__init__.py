@@ -3,6 +3,6 @@
 Code that transcribes speech belongs in `verifiers.backends`.
 """
 
-from llasa_search.verifiers.word_errors.alignment import Errors, errors
+from llasa_search.verifiers.word_errors.alignment import Errors, compared_words, errors
 
-__all__ = ["Errors", "errors"]
+__all__ = ["Errors", "compared_words", "errors"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from llasa_search.errors import InputError
-from llasa_search.verifiers.word_errors.normalise import ProtocolName, normaliser
+from llasa_search.verifiers.word_errors.lattice import chosen
+from llasa_search.verifiers.word_errors.normalise import ProtocolName, normalised
 
 
 class Errors(NamedTuple):
@@ -38,17 +39,30 @@ def errors(text: str, transcript: str, language: str, protocol: ProtocolName = "
     Args:
         text: what should be said.
         transcript: what a recogniser wrote.
-        language: a code of Whisper's list, such as "en".
-        protocol: how both are normalised, see `normaliser`.
+        language: a code of Whisper's list.
+        protocol: how both are normalised, see `normalised`.
 
     Raises:
-        InputError: normalisation leaves nothing of the text.
+        InputError: normalisation leaves nothing of the text, or the protocol is not defined for the language.
     """
     import jiwer
 
-    normalise = normaliser(text, language, protocol)
-    expected, said = normalise(text), normalise(transcript)
-    if not expected:
-        raise InputError(f"the text {text!r} has no words to compare")
+    expected, said = compared_words(text, transcript, language, protocol)
     counts = jiwer.process_words([" ".join(expected)], [" ".join(said)])
     return Errors(counts.substitutions + counts.deletions + counts.insertions, len(expected))
+
+
+def compared_words(
+    text: str, transcript: str, language: str, protocol: ProtocolName = "whisper"
+) -> tuple[list[str], list[str]]:
+    """Returns the words of text and transcript that are compared; arguments and errors are those of `errors`.
+
+    What can be said in several ways, such as 1999, stands on both sides in the way that gives the fewest edits.
+
+    >>> compared_words("In 1999.", "in nineteen ninety eight", "en")
+    (['in', 'nineteen', 'ninety', 'nine'], ['in', 'nineteen', 'ninety', 'eight'])
+    """
+    units = normalised(text, language, protocol)
+    if not units:
+        raise InputError(f"the text {text!r} has no words to compare")
+    return chosen(units, normalised(transcript, language, protocol, transcript=True))

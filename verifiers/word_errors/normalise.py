@@ -5,47 +5,68 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-from llasa_search.checkpoints.imports import explain_missing_imports
+from llasa_search.checkpoints.imports import explain_missing_imports, import_from_extra
 from llasa_search.errors import InputError
 from llasa_search.text.language import has_spaces
+from llasa_search.text.spoken_form import Segment, segments
 
 ProtocolName = Literal["whisper", "seed-tts-eval"]
 PROTOCOLS: tuple[ProtocolName, ...] = ("whisper", "seed-tts-eval")
 
+Choices: TypeAlias = tuple[tuple[str, ...], ...]
+"""Ways to say one part of a text, in words (or characters), the usual one first."""
 
-def normaliser(text: str, language: str, protocol: ProtocolName = "whisper") -> Callable[[str], list[str]]:
-    """Returns the function that splits both text and transcript into words (Chinese: characters).
 
-    - "whisper": Whisper's English normaliser (arXiv 2212.04356, appendix C), which gives variants of spellings,
-      numbers and contractions one form. It removes all of some texts, such as "Hmm."; only their case and
-      punctuation are normalised. Chinese: letters and digits, with full-width forms and traditional characters
-      folded. Other languages: as by Whisper's basic normaliser, case and punctuation are normalised and numbers
-      stay as written; but accents and vowel signs, which distinguish words, and words in brackets are kept.
-      Scripts without spaces are split into characters, each with its marks.
-    - "seed-tts-eval": as in that benchmark's run_wer.py. Punctuation except the apostrophe is deleted, English
-      is put in lower case, and numbers stay as written. Chinese: characters, traditional ones folded; here
-      also those of the text, which the benchmark expects to be simplified.
+def normalised(
+    text: str, language: str, protocol: ProtocolName = "whisper", *, transcript: bool = False
+) -> list[Choices]:
+    """Returns the words of a text or transcript; of scripts without spaces, the characters.
+
+    - "whisper": the spoken form, with all usual ways to say each number, sign and abbreviation. English words
+      then get one form for variants of spelling and contractions by Whisper's tables (arXiv 2212.04356,
+      appendix C); unlike its normaliser, this keeps words in brackets and fillers such as "um", which a reader
+      says. Chinese characters are folded one by one: traditional to simplified, 著 to 着, 幺 to 么.
+    - "seed-tts-eval": exactly as in that benchmark's run_wer.py. Punctuation except the apostrophe is deleted,
+      English is put in lower case, and numbers stay as written. Of Chinese, the transcript is simplified by
+      zhconv, and the text is taken as simplified.
 
     Args:
-        text: the text that should be spoken, which decides whether Whisper's normaliser can be used.
-        language: a code of Whisper's list, such as "en".
+        text: the text that should be spoken, or a transcript.
+        language: a code of Whisper's list.
         protocol: "whisper" or "seed-tts-eval".
+        transcript: whether it is a transcript; only the benchmark's protocol treats the two differently.
 
     Raises:
-        InputError: there is no such protocol.
+        InputError: there is no such protocol, or it is not defined for the language.
+        ModelError: the protocol needs zhconv, which is not installed.
     """
     require_protocol(protocol)
     if protocol == "seed-tts-eval":
-        return _unpunctuated_characters if language == "zh" else _unpunctuated_words
-    if language in ("zh", "yue"):
-        return _characters
-    if language != "en":
-        return _marked_words if has_spaces(language) else _marked_characters
-    return _english_words if _english_words(text) else _plain_words
+        return plain(_benchmark_words(text, language, transcript))
+    words = _english_words if language == "en" else _words if has_spaces(language) else _characters
+    units: list[Choices] = []
+    parts = segments(text, language)
+    for segment in _attached(parts) if language == "ko" else parts:
+        said = [tuple(words(reading, language)) for reading in segment.readings]
+        if segment.readings == (segment.written,):
+            units += plain(said[0])
+        else:
+            units.append(tuple(dict.fromkeys(said)))
+    return [choices for choices in units if choices != ((),)]
+
+
+def plain(words: Sequence[str]) -> list[Choices]:
+    """Returns words that can be said in one way each."""
+    return [((word,),) for word in words]
+
+
+def usual(units: Sequence[Choices]) -> list[str]:
+    """Returns the words of the usual way to say everything."""
+    return [word for choices in units for word in choices[0]]
 
 
 def require_protocol(protocol: str) -> None:
@@ -58,66 +79,98 @@ def require_protocol(protocol: str) -> None:
         raise InputError(f"protocol={protocol!r}: there are {' and '.join(map(repr, PROTOCOLS))}")
 
 
-def _unpunctuated_words(text: str) -> list[str]:
-    return text.translate(_punctuation()).lower().split()
+def _benchmark_words(text: str, language: str, transcript: bool) -> list[str]:
+    if language not in ("en", "zh"):
+        raise InputError(
+            f"protocol='seed-tts-eval' is defined for English and Chinese, and the text is {language!r}: "
+            "take protocol='whisper'"
+        )
+    if transcript and language == "zh":
+        text = import_from_extra("zhconv", "seed-tts-eval").convert(text, "zh-cn")
+    text = text.translate(_punctuation()).replace("  ", " ")
+    text = " ".join(text) if language == "zh" else text.lower()
+    # As jiwer splits: one space of any other kind stays inside a word.
+    return [word for word in re.sub(r"\s\s+", " ", text).strip().split(" ") if word]
 
 
-def _unpunctuated_characters(text: str) -> list[str]:
-    return list("".join(_simplified(text).translate(_punctuation()).split()))
+def _attached(parts: Sequence[Segment]) -> list[Segment]:
+    """Returns Korean parts in which a number has what it counts, in one word or in two: 세개 or 세 개."""
+    found: list[Segment] = []
+    for part in parts:
+        letters = re.match(r"[^\W\d_]*", part.written)
+        before = found[-1] if found else None
+        is_plain = part.readings == (part.written,)
+        if before and letters and letters[0] and is_plain and before.readings != (before.written,):
+            ends = [f"{reading}{space}{letters[0]}" for reading in before.readings for space in ("", " ")]
+            found[-1] = Segment(before.written + letters[0], tuple(ends))
+            part = Segment(part.written[letters.end() :], (part.written[letters.end() :],))
+        found.append(part)
+    return found
 
 
-def _characters(text: str) -> list[str]:
-    folded = _simplified(unicodedata.normalize("NFKC", text)).lower()
-    return [character for character in folded if unicodedata.category(character)[0] in "LN"]
+def _english_words(text: str, language: str) -> list[str]:
+    """Returns English words in one form: Whisper's normaliser without the parts that delete words or read numbers."""
+    normaliser, remove_symbols = _english()
+    text = re.sub(r"\s+'", "'", text.lower())
+    for pattern, replacement in normaliser.replacers.items():
+        text = re.sub(pattern, replacement, text)
+    words: list[str] = normaliser.standardize_spellings(remove_symbols(text)).split()
+    return words
 
 
-def _marked_words(text: str) -> list[str]:
-    lower = unicodedata.normalize("NFKC", text).lower()
-    visible = [char for char in lower if unicodedata.category(char) != "Cf"]
-    return "".join(char if unicodedata.category(char)[0] in "LMN" else " " for char in visible).split()
+def _words(text: str, language: str) -> list[str]:
+    """Returns lower-case words of letters, marks and digits, with the apostrophes inside them."""
+    kept = [char if _is_said(char) or char == "'" else " " for char in _folded_forms(text)]
+    return [word for each in "".join(kept).split() if (word := each.strip("'"))]
 
 
-def _marked_characters(text: str) -> list[str]:
+def _characters(text: str, language: str) -> list[str]:
+    """Returns characters, each with its vowel signs and tone marks."""
+    fold = _simplified if language in ("zh", "yue") else str
     characters: list[str] = []
-    for char in "".join(_marked_words(text)):
+    for char in filter(_is_said, _folded_forms(text)):
         if characters and unicodedata.category(char)[0] == "M":
             characters[-1] += char
         else:
-            characters.append(char)
+            characters.append(fold(char))
     return characters
 
 
-def _plain_words(text: str) -> list[str]:
-    return re.findall(r"[\w']+", text.lower())
+def _folded_forms(text: str) -> str:
+    """Returns lower-case text with full-width forms folded, without characters of no width."""
+    folded = unicodedata.normalize("NFKC", text).lower()
+    return "".join(char for char in folded if unicodedata.category(char) != "Cf")
 
 
-def _english_words(text: str) -> list[str]:
-    try:
-        normal = str(_english()(text))
-    except (AssertionError, ValueError):  # Python reads numbers of 4,300 digits at most
-        return _plain_words(text)
-    # The normaliser keeps dots, which may belong to numbers, so a part of an ellipsis is left.
-    return [word for word in normal.split() if any(map(str.isalnum, word))]
+def _is_said(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LMN"
 
 
-def _simplified(text: str) -> str:
-    return str(_converter().convert(text))
+_ONE_FORM = {"著": "着", "幺": "么", "〇": "零"}
+"""Characters that are written for one another, beyond OpenCC's table of traditional characters."""
+
+
+@cache
+def _simplified(character: str) -> str:
+    """Returns a character's simplified form. Phrases play no part, so its neighbours do not matter."""
+    folded = str(_converter().convert(character))
+    return _ONE_FORM.get(folded, folded)
 
 
 @cache
 @explain_missing_imports()
-def _english() -> Any:
+def _english() -> tuple[Any, Any]:
     from whisper.normalizers import EnglishTextNormalizer
+    from whisper.normalizers.basic import remove_symbols_and_diacritics
 
-    return EnglishTextNormalizer()
+    return EnglishTextNormalizer(), remove_symbols_and_diacritics
 
 
 @cache
 def _converter() -> Any:
     from opencc import OpenCC
 
-    # The configuration for Taiwan also folds variants such as 看著. None of the configurations changes words.
-    return OpenCC("tw2s")
+    return OpenCC("t2s")
 
 
 @cache

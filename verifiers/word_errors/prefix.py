@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 
 from llasa_search.text.language import may_be
+from llasa_search.verifiers.word_errors.lattice import Lattice
+from llasa_search.verifiers.word_errors.normalise import Choices
 from llasa_search.voice import Voice
 
 MIN_SECONDS = 0.5
@@ -40,39 +42,43 @@ def expected_units(seconds: float, units_per_second: float) -> int:
     return math.floor(EXPECTED_SHARE * seconds * units_per_second)
 
 
-def nearest_prefix(units: Sequence[str], said: Sequence[str]) -> tuple[int, int]:
+def nearest_prefix(units: Sequence[Choices], said: Sequence[Choices]) -> tuple[int, int]:
     """Finds the prefix of `units` with the fewest edits to `said`; among equals, the nearest in length.
 
-    Returns:
-        Its length, and the edits.
+    Args:
+        units: of the text, see `normalised`.
+        said: of the transcript.
 
-    >>> nearest_prefix("the captain found a coin".split(), "the captain phoned".split())
+    Returns:
+        Its length in words, and the edits.
+
+    >>> from llasa_search.verifiers.word_errors.normalise import plain
+    >>> nearest_prefix(plain("the captain found a coin".split()), plain("the captain phoned".split()))
     (3, 1)
     """
-    # Levenshtein's table, row by row: edits[k] from units[:k] to the words of `said` so far.
-    edits = list(range(len(units) + 1))
-    for i, word in enumerate(said, 1):
-        above, edits[0] = edits[:], i
-        for k, unit in enumerate(units, 1):
-            edits[k] = min(above[k] + 1, edits[k - 1] + 1, above[k - 1] + (word != unit))
-    length = min(range(len(edits)), key=lambda k: (edits[k], abs(k - len(said))))
-    return length, edits[length]
+    lattice = Lattice(units, said)
+    edits = lattice.edits[-1]
+    fewest = min(edits)
+    nearest = [lattice.words(place) for place in range(len(edits)) if edits[place] == fewest]
+    prefix, _ = min(nearest, key=lambda pair: abs(len(pair[0]) - len(pair[1])))
+    return len(prefix), fewest
 
 
-def partial_error_rate(units: Sequence[str], said: Sequence[str], expected: int) -> float:
+def partial_error_rate(units: Sequence[Choices], said: Sequence[Choices], expected: int) -> float:
     """Returns the errors of unfinished speech as a share of the words that it has or should have.
 
-    The last word of the transcript may have been cut, and is ignored. The value is
+    The last word of the transcript, or number, may have been cut, and is ignored. The value is
     (edits + max(0, expected - k)) / max(1, expected, k), where k is the length of the nearest prefix of the text.
     Silence, loops and skipped words get a high value.
 
     Args:
-        units: words of the text.
-        said: words of the transcript.
+        units: of the text, see `normalised`.
+        said: of the transcript.
         expected: words that should have been said by now, see `expected_units`.
 
-    >>> text = "the captain found a silver coin".split()
-    >>> partial_error_rate(text, "the captain found a sil".split(), 3)
+    >>> from llasa_search.verifiers.word_errors.normalise import plain
+    >>> text = plain("the captain found a silver coin".split())
+    >>> partial_error_rate(text, plain("the captain found a sil".split()), 3)
     0.0
     >>> partial_error_rate(text, [], 3)
     1.0
