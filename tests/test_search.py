@@ -229,10 +229,10 @@ import numpy as np
 from llasa_search import search
 speech = 0.1 * np.random.default_rng(0).standard_normal(16_000)
 with warnings.catch_warnings(action="ignore"):
-    search.select([(speech, 16_000)], "a coin", verifiers="signal + 0 * speaker")
+    search.select([(speech, 16_000)], "a coin", verifiers="signal + 0 * speaker", language="en")
 for text in ("one coin \u2603", "two coins"):
     for _ in range(3):
-        search.select([(speech, 16_000)], text, verifiers="signal + 0 * speaker")
+        search.select([(speech, 16_000)], text, verifiers="signal + 0 * speaker", language="en")
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

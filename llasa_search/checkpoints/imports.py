@@ -53,7 +53,7 @@ def import_from_extra(module: str, extra: str) -> Any:
     Raises:
         ModelError: it, or a library that it needs, is not installed.
     """
-    if module in sys.modules:  # `catch_warnings` makes Python repeat every warning it has shown
+    if sys.modules.get(module) is not None:  # `catch_warnings` makes Python repeat every warning it has shown
         return import_module(module)
     with explain_missing_imports(extra), loading_lock, warnings.catch_warnings(action="ignore"):
         return import_module(module)

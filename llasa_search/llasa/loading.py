@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 EMBEDDED = "tiny"
 """The name of the package's own language model and codec."""
+EMBEDDED_MODEL = TINY / "language_model"
 EMBEDDED_CODEC = TINY / "codec"
 KNOWN = (EMBEDDED, "HKUSTAudio/Llasa-1B", "HKUSTAudio/Llasa-3B", "HKUSTAudio/Llasa-8B")
 
@@ -53,7 +54,7 @@ def find_model(model: str, codec: str | None) -> tuple[str, str]:
         refuse_layout(codec)
         require_id(codec, "codec", [CODEC])
     if model == EMBEDDED:
-        embedded = TINY / "language_model"
+        embedded = EMBEDDED_MODEL
         if not embedded.is_dir():
             raise ModelError(f"the model {model!r} is missing from {TINY}: install the package again")
         return str(embedded), codec or str(EMBEDDED_CODEC)

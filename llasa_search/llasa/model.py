@@ -20,6 +20,7 @@ from llasa_search.llasa.codec import Codec
 from llasa_search.llasa.prompt_format import PromptFormat
 from llasa_search.voice import Voice
 
+EMBEDDED_FORMAT = "llasa:spoken_form=True"
 WINDOW = 2048
 """Tokens of text, voice prompt and speech together that Llasa was trained on."""
 
@@ -87,6 +88,8 @@ class Llasa:
         where, codec_where = loading.find_model(str(model), None if codec is None else str(codec))
         place = pick_device(device)
         weights = loading.pick_dtype(dtype, place)
+        if prompt_format == AUTO and where == str(loading.EMBEDDED_MODEL):
+            prompt_format = EMBEDDED_FORMAT
         format_name, form = choose_format(prompt_format, loading.load_tokenizer(where), where)
         loaded_codec = loading.load_codec(codec_where, place)
         if loaded_codec.codebook_size != form.codebook_size:

@@ -87,13 +87,13 @@ class LlasaFormat:
         speech_start, speech_end: markers before and after the speech codes.
         speech_token: the token of a speech code; {} stands for its number, from 0.
         languages: codes of the languages that the model speaks.
+        spoken_form: whether the model reads texts in their spoken form, with numbers and signs in words, as the
+            embedded model does.
 
     Attributes:
         codebook_size: number of speech codes.
         speech_ids: int64 [codebook_size], the vocabulary id of each code.
         end_id: the vocabulary id that ends speech.
-        spoken_form: whether the model reads texts in their spoken form: `"spoken_form": true` in its
-            tokenizer_config.json, as the embedded model has.
 
     Raises:
         InputError: an argument is not what it should be.
@@ -112,6 +112,7 @@ class LlasaFormat:
     speech_end: str = LLASA_MARKERS[5]
     speech_token: str = "<|s_{}|>"
     languages: frozenset[str] = frozenset({"en", "zh"})
+    spoken_form: bool = False
 
     def __post_init__(self) -> None:
         self._check_arguments()
@@ -123,7 +124,6 @@ class LlasaFormat:
             )
         if not self.tokenizer.chat_template:
             raise ModelError("this is not a complete Llasa checkpoint: its tokenizer has no chat template")
-        self.spoken_form: bool = self.tokenizer.init_kwargs.get("spoken_form") is True
         self.codebook_size = 0
         while _speech_token(self, self.codebook_size) in vocabulary:
             self.codebook_size += 1
@@ -201,7 +201,9 @@ class LlasaFormat:
         return self.assistant_prefix + self.speech_start
 
     def _check_arguments(self) -> None:
-        for name in (each.name for each in fields(self) if each.name not in ("tokenizer", "languages")):
+        for name in (
+            each.name for each in fields(self) if each.name not in ("tokenizer", "languages", "spoken_form")
+        ):
             value = getattr(self, name)
             if not isinstance(value, str) or not (
                 value or name in ("assistant_prefix", "system", "instruction")

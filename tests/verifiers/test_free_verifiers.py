@@ -37,7 +37,7 @@ def test_pace_is_0_inside_the_range_and_counts_doublings_outside(
 @given(st.integers(0, 40), st.integers(0, 40))
 def test_silence_at_the_ends_does_not_slow_the_pace(before: int, after: int) -> None:
     """Silence before and after the speech does not count as speech."""
-    speech = np.full(16_000, 0.1, np.float32)
+    speech = np.resize([0.1, -0.1], 16_000).astype(np.float32)
     padded = np.pad(speech, (320 * before, 320 * after))
     assert speech_seconds(padded, 16_000) == pytest.approx(1.0)
 
