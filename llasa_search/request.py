@@ -106,7 +106,7 @@ def prepared(
     voice = _with_transcript(request.voice, language, verifiers, llasa)
     llasa.voice_codes(voice)  # encoded here, before the search's clock starts
     if check is not None and request.voice is not None and request.voice.text and voice is not None:
-        check(voice, verifiers, llasa.embedded)
+        check(voice, verifiers, llasa.embedded, language)
     return Prompt(text, language, with_resynthesis(voice, llasa, verifiers))
 
 
@@ -184,7 +184,7 @@ _SILENT = ("Ps", "Pe", "Pi", "Pf", "Pd")
 """Brackets, quotation marks, dashes: categories of characters that are left out without a warning."""
 
 
-def in_known_characters(text: str, what: str, llasa: Llasa, language: str | None = None) -> str:
+def in_known_characters(text: str, what: str, llasa: Llasa, language: str) -> str:
     """Returns the text in characters that the model knows, in its spoken form if the model asks for that.
 
     Other letters become their base letters, or are left out with a warning.
@@ -193,13 +193,13 @@ def in_known_characters(text: str, what: str, llasa: Llasa, language: str | None
         text: to speak, or spoken by a voice prompt.
         what: its name in messages.
         llasa: its prompt format decides.
-        language: of the text, or None to detect it.
+        language: of the text.
 
     Raises:
         InputError: nothing is left to say.
     """
     if llasa.format.spoken_form:
-        text = spoken_form(text, language or language_of(text))
+        text = spoken_form(text, language)
     unknown = llasa.format.unknown_characters(text)
     if not unknown:
         return text
@@ -233,7 +233,7 @@ def _with_transcript(
         return None
     if voice.text:
         what = "the prompt's transcript"
-        text = in_known_characters(clean_text(voice.text, what), what, llasa)
+        text = in_known_characters(clean_text(voice.text, what), what, llasa, language)
         return voice if text == voice.text else voice.with_text(text)
     advice = "say what it says (prompt text), or put that in a .txt file of the same name beside it"
     if voice.seconds >= MAX_SECONDS:

@@ -52,9 +52,11 @@ def not_a_file(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
         Voice,
         lambda path: Voice.stored(path, "a", "a"),
         lambda path: read_speech(path, "the recording"),
-        lambda path: search.select([path], "a coin", verifiers=Signal()),
+        lambda path: search.select([path], "a coin", verifiers=Signal(), language="en"),
         lambda path: search.generate("a coin", prompt=path),
-        lambda path: search.select([(SPEECH, 16_000)], "a coin", verifiers=EmotionSimilarity(path)),
+        lambda path: search.select(
+            [(SPEECH, 16_000)], "a coin", verifiers=EmotionSimilarity(path), language="en"
+        ),
     ],
 )
 def test_only_regular_files_are_opened(not_a_file: str, read: Callable[[str], object]) -> None:
@@ -133,7 +135,7 @@ def test_an_invalid_recording_of_a_manifest_fails_alone(tmp_path: Path, noise: N
     lines: list[dict[str, Any]] = [{"id": str(i), "text": "one", "wav": name} for i, name in enumerate(names)]
     lines.append({"id": "prompt", "text": "one", "wav": "good.wav", "prompt": "fifo.wav"})
     (tmp_path / "list.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    options = ["--verifier", "signal", "-o", str(tmp_path / "scores")]
+    options = ["--language", "en", "--verifier", "signal", "-o", str(tmp_path / "scores")]
     command = [sys.executable, "-m", "llasa_search", "score", str(tmp_path / "list.jsonl"), *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -114,7 +114,7 @@ def test_a_truncated_file_causes_a_warning(tmp_path: Path, suffix: str, noise: C
     with pytest.warns(UserWarning, match=rf"ref\.{suffix} is cut off: it has (9|10)\.\d% of the audio"):
         Voice(path)
     with pytest.warns(UserWarning, match=r"recording 0: .* is cut off"):
-        search.select([path], "one two", verifiers="signal")
+        search.select([path], "one two", verifiers="signal", language="en")
 
 
 def test_a_truncated_flac_is_refused(tmp_path: Path, noise: Callable[..., Audio]) -> None:

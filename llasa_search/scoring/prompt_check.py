@@ -30,7 +30,7 @@ class PromptCheck:
     def __init__(self) -> None:
         self._checked: set[tuple[str, str]] = set()
 
-    def __call__(self, voice: Voice, verifiers: Sequence[Verifier], embedded: bool) -> None:
+    def __call__(self, voice: Voice, verifiers: Sequence[Verifier], embedded: bool, default: str) -> None:
         """Transcribes a voice prompt, and warns if its transcript differs.
 
         Without a recogniser for its language, only its length is compared with the transcript.
@@ -39,6 +39,7 @@ class PromptCheck:
             voice: with its transcript.
             verifiers: loaded; the first that transcribes and counts errors is used.
             embedded: whether the model is the package's own; the embedded recogniser is for its voices only.
+            default: language of a transcript that is too short to tell.
         """
         recognisers = [
             each for each in verifiers if each.can_transcribe and (embedded or not each.is_embedded)
@@ -49,8 +50,8 @@ class PromptCheck:
         self._checked.add(key)
         try:
             language = language_of(voice.text, known=known_languages(recognisers[:1]))
-        except InputError:  # the transcript is too short
-            return
+        except InputError:  # the transcript is too short to tell
+            language = default
         for recogniser in recognisers:
             rate, said = _error_rate(recogniser, voice, voice.text, language)
             if rate is None:

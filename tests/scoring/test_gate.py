@@ -95,5 +95,7 @@ def test_a_stored_reward_gives_the_same_choice(noise: Noise) -> None:
 
 def test_a_text_of_one_word_passes_the_gate(noise: Noise) -> None:
     """Finished speech of less than half a second can pass the gate."""
-    result = search.select([(noise(0.3), 16_000), (noise(0.35, 1), 16_000)], "No.", verifiers=Brevity())
+    result = search.select(
+        [(noise(0.3), 16_000), (noise(0.35, 1), 16_000)], "No.", verifiers=Brevity(), language="en"
+    )
     assert result.best.index == 0 and result.best.reward > 0.9

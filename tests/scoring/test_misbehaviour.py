@@ -241,7 +241,7 @@ def test_a_verifier_of_weight_0_that_fails_to_load_or_check_changes_no_choice(
     with pytest.warns(UserWarning, match="scores nothing"):
         again = alone.rerank(reward)
     with pytest.warns(UserWarning, match="scores nothing"):
-        chosen = select([(noise(0.4), 16_000)], "a coin", verifiers=reward, gate=None)
+        chosen = select([(noise(0.4), 16_000)], "a coin", verifiers=reward, gate=None, language="en")
     for result in (both, again, chosen):
         scores = [candidate.scores[f"Absent(where={where!r})"] for candidate in result.candidates]
         assert {score.status for score in scores} == {"failed"} and "no weights" in scores[0].detail

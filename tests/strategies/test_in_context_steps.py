@@ -178,7 +178,7 @@ def test_a_long_text_is_spoken_whole_by_the_embedded_model(tmp_path: Path, cli: 
     assert (tmp_path / "run" / "run.json").stat().st_size < 33 * 5_000
     drawn = cli("trace", str(tmp_path / "run")).out
     assert "<- chosen" in drawn and drawn.count("finished at") == 33
-    assert "33 rows from 1 roots, 1 finished" in drawn and "whole text " in drawn
+    assert "33 rows from 1 root; the 1 finished row descends from 1 root" in drawn and "whole text " in drawn
     assert max(len(line) - len(line.lstrip("│├└─ ")) for line in drawn.splitlines()) <= 8
 
 
