@@ -131,6 +131,8 @@ def harmless(cli: Run, place: Path, pair_path: Path, monkeypatch: pytest.MonkeyP
             1,
             "--budget-seconds",
             9,
+            "--language",
+            "en",
             "--out",
             "out.wav",
         ),
