@@ -45,7 +45,6 @@ def build() -> PreTrainedTokenizerFast:
         eos_token="<|SPEECH_GENERATION_END|>",
         model_max_length=2048,
         clean_up_tokenization_spaces=False,
-        spoken_form=True,
     )
     fast.chat_template = TEMPLATE
     return fast
